@@ -1,0 +1,109 @@
+"""What the planes share in Redis: names of keys, and the records kept there.
+
+No Django in here. Values are JSON (a person can read them with redis-cli),
+except traffic batches, which are MessagePack for their size.
+
+==================  =======  ====================================================
+key                 type     content
+==================  =======  ====================================================
+lb:snapshot         string   the current snapshot, `pool.snapshot.encode`d
+lb:health           hash     backend id → `HealthStatus`
+lb:edges            hash     worker id → `EdgeReport`
+lb:traffic          stream   one field "b" an entry: `TrafficBatch`
+==================  =======  ====================================================
+
+Two channels announce changes, so that an edge acts at once; an edge that missed
+a message reads the keys again when it reconnects and every few seconds.
+"""
+
+import msgspec
+
+from pool.choices import HealthState
+
+SNAPSHOT_KEY = "lb:snapshot"
+SNAPSHOT_CHANNEL = "lb:snapshot:announce"  # message: the snapshot's number
+HEALTH_KEY = "lb:health"
+HEALTH_CHANNEL = "lb:health:announce"  # message: a `HealthChange`
+EDGES_KEY = "lb:edges"
+TRAFFIC_STREAM = "lb:traffic"
+TRAFFIC_FIELD = b"b"
+
+EDGE_REPORT_INTERVAL = 2.0  # seconds between two reports of a worker
+EDGE_REPORT_EXPIRY = 10.0  # seconds after which a silent worker counts as gone
+
+
+class HealthStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A backend's state as the probes see it. Times are Unix seconds."""
+
+    state: HealthState
+    since: float
+    reason: str = ""
+
+
+class HealthChange(msgspec.Struct, frozen=True, kw_only=True):
+    backend_id: int
+    status: HealthStatus
+
+
+class EdgeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What one edge worker says of itself. Times are Unix seconds."""
+
+    worker_id: str  # unique for each start of a worker
+    host: str
+    pid: int
+    version: str  # of the software
+    snapshot_number: int
+    snapshot_hash: str
+    snapshot_since: float
+    started_at: float
+    seen_at: float
+    requests: int
+    error: str = ""  # why the newest snapshot was not taken, if it was not
+
+
+class TrafficRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What one backend did for one route in one second.
+
+    `backend_id` 0: answered by the edge itself, no backend was reached.
+    `route_id` 0: no route matched. Times are microseconds from the request's
+    first byte to the response's last; `histogram` maps a bucket's index (see
+    `proxy.core.histogram`) to its count.
+    """
+
+    route_id: int
+    pool_id: int
+    pool: str
+    backend_id: int
+    backend: str
+    requests: int
+    status_1xx: int
+    status_2xx: int
+    status_3xx: int
+    status_4xx: int
+    status_5xx: int
+    errors: int  # no usable response from the backend: connect, reset, time-out, cut short
+    retries: int  # requests that came to this backend after another one failed
+    client_aborts: int  # the client went away first (nginx logs these as 499)
+    bytes_in: int
+    bytes_out: int
+    duration_sum: int
+    duration_min: int
+    duration_max: int
+    histogram: dict[int, int]
+
+
+class TrafficSecond(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    at: int  # Unix second
+    rows: list[TrafficRow]
+
+
+class TrafficBatch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Sent again with the same (`source`, `seq`) until Redis has confirmed it.
+
+    A reader must therefore count each (`source`, `seq`) once. `seq` starts at 1
+    for each source and has no gaps.
+    """
+
+    source: str
+    seq: int
+    seconds: list[TrafficSecond]

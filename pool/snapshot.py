@@ -1,0 +1,132 @@
+"""The compiled configuration: what the control plane publishes and edges run.
+
+A `Snapshot` is immutable, numbered and complete: it holds everything that an
+operator configured, so that it can be compared with another one and restored.
+`content_hash` covers the content and not the number, so that two snapshots of
+the same configuration are recognised as equal.
+
+No Django in here: edges decode snapshots without it.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from pool.choices import DEFAULT_ALGORITHM, AdminState
+
+FORMAT = 1
+
+
+class _Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Unknown fields are refused: an edge must not run a policy that it cannot see."""
+
+
+class HealthPolicy(_Spec):
+    """Active checks. Times in seconds; defaults after HAProxy's `inter 2s rise 2 fall 3`."""
+
+    enabled: bool = True
+    path: str = "/"
+    expected_status: str = "200-399"
+    interval: float = 2.0
+    timeout: float = 2.0
+    rise: int = 2
+    fall: int = 3
+
+
+class TimeoutPolicy(_Spec):
+    """Seconds. `response`: until the response's head; `idle`: between two reads or writes."""
+
+    connect: float = 5.0
+    response: float = 60.0
+    idle: float = 60.0
+
+
+class RetryPolicy(_Spec):
+    """`attempts` counts all tries of one request, the first included; 1 turns retries off."""
+
+    attempts: int = 3
+
+
+class BackendSpec(_Spec):
+    """One origin server. `id` is the identity under which health and counters are kept."""
+
+    id: int
+    name: str
+    url: str
+    weight: int = 1
+    tier: int = 0
+    max_connections: int = 0  # 0: no limit
+    admin_state: AdminState = AdminState.ACTIVE
+    metadata: dict[str, Any] = {}
+
+
+class PoolSpec(_Spec):
+    id: int
+    name: str
+    algorithm: str = DEFAULT_ALGORITHM
+    health: HealthPolicy = HealthPolicy()
+    timeouts: TimeoutPolicy = TimeoutPolicy()
+    retry: RetryPolicy = RetryPolicy()
+    backends: tuple[BackendSpec, ...] = ()
+
+
+class RouteSpec(_Spec):
+    """Host and path prefix → pool.
+
+    `host`: "" for any, "shop.example.com", or "*.example.com" (one or more
+    labels below it). `path_prefix` matches whole segments: "/api" matches
+    "/api" and "/api/x", not "/apix". `priority`: the higher one wins; among
+    equals the more specific host, then the longer prefix.
+    """
+
+    id: int
+    pool_id: int
+    host: str = ""
+    path_prefix: str = "/"
+    strip_prefix: bool = False
+    priority: int = 0
+
+
+class Snapshot(_Spec):
+    number: int
+    pools: tuple[PoolSpec, ...] = ()
+    routes: tuple[RouteSpec, ...] = ()
+    content_hash: str = ""
+    format: int = FORMAT
+
+
+EMPTY = Snapshot(number=0)
+
+
+class SnapshotError(ValueError):
+    """Bytes that are not a snapshot this version can run."""
+
+
+def compute_hash(pools: tuple[PoolSpec, ...], routes: tuple[RouteSpec, ...]) -> str:
+    """SHA-256, in hex, of the content in its canonical encoding."""
+    return hashlib.sha256(msgspec.json.encode((pools, routes), order="deterministic")).hexdigest()
+
+
+def build(number: int, pools: tuple[PoolSpec, ...], routes: tuple[RouteSpec, ...]) -> Snapshot:
+    """A snapshot with its hash filled in."""
+    return Snapshot(
+        number=number, pools=pools, routes=routes, content_hash=compute_hash(pools, routes)
+    )
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    return msgspec.json.encode(snapshot, order="deterministic")
+
+
+def decode(data: bytes) -> Snapshot:
+    """The snapshot in `data`; SnapshotError if it is malformed, damaged or of another format."""
+    try:
+        snapshot = msgspec.json.decode(data, type=Snapshot)
+    except msgspec.DecodeError as error:
+        raise SnapshotError(f"not a snapshot: {error}") from error
+    if snapshot.format != FORMAT:
+        raise SnapshotError(f"snapshot format {snapshot.format}, this version reads {FORMAT}")
+    if snapshot.content_hash != compute_hash(snapshot.pools, snapshot.routes):
+        raise SnapshotError(f"snapshot {snapshot.number} does not match its hash")
+    return snapshot
