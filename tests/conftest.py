@@ -1,0 +1,46 @@
+"""Fixtures for every test: a data folder and a real Redis of their own."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+# A short path: a unix socket's is limited to 107 bytes. Set before settings are read.
+_DATA_DIR = tempfile.TemporaryDirectory(prefix="lb-")
+os.environ["LB_DATA_DIR"] = _DATA_DIR.name
+os.environ["LB_REDIS_URL"] = f"unix://{_DATA_DIR.name}/redis.sock"
+os.environ.pop("LB_SECRET_KEY", None)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The URL of a real redis-server on a unix socket, stopped at the end."""
+    from lbsite.redis_server import command
+
+    process = subprocess.Popen(command(Path(_DATA_DIR.name)), stdout=subprocess.DEVNULL)
+    client = redis.Redis.from_url(os.environ["LB_REDIS_URL"])
+    try:
+        _wait_until_answering(client, process)
+        yield os.environ["LB_REDIS_URL"]
+    finally:
+        client.close()
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_until_answering(client: redis.Redis, process: subprocess.Popen[bytes]) -> None:
+    retries = redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 100)
+    retries.call_with_retry(client.ping, lambda _: process.poll())
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    """A client of the test Redis, emptied first."""
+    client = redis.Redis.from_url(redis_url)
+    client.flushall()
+    yield client
+    client.close()
