@@ -118,7 +118,7 @@ def test_percentile_takes_the_nearest_rank(q, expected):
 
 
 def test_rank_is_not_pushed_up_by_a_rounding_error():
-    hundred = {index: 1 for index in range(100)}
+    hundred = dict.fromkeys(range(100), 1)
     assert 0.07 * 100 > 7
     assert percentile(hundred, 0.07) == 6  # the seventh value, counted from 0
 
