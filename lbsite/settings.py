@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dj_database_url
+from django.templatetags.static import static
 from environs import Env
 
 from lbsite.secrets import load_or_create_secret_key
@@ -111,4 +112,34 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# tailwind's indigo, whose 600 keeps white text on buttons readable (WCAG AA)
+_INDIGO = {
+    "50": "oklch(96.2% .018 272.314)",
+    "100": "oklch(93% .034 272.788)",
+    "200": "oklch(87% .065 274.039)",
+    "300": "oklch(78.5% .115 274.713)",
+    "400": "oklch(67.3% .182 276.935)",
+    "500": "oklch(58.5% .233 277.117)",
+    "600": "oklch(51.1% .262 276.966)",
+    "700": "oklch(45.7% .24 277.023)",
+    "800": "oklch(39.8% .195 277.366)",
+    "900": "oklch(35.9% .144 278.697)",
+    "950": "oklch(25.7% .09 281.288)",
+}
+
+UNFOLD = {
+    "SITE_TITLE": "lbsite",
+    "SITE_HEADER": "lbsite",
+    "SITE_SUBHEADER": "Load balancer",
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("lbsite/favicon.svg")}
+    ],
+    "COLORS": {"primary": _INDIGO},
+    "COMMAND": {"search_models": ["pool.pool", "pool.backend", "pool.route", "auth.user"]},
+    "SIDEBAR": {"command_search": True, "navigation": "lbsite.navigation.sidebar"},
+    "DASHBOARD_CALLBACK": "lbsite.dashboard.add_context",
 }

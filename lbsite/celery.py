@@ -1,0 +1,68 @@
+"""The Celery application: probes, roll-ups and the tick that re-publishes a lost snapshot.
+
+Nothing waits for a task's result, so there is no result backend. Every task that
+beat sends expires when the next one is due: after a pause of the worker or of
+Redis the present is measured, and the missed ticks are not caught up with.
+"""
+
+import os
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from celery import Celery, signals
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lbsite.settings")
+
+# Task → seconds between two runs.
+PERIODIC_TASKS: dict[str, float] = {}
+
+
+def broker_url(redis_url: str) -> str:
+    """`redis_url`, a URL as redis-py reads it, in the spelling that Celery's transport reads.
+
+    They differ for unix sockets only: `unix:///path?db=1` is `redis+socket:///path?virtual_host=1`.
+    """
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+
+
+def beat_schedule(tasks: dict[str, float]) -> dict[str, dict[str, Any]]:
+    return {
+        task: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+        for task, seconds in tasks.items()
+    }
+
+
+app = Celery("lbsite", broker=broker_url(settings.LB_REDIS_URL), set_as_current=True)
+app.conf.update(
+    accept_content=["json"],
+    task_serializer="json",
+    task_ignore_result=True,
+    timezone=settings.TIME_ZONE,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # Redis may be away for as long as it likes
+    broker_connection_timeout=2,
+    broker_transport_options={
+        # No task runs for minutes: what a killed worker had fetched comes back soon.
+        "visibility_timeout": 120,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    },
+    # Tasks wait for sockets and the database, not for the processor.
+    worker_pool="threads",
+    worker_concurrency=8,
+    worker_prefetch_multiplier=1,
+    beat_schedule=beat_schedule(PERIODIC_TASKS),
+    beat_schedule_filename=str(settings.DATA_DIR / "celerybeat-schedule"),
+)
+app.autodiscover_tasks(["pool", "pool.health", "analytics"])
+
+
+@signals.setup_logging.connect
+def _keep_djangos_logging(**_: Any) -> None:
+    """With a receiver here, Celery leaves logging as `settings.LOGGING` says."""
