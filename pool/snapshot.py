@@ -22,7 +22,7 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Unknown fields are refused: an edge must not run a policy that it cannot see."""
 
 
-class HealthPolicy(_Spec):
+class HealthPolicy(_Spec, frozen=True):
     """Active checks. Times in seconds; defaults after HAProxy's `inter 2s rise 2 fall 3`."""
 
     enabled: bool = True
@@ -34,7 +34,7 @@ class HealthPolicy(_Spec):
     fall: int = 3
 
 
-class TimeoutPolicy(_Spec):
+class TimeoutPolicy(_Spec, frozen=True):
     """Seconds. `response`: until the response's head; `idle`: between two reads or writes."""
 
     connect: float = 5.0
@@ -42,13 +42,13 @@ class TimeoutPolicy(_Spec):
     idle: float = 60.0
 
 
-class RetryPolicy(_Spec):
+class RetryPolicy(_Spec, frozen=True):
     """`attempts` counts all tries of one request, the first included; 1 turns retries off."""
 
     attempts: int = 3
 
 
-class BackendSpec(_Spec):
+class BackendSpec(_Spec, frozen=True):
     """One origin server. `id` is the identity under which health and counters are kept."""
 
     id: int
@@ -61,7 +61,7 @@ class BackendSpec(_Spec):
     metadata: dict[str, Any] = {}
 
 
-class PoolSpec(_Spec):
+class PoolSpec(_Spec, frozen=True):
     id: int
     name: str
     algorithm: str = DEFAULT_ALGORITHM
@@ -71,7 +71,7 @@ class PoolSpec(_Spec):
     backends: tuple[BackendSpec, ...] = ()
 
 
-class RouteSpec(_Spec):
+class RouteSpec(_Spec, frozen=True):
     """Host and path prefix → pool.
 
     `host`: "" for any, "shop.example.com", or "*.example.com" (one or more
@@ -88,7 +88,7 @@ class RouteSpec(_Spec):
     priority: int = 0
 
 
-class Snapshot(_Spec):
+class Snapshot(_Spec, frozen=True):
     number: int
     pools: tuple[PoolSpec, ...] = ()
     routes: tuple[RouteSpec, ...] = ()

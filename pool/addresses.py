@@ -1,0 +1,164 @@
+"""The written forms of origins, hosts, paths and status ranges, checked and normalised.
+
+Pure functions from text to normalised text (or a `ValueError` whose message
+names the fix), so that two spellings of the same thing are stored as one, and
+the edge never meets a form that two parsers read differently. No Django in here.
+"""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# RFC 1123 §2.1 host names; "_" too, because container platforms hand out such names.
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_LOOKS_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ENCODED_DOT_OR_SLASH = re.compile(r"%(?:2e|2f|5c)", re.IGNORECASE)
+_STATUS_RANGE = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
+
+
+def normalise_origin(text: str) -> str:
+    """An origin server's URL, `scheme://host[:port]`, in lower case and with nothing after it.
+
+    The text is never repeated in an error: it may hold a password.
+    """
+    text = text.strip()
+    if not _VISIBLE_ASCII.fullmatch(text) or "\\" in text:
+        raise ValueError(
+            "Use ASCII without spaces or backslashes; write an international name as its "
+            "A-label (xn--…)."
+        )
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in DEFAULT_PORTS:
+        raise ValueError("Start with http:// or https://, for example http://10.0.0.5:8080.")
+    if "@" in rest:
+        raise ValueError("Remove the user name and password: a backend's URL must not hold them.")
+    if "?" in rest or "#" in rest:
+        raise ValueError("Remove the query or fragment: only scheme, host and port belong here.")
+    authority, _, path = rest.partition("/")
+    if path:
+        raise ValueError("Remove the path: only scheme, host and port belong here.")
+    return f"{scheme.lower()}://{_normalise_authority(authority)}"
+
+
+def origin_host_and_port(origin: str) -> tuple[str, int]:
+    """Host and port of a normalised origin; the scheme's own port if it names none."""
+    parts = urlsplit(origin)
+    return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+
+
+def normalise_host(text: str) -> str:
+    """A route's host: "" (any), an exact name or address, or "*.example.com"."""
+    text = text.strip().lower()
+    if text == "*":
+        raise ValueError("Leave the host empty to match any host.")
+    if not text:
+        return ""
+    if text.startswith("*."):
+        return f"*.{_normalise_name(text[2:].removesuffix('.'))}"
+    if "*" in text:
+        raise ValueError('A wildcard may only stand at the start, as in "*.example.com".')
+    if text.startswith("["):
+        return _normalise_ipv6(text)
+    if ":" in text or "/" in text:
+        raise ValueError("Give the host alone, without scheme, port or path.")
+    return _normalise_name(text.removesuffix("."))
+
+
+def normalise_path_prefix(text: str) -> str:
+    """A route's path prefix: starts with "/", has no trailing "/", and can be read in one way only.
+
+    What RFC 3986 §6.2.2 would normalise away ("//" apart), servers disagree
+    about; such a prefix would match something else than its author means.
+    """
+    text = text.strip()
+    if not text.startswith("/"):
+        raise ValueError('Start the path with "/".')
+    if "?" in text or "#" in text:
+        raise ValueError("Remove the query or fragment: routes match the path only.")
+    if not _VISIBLE_ASCII.fullmatch(text) or "\\" in text or _BAD_PERCENT.search(text):
+        raise ValueError("Write spaces, backslashes, % and non-ASCII characters percent-encoded.")
+    if "//" in text:
+        raise ValueError('Remove the empty segment: "//" is not allowed.')
+    if _ENCODED_DOT_OR_SLASH.search(text):
+        raise ValueError("Remove the encoded dot, slash or backslash (%2e, %2f, %5c).")
+    if any(segment in (".", "..") for segment in text.split("/")):
+        raise ValueError('Remove the segments "." and "..".')
+    return text.removesuffix("/") or "/"
+
+
+def normalise_request_target(text: str) -> str:
+    """A path to ask a backend for, with a query if wanted: the origin-form of RFC 9112 §3.2.1."""
+    text = text.strip()
+    if not text.startswith("/"):
+        raise ValueError('Start the path with "/".')
+    if not _VISIBLE_ASCII.fullmatch(text) or "#" in text:
+        raise ValueError("Use ASCII without spaces or a fragment; percent-encode the rest.")
+    return text
+
+
+def parse_status_ranges(text: str) -> tuple[range, ...]:
+    """The ranges in "200-299,304", each usable with `in`."""
+    ranges = []
+    for part in text.split(","):
+        match = _STATUS_RANGE.fullmatch(part.strip())
+        if match is None:
+            raise ValueError('Write statuses from 100 to 599 and ranges, as in "200-299,304".')
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise ValueError(f"Turn the range {first}-{last} around: {last}-{first}.")
+        ranges.append(range(first, last + 1))
+    return tuple(ranges)
+
+
+def normalise_status_ranges(text: str) -> str:
+    """The same ranges without spaces."""
+    parse_status_ranges(text)
+    return "".join(text.split())
+
+
+def _normalise_authority(authority: str) -> str:
+    host, colon, port = authority, "", ""
+    if authority.startswith("["):
+        literal, bracket, rest = authority.partition("]")
+        host, (colon, port) = literal + bracket, (rest[:1], rest[1:])
+    elif ":" in authority:
+        host, colon, port = authority.rpartition(":")
+    host = _normalise_ipv6(host) if host.startswith("[") else _normalise_name(host.lower())
+    if not colon and not port:
+        return host
+    if colon != ":" or not (port.isdigit() and 1 <= int(port[:6]) <= 65535):
+        raise ValueError("Give a port from 1 to 65535 after the host.")
+    return f"{host}:{int(port)}"
+
+
+def _normalise_name(name: str) -> str:
+    """A host name in lower case, or an IPv4 address in its only unambiguous form."""
+    if not name.isascii():
+        raise ValueError("Write an international name as its A-label (xn--…).")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise ValueError(
+            "Give a host name (letters, digits, hyphens and dots), an IPv4 address, "
+            "or an IPv6 address in brackets."
+        )
+    if _LOOKS_LIKE_IPV4.fullmatch(name):  # "127.1", "0x7f.1": a resolver takes them for addresses
+        try:
+            ipaddress.IPv4Address(name)
+        except ValueError:
+            raise ValueError("Write the IPv4 address as four decimal numbers.") from None
+    return name
+
+
+def _normalise_ipv6(literal: str) -> str:
+    if not literal.endswith("]"):
+        raise ValueError("Close the IPv6 address with a bracket, as in [::1].")
+    try:
+        address = ipaddress.IPv6Address(literal[1:-1])
+    except ValueError:
+        raise ValueError("Give a valid IPv6 address in brackets, as in [2001:db8::5].") from None
+    if address.scope_id:
+        raise ValueError("Remove the zone (%…) from the IPv6 address.")
+    return f"[{address.compressed}]"

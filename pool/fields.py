@@ -1,0 +1,77 @@
+"""Model fields that store one normalised spelling, whoever wrote the value.
+
+`clean()` is where Django both checks a value and replaces it by the cleaned one,
+so that forms, REST, commands and the shell all end up with the same text.
+"""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import BaseValidator
+from django.db import models
+from django.utils.deconstruct import deconstructible
+
+from pool import addresses
+
+
+class NormalisedCharField(models.CharField):
+    """Text of which one spelling is stored."""
+
+    def normalise(self, text: str) -> str:
+        """The one form of `text`; ValueError with the fix if it has none."""
+        raise NotImplementedError
+
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        try:
+            value = self.normalise(self.to_python(value) or "")
+        except ValueError as error:
+            raise ValidationError(str(error), code="invalid") from error
+        return super().clean(value, model_instance)
+
+
+class OriginField(NormalisedCharField):
+    def normalise(self, text: str) -> str:
+        return addresses.normalise_origin(text)
+
+
+class HostField(NormalisedCharField):
+    def normalise(self, text: str) -> str:
+        return addresses.normalise_host(text)
+
+
+class PathPrefixField(NormalisedCharField):
+    def normalise(self, text: str) -> str:
+        return addresses.normalise_path_prefix(text)
+
+
+class RequestTargetField(NormalisedCharField):
+    def normalise(self, text: str) -> str:
+        return addresses.normalise_request_target(text)
+
+
+class StatusRangesField(NormalisedCharField):
+    def normalise(self, text: str) -> str:
+        return addresses.normalise_status_ranges(text)
+
+
+@deconstructible
+class SecondsBetween(BaseValidator):
+    """Unlike Min- and MaxValueValidator, refuses NaN, which compares as neither."""
+
+    code = "out_of_range"
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+        super().__init__(low, f"Give a number of seconds from {low:g} to {high:g}.")
+
+    def compare(self, a: float, b: float) -> bool:
+        return not self.low <= a <= self.high
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecondsBetween) and (self.low, self.high) == (
+            other.low,
+            other.high,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.low, self.high))

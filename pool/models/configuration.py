@@ -1,0 +1,306 @@
+"""What operators edit: pools, their backends, and the routes to them."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models, transaction
+from django.db.models import Q
+
+from pool import addresses
+from pool.actor import Actor, acting_as
+from pool.choices import (
+    DEFAULT_ALGORITHM,
+    AdminState,
+    EventKind,
+    algorithm_names,
+)
+from pool.fields import HostField, OriginField, PathPrefixField
+from pool.models.base import ConfigurationModel
+from pool.models.history import Event
+from pool.policies import (
+    HEALTH,
+    RETRY,
+    TIMEOUTS,
+    HealthPolicyFields,
+    RetryPolicyFields,
+    TimeoutPolicyFields,
+)
+from pool.snapshot import BackendSpec, PoolSpec, RouteSpec
+
+MAX_METADATA_BYTES = 16 * 1024  # it travels with every snapshot
+
+
+def algorithm_choices() -> list[tuple[str, str]]:
+    return [(name, name.replace("_", " ").capitalize()) for name in algorithm_names()]
+
+
+def admin_state_choices() -> list[tuple[str, str]]:
+    return [(state.value, state.value.capitalize()) for state in AdminState]
+
+
+def validate_metadata(value: Any) -> None:
+    """A JSON object that every edge and both databases can hold and give back unchanged."""
+    if not isinstance(value, dict):
+        raise ValidationError('Give a JSON object, such as {"rack": "b2"}.', code="invalid")
+    try:
+        encoded = msgspec.json.encode(value)
+        kept = msgspec.json.decode(encoded) == value
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        kept, encoded = False, b""
+    if not kept or re.search(rb"(?<!\\)(?:\\\\)*\\u0000", encoded):
+        raise ValidationError(
+            "Use strings (without U+0000), finite numbers below 2**64, true, false, null, "
+            "lists and objects only.",
+            code="invalid",
+        )
+    if len(encoded) > MAX_METADATA_BYTES:
+        raise ValidationError(f"Shorten it to {MAX_METADATA_BYTES} bytes of JSON.", code="invalid")
+
+
+class Pool(HealthPolicyFields, TimeoutPolicyFields, RetryPolicyFields, ConfigurationModel):
+    """Backends that serve the same thing, and the policy over them."""
+
+    name = models.SlugField(
+        max_length=100,
+        unique=True,
+        help_text="Letters, digits, hyphens and underscores; used in URLs.",
+        error_messages={"unique": "Another pool has this name; choose another one."},
+    )
+    algorithm = models.CharField(
+        max_length=100,
+        default=DEFAULT_ALGORITHM,
+        choices=algorithm_choices,
+        help_text="How a backend is chosen for each request.",
+        error_messages={"invalid_choice": "%(value)r is not an installed algorithm."},
+    )
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            *HealthPolicyFields.Meta.constraints,
+            *TimeoutPolicyFields.Meta.constraints,
+            *RetryPolicyFields.Meta.constraints,
+            models.CheckConstraint(name="pool_pool_name_given", condition=~Q(name="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def compile(self, backends: Iterable[BackendSpec] = ()) -> PoolSpec:
+        return PoolSpec(
+            id=self.pk or 0,
+            name=self.name,
+            algorithm=self.algorithm,
+            health=HEALTH.compile(self),
+            timeouts=TIMEOUTS.compile(self),
+            retry=RETRY.compile(self),
+            backends=tuple(backends),
+        )
+
+
+class Backend(ConfigurationModel):
+    """One origin server of a pool."""
+
+    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="backends")
+    name = models.CharField(
+        max_length=260,
+        blank=True,
+        validators=[
+            RegexValidator(
+                r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z",
+                "Use letters, digits, dots, hyphens and underscores; start with a letter or digit.",
+            )
+        ],
+        help_text="Unique within the pool; made from the URL's host and port when left empty.",
+    )
+    url = OriginField(
+        "URL",
+        max_length=300,
+        help_text="scheme://host[:port] with http or https, for example http://10.0.0.5:8080.",
+    )
+    weight = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MaxValueValidator(1000)],
+        help_text="Share of the traffic relative to the pool's other backends, 0 to 1000; "
+        "0 gets nothing.",
+    )
+    tier = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(9)],
+        help_text="0 is primary; 1 to 9 are backups, used when the tiers below cannot serve.",
+    )
+    max_connections = models.PositiveIntegerField(
+        default=0,
+        validators=[MaxValueValidator(1_000_000)],
+        help_text="Requests in flight at the same time, per edge machine; 0 is no limit.",
+    )
+    admin_state = models.CharField(
+        max_length=20,
+        default=AdminState.ACTIVE.value,
+        choices=admin_state_choices,
+        help_text="Draining finishes what it has and gets nothing new; "
+        "maintenance gets nothing and is not probed.",
+    )
+    metadata = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[validate_metadata],
+        help_text='Notes of your own as a JSON object, such as {"rack": "b2"}.',
+    )
+
+    class Meta:
+        ordering = ["pool", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pool", "name"],
+                name="pool_backend_unique_name",
+                violation_error_message="name: another backend of this pool has this name; "
+                "choose another one.",
+                violation_error_code="unique_name",
+            ),
+            models.CheckConstraint(
+                name="pool_backend_numbers",
+                condition=Q(weight__lte=1000, tier__lte=9, max_connections__lte=1_000_000),
+                violation_error_message="weight, tier or max_connections is out of range.",
+            ),
+            models.CheckConstraint(
+                name="pool_backend_texts",
+                condition=(Q(url__startswith="http://") | Q(url__startswith="https://"))
+                & Q(admin_state__in=[state.value for state in AdminState])
+                & ~Q(name=""),
+                violation_error_message="url, admin_state or name is not valid.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pool.name}/{self.name}"
+
+    @staticmethod
+    def name_from_url(url: str) -> str:
+        """The name that a backend with this URL gets when it is given none; "" if `url` is bad."""
+        try:
+            host, port = addresses.origin_host_and_port(addresses.normalise_origin(url))
+        except ValueError:
+            return ""
+        return re.sub(r"[^a-z0-9._]+", "-", f"{host}-{port}").strip("-._")
+
+    def clean(self) -> None:
+        super().clean()
+        if not self.name:
+            self.name = self.name_from_url(self.url or "")
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        with transaction.atomic():
+            before = self._stored_admin_state()
+            super().save(*args, update_fields=update_fields, **kwargs)
+            written = update_fields is None or "admin_state" in update_fields
+            if written and before is not None and before != self.admin_state:
+                self._record_admin_state(before)
+
+    def compile(self) -> BackendSpec:
+        return BackendSpec(
+            id=self.pk or 0,
+            name=self.name,
+            url=self.url,
+            weight=self.weight,
+            tier=self.tier,
+            max_connections=self.max_connections,
+            admin_state=AdminState(self.admin_state),
+            metadata=self.metadata,
+        )
+
+    def drain(self, by: Actor = None) -> None:
+        """Finish what is in progress, take nothing new."""
+        self._change_admin_state(AdminState.DRAINING, by)
+
+    def enable(self, by: Actor = None) -> None:
+        """Take traffic again."""
+        self._change_admin_state(AdminState.ACTIVE, by)
+
+    def maintain(self, by: Actor = None) -> None:
+        """Take no traffic and no probes."""
+        self._change_admin_state(AdminState.MAINTENANCE, by)
+
+    def _change_admin_state(self, state: AdminState, by: Actor) -> None:
+        self.admin_state = state.value
+        with acting_as(by):
+            self.save(update_fields=["admin_state"])
+
+    def _stored_admin_state(self) -> str | None:
+        """Locked, so that of two changes at once each is told against the one before it."""
+        stored = Backend.objects.select_for_update(of=("self",)).filter(pk=self.pk)
+        return stored.values_list("admin_state", flat=True).order_by().first()
+
+    def _record_admin_state(self, before: str) -> None:
+        Event.objects.record(
+            EventKind.ADMIN_STATE_CHANGED,
+            f"Backend {self}: {before} → {self.admin_state}",
+            backend=self,
+            data={"from": before, "to": str(self.admin_state)},
+        )
+
+
+class Route(ConfigurationModel):
+    """Which requests go to which pool."""
+
+    host = HostField(
+        max_length=255,
+        blank=True,
+        default="",
+        help_text='Exact name, "*.example.com" for every name below it, or empty for any host.',
+    )
+    path_prefix = PathPrefixField(
+        max_length=500,
+        default="/",
+        help_text='Whole segments: "/api" matches "/api" and "/api/x", not "/apix".',
+    )
+    strip_prefix = models.BooleanField(
+        default=False, help_text="Remove the prefix before the request goes to the backend."
+    )
+    priority = models.IntegerField(
+        default=0,
+        validators=[MinValueValidator(-1000), MaxValueValidator(1000)],
+        help_text="The highest matching priority wins, -1000 to 1000; among equals the more "
+        "specific host, then the longer prefix.",
+    )
+    pool = models.ForeignKey(
+        Pool,
+        # Not CASCADE: traffic would silently fall through to a less specific route.
+        on_delete=models.PROTECT,
+        related_name="routes",
+        help_text="Pool that serves these requests.",
+    )
+
+    class Meta:
+        ordering = ["-priority", "host", "path_prefix"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["host", "path_prefix"],
+                name="pool_route_unique_match",
+                violation_error_message="path_prefix: another route has this host and path "
+                "prefix; edit that one, or choose another prefix.",
+                violation_error_code="unique_match",
+            ),
+            models.CheckConstraint(
+                name="pool_route_ranges",
+                condition=Q(path_prefix__startswith="/", priority__gte=-1000, priority__lte=1000),
+                violation_error_message="path_prefix or priority is out of range.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.host or '*'}{self.path_prefix}"
+
+    def compile(self) -> RouteSpec:
+        return RouteSpec(
+            id=self.pk or 0,
+            pool_id=self.pool_id,
+            host=self.host,
+            path_prefix=self.path_prefix,
+            strip_prefix=self.strip_prefix,
+            priority=self.priority,
+        )
