@@ -1,0 +1,152 @@
+"""A transport for `requests` under which a whole exchange ends by one deadline.
+
+The timeouts of `requests` bound each wait for a byte. A backend that trickles
+its head or body keeps such a client busy for ever, and name resolution is not
+bounded at all. Here the connection carries a deadline: resolving, connecting,
+the TLS handshake and every read get what is left of it.
+
+A connection serves one probe. Reuse would hide a backend that no longer accepts.
+"""
+
+import socket
+import ssl
+from math import inf
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from pool.addresses import origin_host_and_port
+from pool.health.resolver import Address, Resolver
+
+
+class CannotConnect(Exception):  # noqa: N818 - named for what happened, like TimeoutError
+    """No connection; the message is the reason for people.
+
+    Neither an OSError nor urllib3's: it passes through both libraries untouched.
+    """
+
+
+def remaining(deadline: float) -> float:
+    """The seconds left until `deadline`; TimeoutError if there are none."""
+    left = deadline - monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+class _Bounded(socket.socket):
+    deadline = inf
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(remaining(self.deadline))
+        return super().recv_into(*args, **kwargs)
+
+
+class _BoundedTLS(ssl.SSLSocket):
+    deadline = inf
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(remaining(self.deadline))
+        return super().recv_into(*args, **kwargs)
+
+
+_resolver = Resolver()
+
+
+class _Connection(HTTPConnection):
+    """`self.timeout` is the time for everything, counted from the attempt to connect."""
+
+    _deadline: float = inf
+
+    def _new_conn(self) -> socket.socket:
+        seconds = float(self.timeout or inf)
+        self._deadline = monotonic() + seconds
+        refused: OSError | None = None
+        for address in self._addresses():
+            try:
+                return self._open(address)
+            except TimeoutError:
+                raise CannotConnect(f"no connection within {seconds:g} s") from None
+            except OSError as error:
+                refused = error
+        raise CannotConnect(_why(refused)) from refused
+
+    def _addresses(self) -> list[Address]:
+        try:
+            return _resolver.resolve(self._dns_host, self.port, remaining(self._deadline))
+        except TimeoutError:
+            raise CannotConnect(f"name did not resolve in time: {self._dns_host}") from None
+        except (OSError, UnicodeError) as error:
+            raise CannotConnect(f"name does not resolve: {self._dns_host}") from error
+
+    def _open(self, address: Address) -> _Bounded:
+        family, kind, protocol, _, where = address
+        sock = _Bounded(family, kind, protocol)
+        try:
+            sock.deadline = self._deadline
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(remaining(self._deadline))
+            sock.connect(where)
+            sock.settimeout(remaining(self._deadline))  # what is left for a TLS handshake
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+class _TLSConnection(_Connection, HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        if isinstance(self.sock, _BoundedTLS):
+            self.sock.deadline = self._deadline
+
+
+def _why(error: OSError | None) -> str:
+    if error is None:
+        return "name has no address"
+    return (error.strerror or str(error)).lower()  # "connection refused", "no route to host"
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+def _tls_context() -> ssl.SSLContext:
+    """The system's trust store, as everything else on the machine (and SSL_CERT_FILE) has it.
+
+    Made once: loading the store costs more than a probe.
+    """
+    context = ssl.create_default_context()
+    context.sslsocket_class = _BoundedTLS
+    return context
+
+
+class ProbeAdapter(HTTPAdapter):
+    """Used without a Session: no cookies, netrc, redirects, nor proxies from the environment."""
+
+    def __init__(self, tls_context: ssl.SSLContext | None = None) -> None:
+        super().__init__()
+        self._tls_context = tls_context or _tls_context()
+        self._tls_context.sslsocket_class = _BoundedTLS
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> urllib3.HTTPConnectionPool:
+        url = request.url or ""
+        host, port = origin_host_and_port(url)
+        if urlsplit(url).scheme == "https":
+            return _TLSPool(host, port, ssl_context=self._tls_context)
+        return _Pool(host, port)
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """The context verifies, against the store that it has loaded already."""
