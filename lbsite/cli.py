@@ -1,11 +1,34 @@
 """``lb``: Django's management commands under the product's name."""
 
+import argparse
 import os
 import sys
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from environs import EnvError
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lbsite.settings")
-    execute_from_command_line(sys.argv)
+    arguments = _take_data_dir(sys.argv)
+    try:
+        _ = settings.INSTALLED_APPS  # loads them
+    except (EnvError, ImproperlyConfigured) as error:
+        sys.exit(f"lb: {error}")
+    execute_from_command_line(arguments)
+
+
+def _take_data_dir(arguments: list[str]) -> list[str]:
+    """Put `--data-dir` into the environment, and return the other arguments.
+
+    The settings read the variable when they are loaded, which is before a
+    command sees its options; and so every command understands the option.
+    """
+    parser = argparse.ArgumentParser(prog="lb", add_help=False, allow_abbrev=False)
+    parser.add_argument("--data-dir")
+    known, others = parser.parse_known_args(arguments)
+    if known.data_dir is not None:
+        os.environ["LB_DATA_DIR"] = known.data_dir
+    return others

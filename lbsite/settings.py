@@ -1,19 +1,12 @@
 """One settings file, read from the environment. Every variable is described in the README."""
 
-from pathlib import Path
-
-import dj_database_url
 from django.templatetags.static import static
-from environs import Env
 
+from lbsite import environment
+from lbsite.environment import env
 from lbsite.secrets import load_or_create_secret_key
 
-env = Env()
-
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-DATA_DIR = Path(env.str("LB_DATA_DIR", "var")).absolute()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR = environment.data_dir("LB_DATA_DIR", "var")
 
 DEBUG = env.bool("LB_DEBUG", False)
 SECRET_KEY = env.str("LB_SECRET_KEY", "") or load_or_create_secret_key(DATA_DIR)
@@ -68,9 +61,7 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": dj_database_url.parse(
-        env.str("DATABASE_URL", f"sqlite:///{DATA_DIR / 'lbsite.sqlite3'}"), conn_max_age=60
-    )
+    "default": environment.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'lbsite.sqlite3'}")
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Several processes write: WAL lets them read meanwhile, and IMMEDIATE takes
@@ -83,15 +74,60 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-LB_REDIS_URL = env.str("LB_REDIS_URL", f"unix://{DATA_DIR / 'redis.sock'}")
+# Without an operator's Redis, `lb up` starts one of its own in the data folder.
+LB_STARTS_REDIS = not env.str("LB_REDIS_URL", "")
+LB_REDIS_URL = env.str("LB_REDIS_URL", "") or f"unix://{DATA_DIR / 'redis.sock'}"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{validator}"}
+    for validator in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Cookies do not tell ports apart (RFC 6265 §8.5): what is served through the edge on
+# the same host must not find, nor overwrite, the admin's under Django's usual names.
+SESSION_COOKIE_NAME = "lbsite_session"
+CSRF_COOKIE_NAME = "lbsite_csrf"
+
+# By default the admin listens on the loopback interface and speaks plain http. Behind
+# something that ends TLS, LB_HTTPS turns on all that depends on it.
+LB_HTTPS = env.bool("LB_HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = LB_HTTPS
+if LB_HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+    # HSTS for sub-domains and preload lists are for the domain's owner to decide.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+else:
+    # HSTS, redirect to https, and both cookies' Secure flag: meaningless over plain http.
+    SILENCED_SYSTEM_CHECKS = [f"security.{check}" for check in ("W004", "W008", "W012", "W016")]
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = True  # straight out of the packages: there is no collectstatic step
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        **{
+            name: {"level": environment.log_level("LB_LOG_LEVEL", "INFO")}
+            for name in ("pool", "proxy", "analytics", "lbsite")
+        },
+        # Django's own handlers would tell everything twice.
+        "django": {"handlers": [], "level": "WARNING"},
+    },
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -1,0 +1,42 @@
+"""Reads settings from the environment. What is malformed is refused, naming the variable."""
+
+import logging
+from pathlib import Path
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env
+
+env = Env()
+
+
+def data_dir(variable: str, default: str) -> Path:
+    """The data folder, made if need be. It holds secrets: nobody else may look into it."""
+    path = Path(env.str(variable, "") or default).absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{variable}: cannot make the folder {path}: {error.strerror}; name another one"
+        ) from error
+    return path
+
+
+def database(variable: str, default: str) -> dj_database_url.DBConfig:
+    """Never repeats the URL in an error: it may hold a password."""
+    try:
+        return dj_database_url.parse(
+            env.str(variable, "") or default, conn_max_age=60, conn_health_checks=True
+        )
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{variable}: not a database URL; write postgres://user:password@host:5432/name "
+            "(special characters percent-encoded) or sqlite:////absolute/path"
+        ) from None
+
+
+def log_level(variable: str, default: str) -> str:
+    level = (env.str(variable, "") or default).upper()
+    if level not in logging.getLevelNamesMapping():
+        raise ImproperlyConfigured(f"{variable}: use DEBUG, INFO, WARNING or ERROR, not {level}")
+    return level

@@ -1,0 +1,1 @@
+"""`lb up`: all processes of the product on one machine, under one supervisor."""
