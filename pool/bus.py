@@ -9,6 +9,7 @@ key                 type     content
 lb:snapshot         string   the current snapshot, `pool.snapshot.encode`d
 lb:health           hash     backend id → `HealthStatus`
 lb:edges            hash     worker id → `EdgeReport`
+lb:edges:known      hash     worker id → `EdgeReport`, as when it joined the timeline
 lb:traffic          stream   one field "b" an entry: `TrafficBatch`
 ==================  =======  ====================================================
 
@@ -25,6 +26,7 @@ SNAPSHOT_CHANNEL = "lb:snapshot:announce"  # message: the snapshot's number
 HEALTH_KEY = "lb:health"
 HEALTH_CHANNEL = "lb:health:announce"  # message: a `HealthChange`
 EDGES_KEY = "lb:edges"
+KNOWN_EDGES_KEY = "lb:edges:known"
 TRAFFIC_STREAM = "lb:traffic"
 TRAFFIC_FIELD = b"b"
 

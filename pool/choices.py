@@ -39,6 +39,7 @@ class EventKind(StrEnum):
     ADMIN_STATE_CHANGED = "admin_state_changed"
     CONFIGURATION_APPLIED = "configuration_applied"
     CONFIGURATION_REPUBLISHED = "configuration_republished"
+    CONFIGURATION_NOT_PUBLISHED = "configuration_not_published"
     EDGE_JOINED = "edge_joined"
     EDGE_LEFT = "edge_left"
 

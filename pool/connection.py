@@ -4,12 +4,20 @@ from functools import cache
 
 from django.conf import settings
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 @cache
 def redis_client() -> Redis:
     """One client a process; it keeps a pool of connections and reconnects by itself.
 
-    Times out rather than hangs: a form must answer even while Redis is away.
+    Times out rather than hangs: a form must answer even while Redis is away. One
+    retry, at once, is for a kept connection that a restart of Redis has cut.
     """
-    return Redis.from_url(settings.LB_REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+    return Redis.from_url(
+        settings.LB_REDIS_URL,
+        socket_timeout=2,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 1),
+    )

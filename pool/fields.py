@@ -4,14 +4,20 @@
 so that forms, REST, commands and the shell all end up with the same text.
 """
 
+import re
 from typing import Any
 
+import msgspec
 from django.core.exceptions import ValidationError
 from django.core.validators import BaseValidator
 from django.db import models
 from django.utils.deconstruct import deconstructible
 
 from pool import addresses
+
+MAX_JSON_BYTES = 16 * 1024  # it travels with every snapshot
+
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class NormalisedCharField(models.CharField):
@@ -52,6 +58,33 @@ class RequestTargetField(NormalisedCharField):
 class StatusRangesField(NormalisedCharField):
     def normalise(self, text: str) -> str:
         return addresses.normalise_status_ranges(text)
+
+
+class JSONObjectField(models.JSONField):
+    """An object that Redis, every edge and both databases hold and give back unchanged."""
+
+    # Django's list takes [] for "nothing given" and would let it through unchecked.
+    empty_values = ()
+
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        value = {} if value in (None, "") else value
+        if not isinstance(value, dict):
+            raise ValidationError('Give a JSON object, such as {"rack": "b2"}.', code="invalid")
+        try:
+            encoded = msgspec.json.encode(value)
+            kept = msgspec.json.decode(encoded) == value
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            encoded, kept = b"", False
+        # PostgreSQL's jsonb cannot hold U+0000.
+        if not kept or _ESCAPED_NUL.search(encoded):
+            raise ValidationError(
+                "Use strings (without U+0000), finite numbers, true, false, null, lists and "
+                "objects only.",
+                code="invalid",
+            )
+        if len(encoded) > MAX_JSON_BYTES:
+            raise ValidationError(f"Shorten it to {MAX_JSON_BYTES} bytes of JSON.", code="invalid")
+        return value
 
 
 @deconstructible

@@ -6,14 +6,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import pytest
 import redis
 
-# A short path: a unix socket's is limited to 107 bytes. Set before settings are read.
+# A short path: a unix socket's is limited to 107 bytes. Set before settings are read,
+# which is why they are named here: pytest-django would read those in its ini file
+# before this file is loaded.
 _DATA_DIR = tempfile.TemporaryDirectory(prefix="lb-")
 os.environ["LB_DATA_DIR"] = _DATA_DIR.name
 os.environ["LB_REDIS_URL"] = f"unix://{_DATA_DIR.name}/redis.sock"
+os.environ["DJANGO_SETTINGS_MODULE"] = "lbsite.settings"
 os.environ.pop("LB_SECRET_KEY", None)
+django.setup()
 
 
 @pytest.fixture(scope="session")

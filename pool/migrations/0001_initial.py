@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 ('tier', models.PositiveSmallIntegerField(default=0, help_text='0 is primary; 1 to 9 are backups, used when the tiers below cannot serve.', validators=[django.core.validators.MaxValueValidator(9)])),
                 ('max_connections', models.PositiveIntegerField(default=0, help_text='Requests in flight at the same time, per edge machine; 0 is no limit.', validators=[django.core.validators.MaxValueValidator(1000000)])),
                 ('admin_state', models.CharField(choices=pool.models.configuration.admin_state_choices, default='active', help_text='Draining finishes what it has and gets nothing new; maintenance gets nothing and is not probed.', max_length=20)),
-                ('metadata', models.JSONField(blank=True, default=dict, help_text='Notes of your own as a JSON object, such as {"rack": "b2"}.', validators=[pool.models.configuration.validate_metadata])),
+                ('metadata', pool.fields.JSONObjectField(blank=True, default=dict, help_text='Notes of your own as a JSON object, such as {"rack": "b2"}.')),
                 ('pool', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='backends', to='pool.pool')),
             ],
             options={

@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, transaction
 from django.db.models import Q
@@ -18,7 +16,7 @@ from pool.choices import (
     EventKind,
     algorithm_names,
 )
-from pool.fields import HostField, OriginField, PathPrefixField
+from pool.fields import HostField, JSONObjectField, OriginField, PathPrefixField
 from pool.models.base import ConfigurationModel
 from pool.models.history import Event
 from pool.policies import (
@@ -31,8 +29,6 @@ from pool.policies import (
 )
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec
 
-MAX_METADATA_BYTES = 16 * 1024  # it travels with every snapshot
-
 
 def algorithm_choices() -> list[tuple[str, str]]:
     return [(name, name.replace("_", " ").capitalize()) for name in algorithm_names()]
@@ -40,25 +36,6 @@ def algorithm_choices() -> list[tuple[str, str]]:
 
 def admin_state_choices() -> list[tuple[str, str]]:
     return [(state.value, state.value.capitalize()) for state in AdminState]
-
-
-def validate_metadata(value: Any) -> None:
-    """A JSON object that every edge and both databases can hold and give back unchanged."""
-    if not isinstance(value, dict):
-        raise ValidationError('Give a JSON object, such as {"rack": "b2"}.', code="invalid")
-    try:
-        encoded = msgspec.json.encode(value)
-        kept = msgspec.json.decode(encoded) == value
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        kept, encoded = False, b""
-    if not kept or re.search(rb"(?<!\\)(?:\\\\)*\\u0000", encoded):
-        raise ValidationError(
-            "Use strings (without U+0000), finite numbers below 2**64, true, false, null, "
-            "lists and objects only.",
-            code="invalid",
-        )
-    if len(encoded) > MAX_METADATA_BYTES:
-        raise ValidationError(f"Shorten it to {MAX_METADATA_BYTES} bytes of JSON.", code="invalid")
 
 
 class Pool(HealthPolicyFields, TimeoutPolicyFields, RetryPolicyFields, ConfigurationModel):
@@ -145,10 +122,9 @@ class Backend(ConfigurationModel):
         help_text="Draining finishes what it has and gets nothing new; "
         "maintenance gets nothing and is not probed.",
     )
-    metadata = models.JSONField(
+    metadata = JSONObjectField(
         default=dict,
         blank=True,
-        validators=[validate_metadata],
         help_text='Notes of your own as a JSON object, such as {"rack": "b2"}.',
     )
 

@@ -1,0 +1,42 @@
+"""The backends' health as it is now, read from Redis for a screen or an answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import msgspec
+from redis import RedisError
+
+from pool.bus import HEALTH_KEY, HealthStatus
+from pool.choices import HealthState
+from pool.connection import redis_client
+
+NOT_PROBED = HealthStatus(state=HealthState.UNKNOWN, since=0, reason="Not probed yet")
+UNREADABLE = HealthStatus(state=HealthState.UNKNOWN, since=0, reason="Unreadable record in Redis")
+
+
+@dataclass(frozen=True)
+class LiveHealth:
+    """One reading, good for all rows of a page; `error` says why there is none."""
+
+    records: Mapping[bytes, bytes] = field(default_factory=dict)
+    error: str = ""
+
+    @classmethod
+    def read(cls) -> "LiveHealth":
+        try:
+            return cls(cast("dict[bytes, bytes]", redis_client().hgetall(HEALTH_KEY)))
+        except RedisError as error:
+            return cls(error=f"Redis cannot be reached: {error}")
+
+    def of(self, backend_id: int) -> HealthStatus:
+        """The status of a backend; `since` is 0 where nobody knows."""
+        if self.error:
+            return HealthStatus(state=HealthState.UNKNOWN, since=0, reason=self.error)
+        record = self.records.get(str(backend_id).encode())
+        if record is None:
+            return NOT_PROBED
+        try:
+            return msgspec.json.decode(record, type=HealthStatus)
+        except msgspec.DecodeError:
+            return UNREADABLE

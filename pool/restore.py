@@ -1,0 +1,117 @@
+"""Snapshot → models: the way back."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models
+from django.db.models import CharField, F, Value
+from django.db.models.functions import Cast, Concat
+
+from pool.compilation import compile_configuration
+from pool.diff import Action, Kind, compare
+from pool.models import Backend, Pool, Route
+from pool.policies import HEALTH, RETRY, TIMEOUTS
+from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build
+
+MODELS: dict[Kind, type[Pool] | type[Backend] | type[Route]] = {
+    Kind.POOL: Pool,
+    Kind.BACKEND: Backend,
+    Kind.ROUTE: Route,
+}
+
+# Texts that the models themselves would refuse, so that no row can have them.
+_PARKED = {Kind.POOL: ("name", "~"), Kind.BACKEND: ("name", "~"), Kind.ROUTE: ("path_prefix", "/?")}
+
+
+def restore(target: Snapshot) -> None:
+    """Make the models say what `target` says, keeping ids. Call it in a transaction.
+
+    Rows that are equal already are not touched, and rows that stay are changed
+    rather than replaced: their health records and events stay with them.
+    """
+    changes = compare(build(0, *compile_configuration()), target)
+    ids: dict[tuple[Kind, Action], set[int]] = {
+        (kind, action): set() for kind in Kind for action in Action
+    }
+    for change in changes:
+        ids[change.kind, change.action].add(change.id)
+    for kind in Kind:
+        _park(kind, ids[kind, Action.CHANGED] | ids[kind, Action.REMOVED])
+    _delete(Kind.ROUTE, ids)
+    for kind in Kind:
+        _save(kind, ids[kind, Action.CHANGED] | ids[kind, Action.ADDED], target)
+    _delete(Kind.BACKEND, ids)
+    _delete(Kind.POOL, ids)
+
+
+def _park(kind: Kind, ids: set[int]) -> None:
+    """Free the unique names: two rows may be about to swap theirs."""
+    column, prefix = _PARKED[kind]
+    number = Cast(F("pk"), CharField())
+    _rows(kind, ids).update(**{column: Concat(Value(prefix), number, output_field=CharField())})
+
+
+def _delete(kind: Kind, ids: dict[tuple[Kind, Action], set[int]]) -> None:
+    _rows(kind, ids[kind, Action.REMOVED]).delete()
+
+
+def _save(kind: Kind, ids: set[int], target: Snapshot) -> None:
+    model = MODELS[kind]
+    existing = model._default_manager.in_bulk(ids)
+    for row_id, columns in _columns(kind, target):
+        if row_id in ids:
+            row = existing.get(row_id) or model(pk=row_id)
+            for name, value in columns.items():
+                setattr(row, name, value)
+            row.save()
+
+
+def _rows(kind: Kind, ids: set[int]) -> models.QuerySet[Any]:
+    return MODELS[kind]._default_manager.filter(pk__in=ids)
+
+
+def _columns(kind: Kind, target: Snapshot) -> Iterable[tuple[int, dict[str, Any]]]:
+    match kind:
+        case Kind.POOL:
+            return [(pool.id, _pool_columns(pool)) for pool in target.pools]
+        case Kind.BACKEND:
+            return [
+                (backend.id, _backend_columns(backend, pool))
+                for pool in target.pools
+                for backend in pool.backends
+            ]
+        case Kind.ROUTE:
+            return [(route.id, _route_columns(route)) for route in target.routes]
+
+
+def _pool_columns(pool: PoolSpec) -> dict[str, Any]:
+    return {
+        "name": pool.name,
+        "algorithm": pool.algorithm,
+        **HEALTH.restore(pool.health),
+        **TIMEOUTS.restore(pool.timeouts),
+        **RETRY.restore(pool.retry),
+    }
+
+
+def _backend_columns(backend: BackendSpec, pool: PoolSpec) -> dict[str, Any]:
+    return {
+        "pool_id": pool.id,
+        "name": backend.name,
+        "url": backend.url,
+        "weight": backend.weight,
+        "tier": backend.tier,
+        "max_connections": backend.max_connections,
+        "admin_state": backend.admin_state.value,
+        "metadata": backend.metadata,
+    }
+
+
+def _route_columns(route: RouteSpec) -> dict[str, Any]:
+    return {
+        "pool_id": route.pool_id,
+        "host": route.host,
+        "path_prefix": route.path_prefix,
+        "strip_prefix": route.strip_prefix,
+        "priority": route.priority,
+    }

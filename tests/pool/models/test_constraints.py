@@ -1,0 +1,59 @@
+"""The database refuses what goes around the models."""
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+
+from pool.models import Backend, Pool, Route
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        (Pool, {"name": ""}),
+        (Pool, {"health_interval": 0}),
+        (Pool, {"health_timeout": 3}),
+        (Pool, {"health_rise": 0}),
+        (Pool, {"health_fall": 101}),
+        (Pool, {"health_path": "x"}),
+        (Pool, {"health_expected_status": ""}),
+        (Pool, {"connect_timeout": 0}),
+        (Pool, {"response_timeout": 0}),
+        (Pool, {"idle_timeout": 86401}),
+        (Pool, {"retry_attempts": 0}),
+        (Backend, {"weight": 1001}),
+        (Backend, {"tier": 10}),
+        (Backend, {"max_connections": 1_000_001}),
+        (Backend, {"url": "ftp://a"}),
+        (Backend, {"name": ""}),
+        (Backend, {"admin_state": "asleep"}),
+        (Route, {"path_prefix": "x"}),
+        (Route, {"priority": -1001}),
+    ],
+    ids=lambda value: str(value),
+)
+def test_an_update_past_the_rules_is_refused(one, route, model, values):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        model.objects.update(**values)
+
+
+def test_names_are_unique_in_the_database(web, one, route):
+    for copies in (
+        [Pool(name="web")],
+        [Backend(pool=web, name="one", url="http://b")],
+        [Route(pool=web)],
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            type(copies[0]).objects.bulk_create(copies)
+
+
+def test_a_pool_with_routes_cannot_be_deleted(web, route):
+    with pytest.raises(ProtectedError):
+        web.delete()
+
+
+def test_a_pool_without_routes_takes_its_backends_with_it(web, one):
+    web.delete()
+    assert not Backend.objects.exists()

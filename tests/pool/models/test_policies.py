@@ -1,0 +1,37 @@
+"""Each policy's columns and its struct in the snapshot say the same."""
+
+import msgspec
+import pytest
+
+from pool.models import Pool
+from pool.policies import HEALTH, RETRY, TIMEOUTS
+
+GROUPS = [HEALTH, TIMEOUTS, RETRY]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.struct.__name__)
+def test_every_field_has_its_column_with_the_same_default(group):
+    assert set(group.columns) == set(group.struct.__struct_fields__)
+    assert group.compile(Pool()) == group.struct()
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.struct.__name__)
+def test_what_is_compiled_is_restored(group):
+    pool = Pool(health_path="/up", health_interval=9.0, connect_timeout=1.5, retry_attempts=1)
+    restored = Pool(**group.restore(group.compile(pool)))
+    assert group.compile(restored) == group.compile(pool)
+
+
+def test_every_policy_of_the_snapshot_is_compiled():
+    spec = Pool(name="web").compile()
+    policies = {
+        type(value)
+        for value in msgspec.structs.asdict(spec).values()
+        if isinstance(value, msgspec.Struct)
+    }
+    assert policies == {group.struct for group in GROUPS}
+
+
+@pytest.mark.parametrize("name", [name for group in GROUPS for name in group.columns.values()])
+def test_every_column_explains_itself(name):
+    assert Pool._meta.get_field(name).help_text

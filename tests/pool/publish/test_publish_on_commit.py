@@ -1,0 +1,126 @@
+"""Saving publishes once a transaction, as one numbered revision."""
+
+import pytest
+from django.db import transaction
+
+from pool.actor import acting_as
+from pool.bus import SNAPSHOT_CHANNEL
+from pool.choices import EventKind
+from pool.models import Backend, Event, Pool, Revision, Route
+
+pytestmark = pytest.mark.django_db
+
+
+def test_many_saves_in_a_transaction_are_one_revision(commit, published):
+    with commit():
+        pool = Pool.objects.create(name="web")
+        for number in range(5):
+            Backend.objects.create(pool=pool, url=f"http://127.0.0.1:{9000 + number}")
+        Route.objects.create(pool=pool)
+
+    assert [revision.number for revision in Revision.objects.all()] == [1]
+    snapshot = published()
+    assert snapshot.number == 1
+    assert [backend.name for backend in snapshot.pools[0].backends] == [
+        f"127.0.0.1-{9000 + number}" for number in range(5)
+    ]
+    assert snapshot.routes[0].pool_id == pool.pk
+
+
+def test_what_is_published_is_what_the_revision_holds(commit, published):
+    with commit():
+        Pool.objects.create(name="web")
+    revision = Revision.objects.get()
+    assert published().content_hash == revision.content_hash
+    assert revision.published
+
+
+def test_the_number_is_announced(commit, redis_client):
+    listener = redis_client.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(SNAPSHOT_CHANNEL)
+    listener.get_message(timeout=1)
+    with commit():
+        Pool.objects.create(name="web")
+    assert listener.get_message(timeout=1)["data"] == b"1"
+    listener.close()
+
+
+def test_a_save_that_changes_nothing_makes_no_revision(commit, published):
+    with commit():
+        pool = Pool.objects.create(name="web")
+    with commit():
+        pool.save()
+    assert Revision.objects.count() == 1
+    assert published().number == 1
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [
+        lambda pool: Backend.objects.get().delete(),
+        lambda pool: Backend.objects.all().delete(),
+        lambda pool: pool.delete(),
+    ],
+    ids=["row", "queryset", "cascade"],
+)
+def test_every_way_of_deleting_publishes(commit, published, one, delete):
+    with commit():
+        one.pool.save()
+    with commit():
+        delete(one.pool)
+    snapshot = published()
+    assert snapshot.number == 2
+    assert not [backend for pool in snapshot.pools for backend in pool.backends]
+
+
+def test_a_savepoint_that_is_rolled_back_takes_no_publish_with_it(commit, published):
+    with commit():
+        savepoint = transaction.savepoint()
+        Pool.objects.create(name="undone")
+        transaction.savepoint_rollback(savepoint)
+        Pool.objects.create(name="kept")
+    assert [pool.name for pool in published().pools] == ["kept"]
+
+
+def test_nothing_is_published_before_the_commit(commit, published):
+    with commit():
+        Pool.objects.create(name="web")
+        assert published() is None
+
+
+def test_a_revision_says_who_changed_what(commit, published, one):
+    with commit():
+        one.save()
+    with commit(), acting_as("anna"):
+        one.weight = 5
+        one.url = "http://127.0.0.1:9009"
+        one.save()
+    revision = Revision.objects.first()
+    assert revision.actor == "anna"
+    assert revision.summary == (
+        "backend web/one changed: url http://127.0.0.1:9001 → http://127.0.0.1:9009, weight 1 → 5"
+    )
+    assert revision.diff == [
+        {
+            "action": "changed",
+            "kind": "backend",
+            "id": one.pk,
+            "name": "web/one",
+            "fields": {
+                "url": ["http://127.0.0.1:9001", "http://127.0.0.1:9009"],
+                "weight": [1, 5],
+            },
+        }
+    ]
+    event = Event.objects.get(kind=EventKind.CONFIGURATION_APPLIED, data__revision=2)
+    assert event.actor == "anna"
+
+
+@pytest.mark.parametrize("backends", [1, 30])
+def test_compiling_takes_three_queries(web, django_assert_num_queries, backends):
+    from pool.compilation import compile_configuration
+
+    for number in range(backends):
+        Backend.objects.create(pool=web, url=f"http://127.0.0.1:{9000 + number}")
+    with django_assert_num_queries(3):
+        compile_configuration()
