@@ -15,7 +15,14 @@ from django.conf import settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lbsite.settings")
 
 # Task → seconds between two runs.
-PERIODIC_TASKS: dict[str, float] = {}
+PERIODIC_TASKS: dict[str, float] = {
+    "pool.health.tasks.tick": 1,
+    "analytics.tasks.ingest": 1,
+    "pool.tasks.republish": 3,
+    "pool.tasks.track_edges": 5,
+    "pool.health.tasks.prune": 300,
+    "analytics.tasks.prune": 300,
+}
 
 
 def broker_url(redis_url: str) -> str:

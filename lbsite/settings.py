@@ -126,6 +126,7 @@ LOGGING = {
         },
         # Django's own handlers would tell everything twice.
         "django": {"handlers": [], "level": "WARNING"},
+        "django.request": {"level": "ERROR"},  # a page that is not there is no news
     },
 }
 

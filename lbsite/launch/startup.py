@@ -47,8 +47,8 @@ class Startup:
         yield from self._wait("Redis", redis_answers)
         self._provision()
         self._start_programs()
-        yield from self._wait("the edge", lambda: answers(self._plan.traffic, "/-/health", [200]))
-        yield from self._wait("the admin", lambda: answers(self._plan.admin, "/", range(500)))
+        yield from self._wait("the edge", self._edge_answers)
+        yield from self._wait("the admin", self._admin_answers)
         self._summarise()
         # An idle supervisor needs neither, and PostgreSQL counts its connections.
         connections.close_all()
@@ -76,6 +76,12 @@ class Startup:
         self._say("Starting edge, web, worker and beat")
         for name in ("edge", "web", "worker", "beat"):
             self._supervision.start(name)
+
+    def _edge_answers(self) -> bool:
+        return answers(self._plan.traffic, "/-/health", range(200, 201))
+
+    def _admin_answers(self) -> bool:
+        return answers(self._plan.admin, "/admin/login/", range(500))
 
     def _wait(self, what: str, ready: Callable[[], bool]) -> Steps:
         """Until `ready`. A part that takes too long is said, but holds back nobody else."""
@@ -107,7 +113,7 @@ def redis_answers() -> bool:
         return False
 
 
-def answers(listen: Listen, path: str, statuses: range | list[int]) -> bool:
+def answers(listen: Listen, path: str, statuses: range) -> bool:
     address = listen.reachable
     connection = http.client.HTTPConnection(address.host, address.port, timeout=1)
     try:

@@ -72,6 +72,7 @@ class Command(BaseCommand):
             raise CommandError(f"{options['config']}: {error}; nothing was changed") from error
 
     def _run(self, options: dict[str, Any]) -> None:
+        os.umask(0o077)  # what lands in the data folder is for its owner alone
         entries = _read_entries(options["config"])
         exclusive.check_folder(settings.DATA_DIR)
         with exclusive.folder_lock(settings.DATA_DIR):
