@@ -17,10 +17,14 @@ from pool.snapshot import HealthPolicy
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a backend stands: its state, and the run of equal results that ended just now."""
+    """Where a backend stands: its state, and the run of equal results that ended just now.
+
+    `reason` explains the state: a first failure of a healthy backend does not replace it.
+    """
 
     state: HealthState = HealthState.UNKNOWN
     since: float = 0.0
+    reason: str = ""
     last: ProbeResult | None = None
     streak: int = 0
 
@@ -50,11 +54,22 @@ _TRANSITIONS: dict[tuple[HealthState, ProbeResult], tuple[_Needed, HealthState]]
 }
 
 
-def advance(standing: Standing, result: ProbeResult, policy: HealthPolicy, now: float) -> Standing:
-    """The standing after one more `result` that came in at `now`."""
+# A result against its state is on the way to change it, and does not explain it.
+_AGAINST = {
+    (HealthState.HEALTHY, ProbeResult.FAIL),
+    (HealthState.UNHEALTHY, ProbeResult.PASS),
+}
+
+
+def advance(
+    standing: Standing, result: ProbeResult, reason: str, policy: HealthPolicy, now: float
+) -> Standing:
+    """The standing after one more `result`, which came in at `now` with its `reason`."""
     streak = standing.streak + 1 if result is standing.last else 1
     state, since = standing.state, standing.since
     needed, target = _TRANSITIONS.get((state, result), (_one, state))
     if target is not state and streak >= needed(policy):
         state, since = target, now
-    return Standing(state=state, since=since, last=result, streak=streak)
+    if (state, result) in _AGAINST:
+        reason = standing.reason
+    return Standing(state=state, since=since, reason=reason, last=result, streak=streak)

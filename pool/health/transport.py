@@ -25,7 +25,7 @@ from pool.addresses import origin_host_and_port
 from pool.health.resolver import Address, Resolver
 
 
-class CannotConnect(Exception):  # noqa: N818 - named for what happened, like TimeoutError
+class CannotConnect(Exception):
     """No connection; the message is the reason for people.
 
     Neither an OSError nor urllib3's: it passes through both libraries untouched.

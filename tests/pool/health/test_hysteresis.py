@@ -22,7 +22,7 @@ def _run(sequence, policy, standing=None):
     standing = standing or Standing()
     history = []
     for now, result in enumerate(sequence, start=1):
-        standing = advance(standing, result, policy, float(now))
+        standing = advance(standing, result, f"{result} {now}", policy, float(now))
         history.append(standing)
     return history
 
@@ -47,7 +47,7 @@ def _run(sequence, policy, standing=None):
 )
 def test_table_with_rise_2_and_fall_3(state, streak_before, result, expected):
     before = Standing(state=state, last=result if streak_before else None, streak=streak_before)
-    assert advance(before, result, HealthPolicy(rise=2, fall=3), 1.0).state is expected
+    assert advance(before, result, "", HealthPolicy(rise=2, fall=3), 1.0).state is expected
 
 
 def test_every_sequence_of_eight_results_agrees_with_a_plain_reading_of_the_rules():
@@ -83,14 +83,14 @@ def test_one_blip_never_ejects(sequence, policy):
     if policy.fall == 1:
         return
     before = _run([*sequence, PASS], policy)[-1]
-    after = advance(before, FAIL, policy, 99.0)
+    after = advance(before, FAIL, "", policy, 99.0)
     assert after.state is before.state
 
 
 @given(results, policies)
 def test_one_lucky_answer_never_brings_back(sequence, policy):
     before = _run([*sequence, *[FAIL] * policy.fall], policy)[-1]
-    after = advance(before, PASS, policy, 99.0)
+    after = advance(before, PASS, "", policy, 99.0)
     assert (after.state is HEALTHY) == (policy.rise == 1)
 
 
@@ -133,4 +133,20 @@ def test_alternating_results_never_eject_a_healthy_backend(rise, repeats):
 
 def test_a_lower_threshold_counts_the_run_that_is_under_way():
     healthy = Standing(state=HEALTHY, last=FAIL, streak=2)
-    assert advance(healthy, FAIL, HealthPolicy(fall=2), 1.0).state is UNHEALTHY
+    assert advance(healthy, FAIL, "", HealthPolicy(fall=2), 1.0).state is UNHEALTHY
+
+
+@pytest.mark.parametrize(
+    ("sequence", "reason"),
+    [
+        ([FAIL], "fail 1"),
+        ([PASS], "pass 1"),
+        ([PASS, FAIL, FAIL], "pass 1"),
+        ([PASS, FAIL, FAIL, FAIL], "fail 4"),
+        ([PASS, FAIL, FAIL, FAIL, FAIL], "fail 5"),
+        ([FAIL, FAIL, FAIL, PASS], "fail 3"),
+        ([FAIL, FAIL, FAIL, PASS, PASS], "pass 5"),
+    ],
+)
+def test_reason_is_the_newest_one_that_explains_the_state(sequence, reason):
+    assert _run(sequence, HealthPolicy(rise=2, fall=3))[-1].reason == reason

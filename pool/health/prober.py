@@ -1,0 +1,191 @@
+"""Runs probes at their due times. Celery says when to look; this is what is done then.
+
+One tick claims what is due until a little after the next tick, and hands each
+probe to a thread when its time has come. It does not wait for the answers: each
+probe records its own verdict the moment it has one, however long its neighbours
+hang. Rows for the database are collected, and written by the following ticks.
+
+The configuration is the published snapshot, the same that the edges run. So
+probing needs Redis and no database; while the database is away, it goes on.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from django.db import DatabaseError
+from redis import Redis, RedisError
+
+from pool.bus import SNAPSHOT_KEY
+from pool.choices import HealthState, ProbeResult
+from pool.health import records
+from pool.health.hysteresis import advance
+from pool.health.plan import NO_PLAN, Plan, Target, plan_of
+from pool.health.probe import Outcome, probe
+from pool.health.records import Finding, Recorder
+from pool.health.schedule import Claim, Schedule, Stale, read_standing
+from pool.snapshot import HealthPolicy, SnapshotError, decode
+
+logger = logging.getLogger(__name__)
+
+TICK = 1.0
+SLACK = 0.25  # how late the next tick may come without a probe being late
+RESYNC = 10.0  # seconds between two comparisons of the schedule with the plan
+CLOSING = 3.0  # seconds that running probes get when the process ends
+
+Probe = Callable[[str, HealthPolicy], Outcome]
+
+
+class Prober:
+    """One a process; its ticks may overlap, and other processes may have one too."""
+
+    def __init__(
+        self,
+        redis: "Redis",
+        threads: int,
+        *,
+        probe: Probe = probe,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._redis = redis
+        self._schedule = Schedule(redis)
+        self._recorder = Recorder()
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="probe")
+        self._running: set[Future[None]] = set()
+        self._probe = probe
+        self._clock = clock
+        self._sleep = sleep
+        self._raw: object = None
+        self._plan: Plan = NO_PLAN
+        self._synced_at = 0.0
+        self._redis_failing = False
+
+    def tick(self) -> None:
+        """Write what earlier ticks found, then start what is due until the next one."""
+        self._recorder.flush()
+        try:
+            plan = self._current_plan()
+            claims = self._claim(plan)
+        except RedisError as error:
+            self._say_redis_failing(error)
+            return
+        self._redis_failing = False
+        for claim in claims:
+            self._wait_until(claim.due)
+            self._start(claim, plan.targets[claim.backend_id])
+
+    def close(self) -> None:
+        """Give running probes a moment to end, and write what they found.
+
+        The claims of the others expire, and another worker runs their probes.
+        """
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self.settle(CLOSING)
+        self._recorder.flush()
+
+    def settle(self, timeout: float | None = None) -> None:
+        """Wait until the probes that were started have ended."""
+        wait(set(self._running), timeout)
+
+    def _start(self, claim: Claim, target: Target) -> None:
+        future = self._executor.submit(self._run, claim, target)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+
+    def _current_plan(self) -> Plan:
+        """From the snapshot in Redis; the last one known while Redis has none."""
+        raw = self._redis.get(SNAPSHOT_KEY)
+        if isinstance(raw, bytes) and raw != self._raw:
+            try:
+                self._plan = plan_of(decode(raw))
+            except SnapshotError as error:
+                logger.error("probing goes on by the snapshot before: %s", error)
+            self._raw = raw
+        return self._plan
+
+    def _claim(self, plan: Plan) -> list[Claim]:
+        now = self._clock()
+        if plan is NO_PLAN:
+            return []
+        if not 0 <= now - self._synced_at < RESYNC:
+            self._sync(plan, now)
+        until = now + TICK + SLACK
+        claims = self._schedule.claim(plan.version, now, until)
+        if claims is None:
+            self._sync(plan, now)
+            claims = self._schedule.claim(plan.version, now, until) or []
+        self._restore(claims, now)
+        return claims
+
+    def _sync(self, plan: Plan, now: float) -> None:
+        self._schedule.sync(plan, now)
+        self._synced_at = now
+
+    def _restore(self, claims: list[Claim], now: float) -> None:
+        """Redis was emptied, or the backend is new: ask the database what it remembers."""
+        unknown = {claim.backend_id for claim in claims if not claim.standing}
+        if not unknown:
+            return
+        try:
+            self._schedule.seed(records.recall(unknown, now))
+        except DatabaseError as error:
+            logger.warning("health starts from nothing, the database is away: %s", error)
+
+    def _wait_until(self, due: float) -> None:
+        seconds = due - self._clock()
+        if seconds > 0:
+            self._sleep(seconds)
+
+    def _run(self, claim: Claim, target: Target) -> None:
+        try:
+            if self._clock() < claim.expiry:
+                self._conclude(claim, target, self._ask(target))
+        except RedisError as error:
+            self._say_redis_failing(error)  # the claim expires, and the probe is run again
+        except Exception:
+            logger.exception("the probe of %s was not concluded", target.name)
+
+    def _ask(self, target: Target) -> Outcome:
+        try:
+            return self._probe(target.origin, target.policy)
+        except Exception as error:
+            # Whatever a backend manages to trigger must count against it, not end its probing.
+            logger.exception("probing %s failed", target.name)
+            reason = f"probing failed: {type(error).__name__}"
+            return Outcome(result=ProbeResult.FAIL, reason=reason)
+
+    def _conclude(self, claim: Claim, target: Target, outcome: Outcome) -> None:
+        now = self._clock()
+        known = claim.standing
+        while True:
+            before = read_standing(known)
+            after = advance(before, outcome.result, outcome.reason, target.policy, now)
+            recorded = self._schedule.record(claim, known, after)
+            if not isinstance(recorded, Stale):
+                break
+            known = recorded.standing
+        if not recorded:
+            return
+        if before.state is not after.state:
+            _log_change(target, before.state, after.state, outcome)
+        self._recorder.add(
+            Finding(
+                backend_id=target.backend_id,
+                at=now,
+                outcome=outcome,
+                before=before.state,
+                after=after.state,
+            )
+        )
+
+    def _say_redis_failing(self, error: RedisError) -> None:
+        if not self._redis_failing:
+            logger.error("probing waits for Redis (%s)", error)
+        self._redis_failing = True
+
+
+def _log_change(target: Target, before: HealthState, after: HealthState, found: Outcome) -> None:
+    level = logging.WARNING if after is HealthState.UNHEALTHY else logging.INFO
+    logger.log(level, "%s: %s → %s (%s)", target.name, before, after, found.reason)

@@ -1,0 +1,153 @@
+"""Probes → rows: the history of health, and what is remembered of it when Redis is emptied."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+import msgspec
+from django.db import DatabaseError, transaction
+from django.db.models import OuterRef, Subquery
+
+from pool.choices import EventKind, HealthState, ProbeResult, Severity
+from pool.health.hysteresis import Standing
+from pool.health.probe import Outcome
+from pool.models import Backend, Event, HealthRecord
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 50_000  # findings kept while the database is away: 250 s of 1,000 backends at 5 s
+BATCH = 1000
+_MEMORY = timedelta(hours=1)  # older records say nothing about now
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe and what it made of the backend."""
+
+    backend_id: int
+    at: float
+    outcome: Outcome
+    before: HealthState
+    after: HealthState
+
+
+class Recorder:
+    """Keeps findings until the database has them; drops the oldest when there are too many."""
+
+    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+        self._waiting: deque[Finding] = deque()
+        self._max_waiting = max_waiting
+        self._flushing = Lock()
+        self._failing = False
+        self._dropped = 0
+
+    def add(self, finding: Finding) -> None:
+        self._waiting.append(finding)
+        while len(self._waiting) > self._max_waiting:
+            self._waiting.popleft()
+            self._dropped += 1
+
+    def flush(self) -> None:
+        """Write what waits; while the database is away it goes on waiting, which is said once."""
+        if not self._flushing.acquire(blocking=False):
+            return  # another tick is at it
+        try:
+            while batch := self._take():
+                self._write(batch)
+        except DatabaseError as error:
+            self._waiting.extendleft(reversed(batch))
+            self._say_failing(error)
+        else:
+            self._say_working()
+        finally:
+            self._flushing.release()
+
+    def _take(self) -> list[Finding]:
+        return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+
+    def _write(self, batch: list[Finding]) -> None:
+        with transaction.atomic():
+            # Those that still exist. One that is deleted between here and the insert fails
+            # the batch, which is tried again without it.
+            backends = Backend.objects.select_related("pool")
+            known = backends.in_bulk({finding.backend_id for finding in batch})
+            found = [finding for finding in batch if finding.backend_id in known]
+            HealthRecord.objects.bulk_create([_row(finding) for finding in found])
+            for finding in found:
+                if finding.before is not finding.after:
+                    _record_event(finding, known[finding.backend_id])
+
+    def _say_failing(self, error: DatabaseError) -> None:
+        if not self._failing:
+            logger.error("probe results wait for the database (%s)", error)
+        self._failing = True
+
+    def _say_working(self) -> None:
+        if self._failing:
+            logger.warning("probe results are written again; %d were lost", self._dropped)
+        self._failing, self._dropped = False, 0
+
+
+def _row(finding: Finding) -> HealthRecord:
+    outcome = finding.outcome
+    return HealthRecord(
+        backend_id=finding.backend_id,
+        at=_datetime(finding.at),
+        result=outcome.result.value,
+        status=outcome.status,
+        latency_ms=outcome.latency_ms,
+        reason=outcome.reason if outcome.result is ProbeResult.FAIL else "",
+        state=finding.after.value,
+    )
+
+
+def _record_event(finding: Finding, backend: Backend) -> None:
+    before, after, reason = finding.before, finding.after, finding.outcome.reason
+    Event.objects.record(
+        EventKind.HEALTH_CHANGED,
+        f"Backend {backend}: {before} → {after} ({reason})",
+        severity=Severity.WARNING if after is HealthState.UNHEALTHY else Severity.INFO,
+        backend=backend,
+        data={"from": before.value, "to": after.value, "reason": reason},
+        at=_datetime(finding.at),
+    )
+
+
+def recall(ids: Iterable[int], now: float) -> dict[int, Standing]:
+    """What the last records say of these backends, for a Redis that has forgotten it."""
+    records = HealthRecord.objects.filter(
+        backend=OuterRef("pk"), at__gte=_datetime(now) - _MEMORY
+    ).order_by("-at", "-id")
+    changes = Event.objects.filter(
+        backend=OuterRef("pk"), kind=EventKind.HEALTH_CHANGED.value
+    ).order_by("-at", "-id")
+    rows = Backend.objects.filter(pk__in=list(ids)).values_list(
+        "pk",
+        Subquery(records.values("state")[:1]),
+        Subquery(records.values("at")[:1]),
+        Subquery(changes.values("at")[:1]),
+        Subquery(changes.values("data")[:1]),
+    )
+    return {
+        backend_id: Standing(
+            state=HealthState(state),
+            since=(changed or at).timestamp(),
+            reason=(data or {}).get("reason", ""),
+        )
+        for backend_id, state, at, changed, data in rows
+        if state and state != HealthState.UNKNOWN
+    }
+
+
+def prune(keep: timedelta, now: datetime) -> int:
+    """Delete records older than `keep`; in steps, so that no lock is held for long."""
+    old = HealthRecord.objects.filter(at__lt=now - keep).order_by("at")
+    deleted = 0
+    while ids := list(old.values_list("pk", flat=True)[:5000]):
+        deleted += HealthRecord.objects.filter(pk__in=ids).delete()[0]
+    return deleted
+
+
+def _datetime(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

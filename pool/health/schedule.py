@@ -1,0 +1,151 @@
+"""When each backend is probed next, and where it stands: kept in Redis, moved on by scripts.
+
+=================  =====  ===========================================================
+key                type   content
+=================  =====  ===========================================================
+lb:probe:due       zset   backend id → Unix time of its next probe
+lb:probe:plan      hash   backend id → period, phase, lease; "version" → the plan's
+lb:probe:claims    zset   "backend id:due time" of a running probe → when that expires
+lb:probe:standing  hash   backend id → `Standing`
+lb:health          hash   backend id → `HealthStatus`, for everybody else
+=================  =====  ===========================================================
+
+A claim and the move to the next due time are one step, so that any number of
+beats and workers share the probes and none is run twice. A worker that dies
+leaves its claims behind; they expire, and the probes are due again. Whatever
+else goes wrong, `sync` puts right: it compares everything with the plan.
+"""
+
+from importlib import resources
+from typing import Any
+
+import msgspec
+from redis import Redis
+
+from pool.bus import HEALTH_CHANNEL, HEALTH_KEY, HealthChange, HealthStatus
+from pool.choices import HealthState
+from pool.health.hysteresis import Standing
+from pool.health.plan import Plan
+
+DUE_KEY = "lb:probe:due"
+PLAN_KEY = "lb:probe:plan"
+CLAIMS_KEY = "lb:probe:claims"
+STANDING_KEY = "lb:probe:standing"
+
+CLAIM_LIMIT = 5000  # backends at once: more than a second's work of any worker
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to run one probe. `standing` as it was when it was claimed."""
+
+    key: str
+    backend_id: int
+    due: float
+    expiry: float
+    standing: bytes
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """Somebody else moved the standing on; it is now `standing`."""
+
+    standing: bytes
+
+
+class Schedule:
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+        self._claim = redis.register_script(_script("claim.lua"))
+        self._sync = redis.register_script(_script("sync.lua"))
+        self._record = redis.register_script(_script("record.lua"))
+
+    def sync(self, plan: Plan, now: float) -> None:
+        """Make the schedule that of `plan`; what is not in it any more is forgotten."""
+        targets = {
+            str(target.backend_id): (target.period, target.phase, target.lease, target.first_delay)
+            for target in plan.targets.values()
+        }
+        idle = {str(backend_id): True for backend_id in plan.idle}
+        forgotten: Any = self._sync(
+            [DUE_KEY, PLAN_KEY, CLAIMS_KEY, STANDING_KEY, HEALTH_KEY],
+            [now, plan.version, msgspec.msgpack.encode(targets), msgspec.msgpack.encode(idle)],
+        )
+        for backend_id in forgotten:
+            self._announce(int(backend_id), _forgotten(now))
+
+    def claim(self, version: str, now: float, until: float) -> list[Claim] | None:
+        """What is due until `until`, soonest first; None if the schedule is of another version."""
+        rows: Any = self._claim(
+            [DUE_KEY, PLAN_KEY, CLAIMS_KEY, STANDING_KEY], [now, until, version, CLAIM_LIMIT]
+        )
+        if rows is None:
+            return None
+        claims = [
+            Claim(
+                key=key.decode(),
+                backend_id=int(backend_id),
+                due=float(due),
+                expiry=float(expiry),
+                standing=standing,
+            )
+            for key, backend_id, due, expiry, standing in rows
+        ]
+        return sorted(claims, key=lambda claim: claim.due)
+
+    def record(self, claim: Claim, before: bytes, after: Standing) -> bool | Stale:
+        """Replace `before` by `after`, unless somebody else did; False if the claim is gone.
+
+        A new verdict is announced with it, in the same step.
+        """
+        status = status_of(after)
+        changed = read_standing(before).state is not after.state
+        change = HealthChange(backend_id=claim.backend_id, status=status)
+        reply: Any = self._record(
+            [CLAIMS_KEY, STANDING_KEY, HEALTH_KEY],
+            [
+                claim.key,
+                claim.backend_id,
+                before,
+                msgspec.json.encode(after),
+                msgspec.json.encode(status),
+                HEALTH_CHANNEL,
+                msgspec.json.encode(change) if changed else b"",
+            ],
+        )
+        return Stale(reply) if isinstance(reply, bytes) else bool(reply)
+
+    def seed(self, standings: dict[int, Standing]) -> None:
+        """Put remembered standings in place where there are none."""
+        for backend_id, standing in standings.items():
+            if self._redis.hsetnx(STANDING_KEY, str(backend_id), _encode(standing)):
+                status = status_of(standing)
+                self._redis.hset(HEALTH_KEY, str(backend_id), _encode(status))
+                self._announce(backend_id, status)
+
+    def _announce(self, backend_id: int, status: HealthStatus) -> None:
+        self._redis.publish(
+            HEALTH_CHANNEL, _encode(HealthChange(backend_id=backend_id, status=status))
+        )
+
+
+def read_standing(data: bytes) -> Standing:
+    """The standing in `data`; a fresh one if there is none that this version can read."""
+    try:
+        return msgspec.json.decode(data, type=Standing) if data else Standing()
+    except msgspec.DecodeError:
+        return Standing()
+
+
+def status_of(standing: Standing) -> HealthStatus:
+    return HealthStatus(state=standing.state, since=standing.since, reason=standing.reason)
+
+
+def _forgotten(now: float) -> HealthStatus:
+    return HealthStatus(state=HealthState.UNKNOWN, since=now, reason="not probed any more")
+
+
+def _encode(record: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(record)
+
+
+def _script(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text()

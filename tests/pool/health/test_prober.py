@@ -1,0 +1,348 @@
+"""A tick: what is due is probed, verdicts are acted on at once, rows follow."""
+
+import logging
+import threading
+import time
+
+import msgspec
+import pytest
+from django.db import OperationalError
+from redis import ConnectionError as RedisAway
+
+from pool.bus import HEALTH_CHANNEL, HEALTH_KEY, SNAPSHOT_KEY, HealthChange, HealthStatus
+from pool.choices import EventKind, HealthState, ProbeResult
+from pool.health.probe import Outcome
+from pool.health.prober import Prober
+from pool.health.schedule import CLAIMS_KEY, DUE_KEY
+from pool.models import Backend, Event, HealthRecord, Pool
+from pool.snapshot import BackendSpec, HealthPolicy, PoolSpec, build, encode
+
+pytestmark = pytest.mark.django_db
+
+PASSED = Outcome(result=ProbeResult.PASS, reason="status 200", status=200, latency_ms=1.5)
+REFUSED = Outcome(result=ProbeResult.FAIL, reason="connection refused")
+
+
+class Clock:
+    """Time passes when somebody sleeps."""
+
+    def __init__(self):
+        self.now = time.time()
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+class Answers:
+    """A probe whose outcome the test sets by origin; refuses to be surprised."""
+
+    def __init__(self):
+        self.by_origin = {}
+        self.asked = []
+        self.block = threading.Event()
+        self.block.set()
+
+    def __call__(self, origin, policy):
+        self.asked.append(origin)
+        self.block.wait(5)
+        answer = self.by_origin.get(origin, PASSED)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def answers():
+    return Answers()
+
+
+@pytest.fixture
+def backends():
+    pool = Pool.objects.create(name="shop", health_rise=2, health_fall=3)
+    return [Backend.objects.create(pool=pool, url=f"http://h{n}:80") for n in (1, 2)]
+
+
+def publish(redis_client, number=1, **policy):
+    pools = tuple(
+        PoolSpec(
+            id=pool.pk,
+            name=pool.name,
+            health=HealthPolicy(**policy),
+            backends=tuple(
+                BackendSpec(id=backend.pk, name=backend.name, url=backend.url)
+                for backend in pool.backends.order_by("pk")
+            ),
+        )
+        for pool in Pool.objects.all()
+    )
+    redis_client.set(SNAPSHOT_KEY, encode(build(number, pools, ())))
+
+
+@pytest.fixture
+def make_prober(redis_client, answers, clock):
+    made = []
+
+    def make(**options):
+        options = {"probe": answers, "clock": clock, "sleep": clock.sleep} | options
+        made.append(Prober(redis_client, 4, **options))
+        return made[-1]
+
+    yield make
+    for prober in made:
+        prober.close()
+
+
+@pytest.fixture
+def prober(make_prober, backends, redis_client):
+    publish(redis_client)
+    return make_prober()
+
+
+def _tick(prober, clock, seconds=2):
+    """Ticks for `seconds`, and waits for the probes of each."""
+    end = clock.now + seconds
+    while clock.now < end:
+        started = clock.now
+        prober.tick()
+        prober.settle()
+        clock.now = max(clock.now, started + 1)
+    prober.tick()
+    prober.settle()
+    prober.tick()
+
+
+def _status(redis_client, backend):
+    raw = redis_client.hget(HEALTH_KEY, str(backend.pk))
+    return msgspec.json.decode(raw, type=HealthStatus) if raw else None
+
+
+def test_the_first_pass_makes_a_backend_healthy(prober, clock, backends, redis_client):
+    _tick(prober, clock)
+    for backend in backends:
+        status = _status(redis_client, backend)
+        assert (status.state, status.reason) == (HealthState.HEALTHY, "status 200")
+
+
+def test_each_probe_becomes_a_record(prober, clock, backends, answers):
+    answers.by_origin["http://h2:80"] = REFUSED
+    _tick(prober, clock)
+    passed = HealthRecord.objects.filter(backend=backends[0]).first()
+    assert (passed.result, passed.status, passed.latency_ms) == ("pass", 200, 1.5)
+    assert (passed.reason, passed.state) == ("", "healthy")
+    failed = HealthRecord.objects.filter(backend=backends[1]).earliest("at")
+    assert (failed.result, failed.status, failed.latency_ms) == ("fail", None, None)
+    assert (failed.reason, failed.state) == ("connection refused", "unknown")
+    assert abs(passed.at.timestamp() - clock.now) < 10
+
+
+def test_a_change_of_state_becomes_one_event_with_its_reason(prober, clock, backends, answers):
+    _tick(prober, clock)
+    answers.by_origin["http://h2:80"] = REFUSED
+    _tick(prober, clock, 20)
+    events = Event.objects.filter(kind=EventKind.HEALTH_CHANGED, backend=backends[1])
+    assert [event.message for event in events.order_by("id")] == [
+        "Backend shop/h2-80: unknown → healthy (status 200)",
+        "Backend shop/h2-80: healthy → unhealthy (connection refused)",
+    ]
+    down = events.get(data__to="unhealthy")
+    assert (down.severity, down.pool.name) == ("warning", "shop")
+    assert down.data["reason"] == "connection refused"
+
+
+def test_an_unhealthy_backend_comes_back_by_itself(prober, clock, backends, answers, redis_client):
+    answers.by_origin["http://h1:80"] = REFUSED
+    _tick(prober, clock, 10)
+    assert _status(redis_client, backends[0]).state is HealthState.UNHEALTHY
+    del answers.by_origin["http://h1:80"]
+    _tick(prober, clock, 6)
+    assert _status(redis_client, backends[0]).state is HealthState.HEALTHY
+
+
+def test_a_verdict_does_not_wait_for_a_probe_that_hangs(
+    make_prober, clock, backends, redis_client, answers
+):
+    publish(redis_client)
+    hanging = threading.Event()
+
+    def probe(origin, policy):
+        if origin == "http://h1:80":
+            hanging.wait(10)
+        return PASSED
+
+    listener = redis_client.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(HEALTH_CHANNEL)
+    prober = make_prober(probe=probe)
+    prober.tick()
+    clock.now += 1
+    prober.tick()
+    try:
+        message = None
+        for _ in range(20):
+            message = message or listener.get_message(timeout=0.5)
+        change = msgspec.json.decode(message["data"], type=HealthChange)
+        assert change.backend_id == backends[1].pk
+    finally:
+        hanging.set()
+        listener.close()
+
+
+def test_two_probers_share_the_work(make_prober, clock, backends, redis_client, answers):
+    publish(redis_client)
+    one, other = make_prober(), make_prober()
+    started = clock.now
+    for _ in range(10):
+        one.tick()
+        other.tick()
+        clock.now += 1
+    one.settle()
+    other.settle()
+    intervals = (clock.now - started) / HealthPolicy().interval
+    assert len(answers.asked) <= len(backends) * (intervals + 1)
+
+
+def test_a_restart_keeps_the_failures_that_were_counted(
+    make_prober, clock, backends, answers, redis_client
+):
+    publish(redis_client, fall=4)
+    answers.by_origin["http://h1:80"] = REFUSED
+    for _ in range(8):
+        prober = make_prober()
+        prober.tick()
+        prober.close()
+        clock.now += 1
+    assert _status(redis_client, backends[0]).state is HealthState.UNHEALTHY
+
+
+def test_a_deleted_backend_leaves_the_schedule_and_the_states(
+    prober, clock, backends, redis_client
+):
+    _tick(prober, clock)
+    gone = backends[1].pk
+    backends[1].delete()
+    publish(redis_client, number=2)
+    _tick(prober, clock)
+    assert redis_client.zscore(DUE_KEY, str(gone)) is None
+    assert not redis_client.hexists(HEALTH_KEY, str(gone))
+    assert redis_client.hexists(HEALTH_KEY, str(backends[0].pk))
+
+
+def test_findings_of_a_backend_deleted_meanwhile_do_not_hold_up_the_others(prober, clock, backends):
+    prober.tick()
+    clock.now += 1
+    prober.tick()
+    prober.settle()
+    Backend.objects.filter(pk=backends[1].pk).delete()
+    prober.tick()
+    assert HealthRecord.objects.filter(backend=backends[0]).exists()
+
+
+def test_results_wait_for_a_database_that_is_away(
+    prober, clock, backends, monkeypatch, caplog, redis_client
+):
+    def away(*args, **kwargs):
+        raise OperationalError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HealthRecord.objects, "bulk_create", away)
+        _tick(prober, clock, 10)
+    assert HealthRecord.objects.count() == 0
+    assert _status(redis_client, backends[0]).state is HealthState.HEALTHY
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+
+    _tick(prober, clock)
+    assert HealthRecord.objects.count() >= 10
+    assert Event.objects.filter(kind=EventKind.HEALTH_CHANGED).count() == 2
+    assert "written again; 0 were lost" in caplog.text
+
+
+def test_health_starts_from_nothing_when_the_database_cannot_remember(
+    prober, clock, backends, monkeypatch, redis_client
+):
+    def away(*args):
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("pool.health.records.recall", away)
+    _tick(prober, clock)
+    assert _status(redis_client, backends[0]).state is HealthState.HEALTHY
+
+
+def test_redis_away_is_said_once_and_probing_goes_on_after_it(
+    prober, clock, backends, monkeypatch, caplog, redis_client, answers
+):
+    def away(*args, **kwargs):
+        raise RedisAway("refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redis_client, "get", away)
+        _tick(prober, clock, 5)
+    assert answers.asked == []
+    assert caplog.text.count("probing waits for Redis") == 1
+    _tick(prober, clock)
+    assert _status(redis_client, backends[0]).state is HealthState.HEALTHY
+
+
+def test_states_come_back_after_redis_was_emptied(prober, clock, backends, answers, redis_client):
+    answers.by_origin["http://h1:80"] = REFUSED
+    _tick(prober, clock, 10)
+    since = _status(redis_client, backends[0]).since
+    snapshot = redis_client.get(SNAPSHOT_KEY)
+    redis_client.flushall()
+    redis_client.set(SNAPSHOT_KEY, snapshot)
+
+    asked = len(answers.asked)
+    prober.tick()
+    clock.now += 1
+    prober.tick()
+    prober.settle()
+    status = _status(redis_client, backends[0])
+    assert (status.state, status.reason) == (HealthState.UNHEALTHY, "connection refused")
+    assert status.since == pytest.approx(since, abs=0.01)
+    assert len(answers.asked) - asked <= 4  # remembered, not probed anew until it was certain
+
+
+def test_a_known_snapshot_is_gone_by_while_redis_has_none(
+    prober, clock, backends, answers, redis_client
+):
+    _tick(prober, clock)
+    redis_client.flushall()
+    asked = len(answers.asked)
+    _tick(prober, clock, 4)
+    assert len(answers.asked) > asked
+
+
+def test_a_snapshot_that_cannot_be_read_changes_nothing(
+    prober, clock, backends, answers, redis_client, caplog
+):
+    _tick(prober, clock)
+    redis_client.set(SNAPSHOT_KEY, b"{}")
+    asked = len(answers.asked)
+    _tick(prober, clock, 4)
+    assert len(answers.asked) > asked
+    assert caplog.text.count("probing goes on by the snapshot before") == 1
+
+
+def test_an_error_in_the_probe_itself_counts_against_the_backend(prober, clock, backends, answers):
+    answers.by_origin["http://h1:80"] = RuntimeError("surprise")
+    _tick(prober, clock)
+    record = HealthRecord.objects.filter(backend=backends[0]).first()
+    assert (record.result, record.reason) == ("fail", "probing failed: RuntimeError")
+
+
+def test_no_claim_is_left_behind(prober, clock, backends, redis_client):
+    _tick(prober, clock, 6)
+    prober.settle()
+    assert redis_client.zcard(CLAIMS_KEY) == 0
+
+
+def test_without_a_configuration_there_is_nothing_to_do(make_prober, clock, redis_client, answers):
+    make_prober().tick()
+    assert answers.asked == []
