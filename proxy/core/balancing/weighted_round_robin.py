@@ -1,0 +1,101 @@
+"""Smooth weighted round robin, nginx's sequence at a cost that does not grow with the peers.
+
+nginx adds to every peer's `current` its weight, takes the largest, and takes
+the total from the winner: after `t` turns a peer's current is
+`weight·t - total·wins`. Peers of one weight therefore keep their order among
+themselves until one of them wins, and a heap for each distinct weight knows its
+best without looking at the others. A pick compares the heaps' tops: its cost is
+the number of distinct weights plus log(peers), and the sequence is the same to
+the letter, `a a b a c a a` for the weights 5, 1, 1.
+"""
+
+from collections.abc import Container, Sequence
+from heapq import heapify, heappop, heappush, heapreplace
+
+from proxy.core.backend import Backend
+from proxy.core.balancing.base import NOTHING, Balancer
+
+# (what the peer owes: total·wins - what it carried over; its place; the peer).
+# The smallest owes least and goes first; equal debts go by place.
+_Entry = tuple[int, int, Backend]
+
+
+class _WeightClass:
+    __slots__ = ("heap", "weight")
+
+    def __init__(self, weight: int) -> None:
+        self.weight = weight
+        self.heap: list[_Entry] = []
+
+
+class WeightedRoundRobin(Balancer):
+    def __init__(self, backends: Sequence[Backend], offset: int = 0) -> None:
+        self._turn = 0
+        self._total = 0
+        self._classes: list[_WeightClass] = []
+        super().__init__(backends, offset)
+        for _ in range(offset % self._total if self._total else 0):
+            self.pick()
+
+    def update(self, backends: Sequence[Backend]) -> None:
+        """Take the new set; peers that stay keep the `current` they had (as in nginx)."""
+        carried = {
+            backend: group.weight * self._turn - owed
+            for group in self._classes
+            for owed, _, backend in group.heap
+        }
+        super().update(backends)
+        self._turn = 0
+        self._total = sum(backend.spec.weight for backend in backends)
+        classes: dict[int, _WeightClass] = {}
+        for place, backend in enumerate(backends):
+            weight = backend.spec.weight
+            group = classes.setdefault(weight, _WeightClass(weight))
+            group.heap.append((-carried.get(backend, 0), place, backend))
+        for group in classes.values():
+            heapify(group.heap)
+        self._classes = list(classes.values())
+
+    def pick(self, excluded: Container[Backend] = NOTHING) -> Backend | None:
+        self._turn += 1
+        group = self._leading()
+        if group is None:
+            return None
+        owed, place, backend = group.heap[0]
+        if backend.available() and backend not in excluded:
+            heapreplace(group.heap, (owed + self._total, place, backend))
+            return backend
+        return self._pick_past(excluded)
+
+    def _leading(self) -> _WeightClass | None:
+        """The class whose best peer has the largest current; the first place wins ties."""
+        turn = self._turn
+        best: _WeightClass | None = None
+        best_current = best_place = 0
+        for group in self._classes:
+            if not group.heap:
+                continue
+            owed, place, _ = group.heap[0]
+            current = group.weight * turn - owed
+            if (
+                best is None
+                or current > best_current
+                or (current == best_current and place < best_place)
+            ):
+                best, best_current, best_place = group, current, place
+        return best
+
+    def _pick_past(self, excluded: Container[Backend]) -> Backend | None:
+        """Set aside peers that may not be taken now until one may."""
+        aside: list[tuple[_WeightClass, _Entry]] = []
+        chosen: Backend | None = None
+        while chosen is None and (group := self._leading()) is not None:
+            entry = heappop(group.heap)
+            owed, place, backend = entry
+            if backend.available() and backend not in excluded:
+                chosen = backend
+                entry = (owed + self._total, place, backend)
+            aside.append((group, entry))
+        for group, entry in aside:
+            heappush(group.heap, entry)
+        return chosen

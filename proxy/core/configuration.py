@@ -1,0 +1,27 @@
+"""A snapshot made ready to run: routes compiled, live state of what stays kept."""
+
+from pool.snapshot import EMPTY, Snapshot
+from proxy.core.pool import Pool, build_pool
+from proxy.core.routing import Route, Router
+
+
+class Configuration:
+    """What one worker runs between two snapshots. Requests keep the one they started with."""
+
+    def __init__(
+        self, snapshot: Snapshot = EMPTY, previous: "Configuration | None" = None, offset: int = 0
+    ) -> None:
+        """Raises `UnknownAlgorithm` if the snapshot needs one that is not installed."""
+        known = previous.pools if previous is not None else {}
+        self.snapshot = snapshot
+        self.pools: dict[int, Pool] = {
+            spec.id: build_pool(spec, known.get(spec.id), offset) for spec in snapshot.pools
+        }
+        self.pool_of_backend: dict[int, Pool] = {
+            backend_id: pool for pool in self.pools.values() for backend_id in pool.backends
+        }
+        self.router = Router(
+            Route(spec, self.pools[spec.pool_id])
+            for spec in snapshot.routes
+            if spec.pool_id in self.pools
+        )

@@ -1,0 +1,94 @@
+"""One request's life: which backend it goes to, and where it goes when that fails.
+
+Events come in, decisions go out; bytes, sockets and time stay with the caller.
+The asyncio engine and the `requests` transport drive the same object.
+
+    CHOOSING ──choose()──▶ TRYING ──responded()──▶ RELAYING ──finish()──▶ DONE
+        ▲                     │                        │
+        └──failed(): retry────┴──failed(): give up─────┴──▶ DONE
+"""
+
+from enum import Enum, auto
+
+from proxy.core.backend import Backend
+from proxy.core.balancing.base import NOTHING
+from proxy.core.pool import Pool
+from proxy.core.retry import may_retry
+from proxy.errors import NoBackend, ProxyError
+
+
+class Phase(Enum):
+    CHOOSING = auto()
+    TRYING = auto()  # a backend has been chosen; nothing of its response was passed on
+    RELAYING = auto()  # the response has begun: there is no way back
+    DONE = auto()
+
+
+class IllegalMove(Exception):
+    """The caller reported an event that cannot happen in this phase: a defect, never traffic."""
+
+
+_CHOOSING, _TRYING, _RELAYING, _DONE = Phase  # locals of the hot path
+
+
+class Exchange:
+    """`in_flight` of the backend in use is up by one from `choose()` until the try has ended."""
+
+    __slots__ = ("attempts", "backend", "idempotent", "phase", "pool", "tried")
+
+    def __init__(self, pool: Pool, idempotent: bool) -> None:
+        self.pool = pool
+        self.idempotent = idempotent
+        self.backend: Backend | None = None
+        self.attempts = 0
+        self.tried: set[Backend] | None = None  # made at the first failure
+        self.phase = _CHOOSING
+
+    def choose(self) -> Backend:
+        """The backend of the next try; `NoBackend` if there is none."""
+        if self.phase is not _CHOOSING:
+            raise IllegalMove(f"choose() in {self.phase}")
+        backend = self.pool.choose(NOTHING if self.tried is None else self.tried)
+        if backend is None:
+            self.phase = _DONE
+            raise NoBackend
+        backend.in_flight += 1
+        self.backend = backend
+        self.attempts += 1
+        self.phase = _TRYING
+        return backend
+
+    def responded(self) -> None:
+        """The first byte of a final response is about to be passed on."""
+        if self.phase is not _TRYING:
+            raise IllegalMove(f"responded() in {self.phase}")
+        self.phase = _RELAYING
+
+    def failed(self, error: ProxyError, *, replayable: bool) -> bool:
+        """The try has failed. True: `choose()` again. False: `error` is the client's answer."""
+        backend = self.backend
+        if backend is None:
+            raise IllegalMove(f"failed() in {self.phase}")
+        trying = self.phase is _TRYING
+        self.finish()
+        if self.tried is None:
+            self.tried = set()
+        self.tried.add(backend)
+        if trying and may_retry(
+            self.pool.spec.retry,
+            error,
+            attempts=self.attempts,
+            idempotent=self.idempotent,
+            replayable=replayable,
+        ):
+            self.phase = _CHOOSING
+            return True
+        return False
+
+    def finish(self) -> None:
+        """The response has been passed on to its end, or nobody waits for it any more."""
+        backend = self.backend
+        if backend is not None:
+            backend.in_flight -= 1
+            self.backend = None
+        self.phase = _DONE

@@ -1,0 +1,67 @@
+"""The heads that are sent on: what an HTTP intermediary adds and takes away."""
+
+from typing import NamedTuple
+
+from proxy.core.head import RequestHead, ResponseHead
+from proxy.core.routing import Route
+
+PSEUDONYM = b"lbsite"  # in Via: hides the host's name, as RFC 9110 §7.6.3 allows
+
+
+class Peer(NamedTuple):
+    """The client's connection, as its backends are told of it."""
+
+    address: bytes  # IP address; empty on a unix socket
+    scheme: bytes  # "http" or "https"
+    local_authority: bytes  # for HTTP/1.0 clients that send no Host
+
+
+def request_prefix(head: RequestHead, route: Route, peer: Peer) -> bytes:
+    """The request head for a backend, up to and including "X-Request-Id: ".
+
+    The id is the one part that differs between two requests with the same head,
+    so that all the rest can be remembered; it is followed by an empty line.
+    """
+    authority = head.authority or peer.local_authority
+    parts = [
+        b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, route.stripped(head.target), authority)
+    ]
+    parts += [b"%b: %b\r\n" % header for header in head.headers]
+    if head.chunked:
+        parts.append(b"Transfer-Encoding: chunked\r\n")
+    elif head.content_length or head.method in (b"POST", b"PUT", b"PATCH"):
+        # RFC 9110 §8.6: a user agent SHOULD say 0 for methods that have a body.
+        parts.append(b"Content-Length: %d\r\n" % head.content_length)
+    if head.expects_continue:
+        parts.append(b"Expect: 100-continue\r\n")
+    parts += _forwarding(head, route, peer, authority)
+    parts.append(b"X-Request-Id: ")
+    return b"".join(parts)
+
+
+def _forwarding(head: RequestHead, route: Route, peer: Peer, authority: bytes) -> list[bytes]:
+    """Fields that tell of the client. What it said of itself in them is not believed."""
+    fields = []
+    if peer.address:
+        fields.append(b"X-Forwarded-For: %b\r\n" % peer.address)
+    fields.append(b"X-Forwarded-Proto: %b\r\n" % peer.scheme)
+    fields.append(b"X-Forwarded-Host: %b\r\n" % authority)
+    if route.spec.strip_prefix and route.prefix:
+        fields.append(b"X-Forwarded-Prefix: %b\r\n" % route.prefix)
+    received = head.via + b", " if head.via else b""
+    fields.append(b"Via: %b1.%d %b\r\n" % (received, head.minor_version, PSEUDONYM))
+    return fields
+
+
+def response_bytes(head: ResponseHead, *, connection: bytes, chunked: bool) -> bytes:
+    """The response head for a client. `connection`: the option to send, or empty."""
+    parts = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
+    parts += [b"%b: %b\r\n" % header for header in head.headers]
+    if chunked:
+        parts.append(b"Transfer-Encoding: chunked\r\n")
+    elif head.content_length >= 0:
+        parts.append(b"Content-Length: %d\r\n" % head.content_length)
+    if connection:
+        parts.append(b"Connection: %b\r\n" % connection)
+    parts.append(b"\r\n")
+    return b"".join(parts)

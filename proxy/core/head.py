@@ -1,0 +1,352 @@
+"""Message heads: bytes to `RequestHead` and `ResponseHead`, erring on refusing.
+
+gunicorn_h1c (picohttpparser) splits the head; it accepts things that another
+parser may read differently (a bare LF, a folded line, two spaces in the request
+line), and each of these has been used to smuggle a request past a proxy. What
+follows the parser is therefore the strict part: RFC 9112 where it says MUST,
+and where it says MAY the refusing choice.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import gunicorn_h1c
+
+from proxy.core import fields
+from proxy.core.fields import OTHER, PROTECTED, classify
+from proxy.errors import (
+    BadRequest,
+    BadResponse,
+    HeadTooLarge,
+    MethodRefused,
+    ProxyError,
+    TargetTooLong,
+    UnknownTransferCoding,
+    VersionRefused,
+)
+
+HEAD_END = b"\r\n\r\n"
+MAX_REQUEST_LINE = 8192  # nginx's and Apache's habit
+MAX_HEAD = 65536
+MAX_FIELDS = 100
+
+# Everything a head may contain; what is left after deleting it is refused.
+_HEAD_BYTES = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)])
+_TARGET_BYTES = bytes(set(range(0x21, 0x7F)) - {ord("#"), ord('"'), ord("<"), ord(">")})
+_AUTHORITY = re.compile(rb"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5})?)?")
+_DIGITS = re.compile(rb"\d{1,18}")  # 18 digits fit in 63 bits: no peer can overflow
+_VERSION = re.compile(rb"HTTP/\d\.\d")
+_IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"])
+_REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """A request as it will be forwarded: `headers` are end-to-end fields only."""
+
+    method: bytes
+    target: bytes  # origin-form, or "*"
+    path: bytes  # the target without its query
+    authority: bytes  # host[:port] as the client sent it; empty for HTTP/1.0 without Host
+    host: bytes  # lower-case, without the port
+    minor_version: int
+    headers: Headers
+    keep_alive: bool
+    content_length: int  # 0 also when the body is chunked
+    chunked: bool
+    expects_continue: bool
+    upgrade: bytes
+    accepts_trailers: bool
+    accept: bytes
+    request_id: bytes
+    forwarding: Headers  # X-Forwarded-* and Forwarded as they came in
+    via: bytes
+
+    @property
+    def idempotent(self) -> bool:
+        """RFC 9110 §9.2.2."""
+        return self.method in _IDEMPOTENT
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    status: int
+    reason: bytes
+    minor_version: int
+    headers: Headers  # end-to-end fields only
+    keep_alive: bool
+    content_length: int  # -1: not given
+    chunked: bool
+    upgrade: bytes
+
+
+@dataclass(slots=True)
+class _Framing:
+    """The fields that decide about the message and the connection, as they are met."""
+
+    content_length: int = -1
+    transfer_encoding: bytes | None = None
+    options: frozenset[bytes] = frozenset()
+    upgrade: bytes = b""
+
+
+def parse_request_head(raw: bytes) -> RequestHead:
+    """The head in `raw`, which ends with its empty line. Raises a `ProxyError`."""
+    _check_bytes(raw, BadRequest)
+    method, target, minor_version, received = _split_request(raw)
+    if method in _REFUSED_METHODS:
+        raise MethodRefused
+    framing = _Framing()
+    kept: Headers = []
+    forwarding: Headers = []
+    single: dict[int, bytes] = {}
+    for name, value in received:
+        field = classify(name)
+        if field == OTHER:
+            kept.append((name, value))
+        elif field == fields.FORWARDING:
+            forwarding.append((name, value))
+        elif field == fields.ACCEPT:
+            kept.append((name, value))
+            single[field] = value
+        elif field == fields.HOST and field in single:
+            raise BadRequest("More than one Host field.")
+        elif field == fields.VIA and field in single:
+            single[field] += b", " + value
+        elif not _note_framing(framing, field, value, BadRequest):
+            single[field] = value
+    if framing.options:
+        kept = _without_nominated(kept, framing.options)
+    target, authority, host = _target(method, target, minor_version, single.get(fields.HOST))
+    chunked = _request_coding(framing, minor_version)
+    return RequestHead(
+        method=method,
+        target=target,
+        path=target.partition(b"?")[0],
+        authority=authority,
+        host=host,
+        minor_version=minor_version,
+        headers=kept,
+        keep_alive=_keep_alive(framing.options, minor_version),
+        content_length=max(framing.content_length, 0),
+        chunked=chunked,
+        expects_continue=_expects_continue(single.get(fields.EXPECT), minor_version),
+        upgrade=framing.upgrade if b"upgrade" in framing.options else b"",
+        accepts_trailers=b"trailers" in single.get(fields.TE, b"").lower(),
+        accept=single.get(fields.ACCEPT, b""),
+        request_id=single.get(fields.REQUEST_ID, b""),
+        forwarding=forwarding,
+        via=single.get(fields.VIA, b""),
+    )
+
+
+def parse_response_head(raw: bytes) -> ResponseHead:
+    """The head in `raw`, which ends with its empty line. Raises `BadResponse`."""
+    _check_bytes(raw, BadResponse)
+    try:
+        parsed = gunicorn_h1c.parse_response(raw)
+    except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError) as error:
+        raise BadResponse(f"Not a response head: {error}") from error
+    status: int = parsed["status"]
+    minor_version: int = parsed["minor_version"]
+    if raw[:9] != b"HTTP/1.%d " % minor_version or raw[9:12] != b"%d" % status or status < 100:
+        raise BadResponse("Malformed status line.")
+    framing = _Framing()
+    kept: Headers = []
+    for name, value in parsed["headers"]:
+        field = classify(name)
+        if (
+            field == OTHER
+            or field == fields.VIA
+            or field == fields.REQUEST_ID
+            or (
+                field is not fields.HOP_BY_HOP
+                and not _note_framing(framing, field, value, BadResponse)
+            )
+        ):
+            kept.append((name, value))
+    if framing.options:
+        kept = _without_nominated(kept, framing.options)
+    return ResponseHead(
+        status=status,
+        reason=parsed["message"],
+        minor_version=minor_version,
+        headers=kept,
+        keep_alive=_keep_alive(framing.options, minor_version),
+        content_length=framing.content_length,
+        chunked=_response_coding(framing, minor_version),
+        upgrade=framing.upgrade,
+    )
+
+
+def check_unfinished(buffered: bytes | bytearray) -> None:
+    """Raise if a head that has not ended yet is already too long, or can never be valid."""
+    if len(buffered) > MAX_REQUEST_LINE and b"\r\n" not in buffered[: MAX_REQUEST_LINE + 2]:
+        raise TargetTooLong
+    if len(buffered) > MAX_HEAD:
+        raise HeadTooLarge
+    if b"\n" in buffered and buffered.count(b"\n") != buffered.count(b"\r\n"):
+        raise BadRequest("A line ends without CR.")
+
+
+def _check_bytes(raw: bytes, error: type[ProxyError]) -> None:
+    if raw.translate(None, _HEAD_BYTES):
+        raise error("A control character in the head.")
+    # RFC 9112 §2.2: a recipient MAY take a lone LF as a line's end. Others do not.
+    lines = raw.count(b"\r\n")
+    if raw.count(b"\r") != lines or raw.count(b"\n") != lines:
+        raise error("A line ends with a bare CR or LF.")
+    if b"\r\n " in raw or b"\r\n\t" in raw:  # RFC 9112 §5.2: obs-fold
+        raise error("A folded header line.")
+
+
+def _split_request(raw: bytes) -> tuple[bytes, bytes, int, Headers]:
+    line_end = raw.find(b"\r\n")
+    if line_end > MAX_REQUEST_LINE:
+        raise TargetTooLong
+    if len(raw) > MAX_HEAD:
+        raise HeadTooLarge
+    try:
+        parsed = gunicorn_h1c.parse_request(
+            raw,
+            limit_request_line=MAX_REQUEST_LINE,
+            limit_request_fields=MAX_FIELDS,
+            limit_request_field_size=MAX_HEAD,
+        )
+    except gunicorn_h1c.LimitRequestLine as error:
+        raise TargetTooLong from error
+    except gunicorn_h1c.LimitRequestHeaders as error:
+        raise HeadTooLarge from error
+    except gunicorn_h1c.InvalidHTTPVersion as error:
+        raise _version_error(raw[:line_end]) from error
+    except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError) as error:
+        raise BadRequest(f"Not a request head: {error}") from error
+    method, target, minor = parsed["method"], parsed["path"], parsed["minor_version"]
+    # The parser swallows extra spaces; RFC 9112 §3 has exactly one between the parts.
+    if raw[:line_end] != b"%b %b HTTP/1.%d" % (method, target, minor):
+        raise BadRequest("Malformed request line.")
+    return method, target, minor, parsed["headers"]
+
+
+def _version_error(line: bytes) -> ProxyError:
+    version = line.rpartition(b" ")[2]
+    return VersionRefused() if _VERSION.fullmatch(version) else BadRequest("Malformed version.")
+
+
+def _note_framing(framing: _Framing, field: int, value: bytes, error: type[ProxyError]) -> bool:
+    """Take up a field that decides about framing; False if `field` is not such a one."""
+    if field == fields.CONTENT_LENGTH:
+        # RFC 9112 §6.3 lets equal values pass; two parsers may still pick different ones.
+        if framing.content_length >= 0:
+            raise error("More than one Content-Length.")
+        if not _DIGITS.fullmatch(value):
+            raise error("Malformed Content-Length.")
+        framing.content_length = int(value)
+    elif field == fields.TRANSFER_ENCODING:
+        if framing.transfer_encoding is not None:
+            raise error("More than one Transfer-Encoding field.")
+        framing.transfer_encoding = value.lower()
+    elif field == fields.CONNECTION:
+        options = frozenset(option.strip() for option in value.lower().split(b","))
+        if options & _UNNAMEABLE:
+            raise error("Connection names a field that frames or routes the message.")
+        framing.options |= options
+    elif field == fields.UPGRADE:
+        framing.upgrade = value
+    else:
+        return False
+    return True
+
+
+_UNNAMEABLE = PROTECTED - {b"upgrade", b"te"}
+
+
+def _without_nominated(headers: Headers, options: frozenset[bytes]) -> Headers:
+    """RFC 9110 §7.6.1: remove each field that `Connection` names."""
+    return [header for header in headers if header[0].lower() not in options]
+
+
+def _keep_alive(options: frozenset[bytes], minor_version: int) -> bool:
+    if b"close" in options:
+        return False
+    return minor_version >= 1 or b"keep-alive" in options
+
+
+def _request_coding(framing: _Framing, minor_version: int) -> bool:
+    """Whether the body is chunked (RFC 9112 §6.1, §6.3)."""
+    coding = framing.transfer_encoding
+    if coding is None:
+        return False
+    if framing.content_length >= 0:
+        raise BadRequest("Both Transfer-Encoding and Content-Length.")
+    if minor_version == 0:
+        raise BadRequest("Transfer-Encoding in an HTTP/1.0 request.")
+    if coding == b"chunked":
+        return True
+    codings = [part.strip() for part in coding.split(b",")]
+    if codings[-1] == b"chunked" and b"chunked" not in codings[:-1] and all(codings):
+        raise UnknownTransferCoding
+    raise BadRequest("The last transfer coding is not chunked.")
+
+
+def _response_coding(framing: _Framing, minor_version: int) -> bool:
+    coding = framing.transfer_encoding
+    if coding is None:
+        return False
+    if framing.content_length >= 0:
+        raise BadResponse("Both Transfer-Encoding and Content-Length.")
+    if coding != b"chunked" or minor_version == 0:
+        raise BadResponse("A transfer coding other than chunked.")
+    return True
+
+
+def _expects_continue(value: bytes | None, minor_version: int) -> bool:
+    if value is None:
+        return False
+    if value.lower() != b"100-continue":
+        raise BadRequest("An expectation other than 100-continue.")
+    return minor_version >= 1  # RFC 9110 §10.1.1: ignored in HTTP/1.0
+
+
+def _target(
+    method: bytes, target: bytes, minor_version: int, host_field: bytes | None
+) -> tuple[bytes, bytes, bytes]:
+    """(target in origin-form, authority, host) after RFC 9112 §3.2."""
+    if target.translate(None, _TARGET_BYTES):
+        raise BadRequest("A character in the request target that must be percent-encoded.")
+    if host_field is None and minor_version >= 1:
+        raise BadRequest("An HTTP/1.1 request needs a Host field.")
+    if target.startswith(b"/"):
+        authority = host_field or b""
+    elif target == b"*":
+        if method != b"OPTIONS":
+            raise BadRequest("The target * belongs to OPTIONS alone.")
+        authority = host_field or b""
+    else:
+        target, authority = _absolute_form(target)
+        if host_field is not None and host_field.lower() != authority.lower():
+            raise BadRequest("Host differs from the request target's authority.")
+    return target, authority, _host(authority, required=host_field is not None)
+
+
+def _host(authority: bytes, *, required: bool) -> bytes:
+    if not authority and not required:
+        return b""
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None or int(match["port"] or 0) > 65535:
+        raise BadRequest("Malformed Host.")
+    return match["host"].lower().rstrip(b".")
+
+
+def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
+    try:
+        parts = urlsplit(target)
+    except ValueError as error:
+        raise BadRequest("Malformed request target.") from error
+    if parts.scheme.lower() not in (b"http", b"https") or not parts.netloc:
+        raise BadRequest("The request target is neither a path nor an http URL.")
+    path = parts.path or b"/"
+    return (path + b"?" + parts.query if parts.query else path), parts.netloc

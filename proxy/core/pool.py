@@ -1,0 +1,53 @@
+"""A pool as one worker runs it: its live backends and the algorithm over them."""
+
+from collections.abc import Container
+
+from pool.bus import HealthStatus
+from pool.snapshot import PoolSpec
+from proxy.core.backend import Backend
+from proxy.core.balancing import Balancer, balancer_class
+from proxy.core.balancing.base import NOTHING
+
+
+class Pool:
+    """`backends` by id. `refresh()` must follow each change of a backend's eligibility."""
+
+    def __init__(self, spec: PoolSpec, backends: dict[int, Backend], balancer: Balancer) -> None:
+        self.spec = spec
+        self.backends = backends
+        self.balancer = balancer
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Give the algorithm the eligible backends of the lowest tier that has any."""
+        eligible = [backend for backend in self.backends.values() if backend.eligible]
+        tier = min((backend.spec.tier for backend in eligible), default=0)
+        self.balancer.update([backend for backend in eligible if backend.spec.tier == tier])
+
+    def choose(self, excluded: Container[Backend] = NOTHING) -> Backend | None:
+        return self.balancer.pick(excluded)
+
+    def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
+        backend = self.backends.get(backend_id)
+        if backend is None or backend.health == status:
+            return
+        backend.health = status
+        self.refresh()
+
+
+def build_pool(spec: PoolSpec, previous: Pool | None, offset: int) -> Pool:
+    """The pool of `spec`; backends and algorithm of `previous` live on where they fit."""
+    known = previous.backends if previous is not None else {}
+    backends: dict[int, Backend] = {}
+    for backend_spec in spec.backends:
+        backend = known.get(backend_spec.id)
+        # Another URL is another server: nothing that is known of the old one holds for it.
+        if backend is not None and backend.spec.url == backend_spec.url:
+            backend.configure(backend_spec)
+        else:
+            backend = Backend(backend_spec)
+        backends[backend_spec.id] = backend
+    wanted = balancer_class(spec.algorithm)
+    if previous is not None and type(previous.balancer) is wanted:
+        return Pool(spec, backends, previous.balancer)
+    return Pool(spec, backends, wanted((), offset))

@@ -1,0 +1,88 @@
+"""Host and path → route, at a cost that does not grow with the number of routes."""
+
+from collections.abc import Iterable, Iterator
+
+from pool.snapshot import RouteSpec
+from proxy.core.pool import Pool
+
+
+class Route:
+    """A route as one worker runs it. `prefix` has no trailing slash; "/" is empty."""
+
+    __slots__ = ("id", "pool", "prefix", "spec")
+
+    def __init__(self, spec: RouteSpec, pool: Pool) -> None:
+        self.id = spec.id
+        self.spec = spec
+        self.pool = pool
+        self.prefix = spec.path_prefix.encode("ascii").rstrip(b"/")
+
+    def stripped(self, target: bytes) -> bytes:
+        """`target` as the backend sees it."""
+        if not self.spec.strip_prefix or not self.prefix or not target.startswith(self.prefix):
+            return target
+        rest = target[len(self.prefix) :]
+        return rest if rest.startswith(b"/") else b"/" + rest
+
+
+_Prefixes = dict[bytes, Route]
+
+
+class Router:
+    """The highest priority wins; then the more specific host; then the longer prefix."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._exact: dict[bytes, _Prefixes] = {}
+        self._wildcard: dict[bytes, _Prefixes] = {}  # by what follows "*": ".example.com"
+        self._any: _Prefixes = {}
+        self._max_segments = 0
+        for route in routes:
+            self._prefixes_of(route.spec.host)[route.prefix] = route
+            self._max_segments = max(self._max_segments, route.prefix.count(b"/"))
+
+    def match(self, host: bytes, path: bytes) -> Route | None:
+        """The route for a lower-case host without port and a path without query."""
+        best: Route | None = None
+        prefixes = None
+        for table in self._tables(host):
+            if prefixes is None:
+                prefixes = self._candidates(path)
+            # From the most specific on: a later one has to be of higher priority.
+            for prefix in prefixes:
+                route = table.get(prefix)
+                if route is not None and (best is None or route.spec.priority > best.spec.priority):
+                    best = route
+        return best
+
+    def _prefixes_of(self, host: str) -> _Prefixes:
+        if not host:
+            return self._any
+        if host.startswith("*."):
+            return self._wildcard.setdefault(host[1:].lower().encode("ascii"), {})
+        return self._exact.setdefault(host.lower().encode("ascii"), {})
+
+    def _tables(self, host: bytes) -> Iterator[_Prefixes]:
+        """The tables that apply to `host`, the most specific first."""
+        if host in self._exact:
+            yield self._exact[host]
+        if self._wildcard:
+            dot = host.find(b".", 1)
+            while dot > 0:
+                if (table := self._wildcard.get(host[dot:])) is not None:
+                    yield table
+                dot = host.find(b".", dot + 1)
+        if self._any:
+            yield self._any
+
+    def _candidates(self, path: bytes) -> list[bytes]:
+        """The prefixes of `path` that end at a segment's end, the longest first."""
+        candidates = [b""]
+        position = 0
+        for _ in range(self._max_segments):
+            position = path.find(b"/", position + 1)
+            if position < 0:
+                candidates.append(path)
+                break
+            candidates.append(path[:position])
+        candidates.reverse()
+        return candidates

@@ -1,0 +1,161 @@
+"""A worker's counters, in a file that outlives it.
+
+The file is mapped into memory and counted in directly: when the worker is
+killed, the kernel keeps the pages, and another worker of the machine takes the
+counts over (`proxy.engine.traffic`). A row belongs to one (route, backend) and
+has three parts of the same shape::
+
+    live | slot 0 | slot 1
+
+`live` only grows. Batch number n is the difference between slot n % 2 and the
+other slot, which batch n - 1 left there. Only when Redis has confirmed batch n
+is it acknowledged and the other slot written again. Whenever the worker is
+killed, the file therefore still tells which batch was under way, with what in
+it, and what came after it.
+
+Row names stand beside it, a JSON line each, appended when a row is first used.
+"""
+
+import fcntl
+import json
+import mmap
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.core.histogram import BUCKETS
+
+# Words of a row's part.
+ACTIVITY = 0  # goes up with each change: tells cheaply whether anything happened
+REQUESTS = 1
+STATUS = 1  # + status // 100: words 2 to 6
+ERRORS = 7
+RETRIES = 8
+CLIENT_ABORTS = 9
+BYTES_IN = 10
+BYTES_OUT = 11
+DURATION_SUM = 12
+DURATION_MIN = 13  # of the present second, not a sum; 0: none yet
+DURATION_MAX = 14
+HISTOGRAM = 16
+WORDS = HISTOGRAM + BUCKETS
+
+# Words of the file's head.
+_FROZEN = 0  # number of the newest batch that was put into a slot
+_ACKNOWLEDGED = 1  # number of the newest batch that Redis has confirmed
+_FROZEN_AT = 2  # Unix second
+_HEAD_WORDS = 8
+_STRIDE = 3 * WORDS
+_GROW_ROWS = 64
+
+
+class RowName(NamedTuple):
+    route_id: int
+    pool_id: int
+    pool: str
+    backend_id: int
+    backend: str
+
+
+class BoardLocked(Exception):
+    """The worker that owns the board is alive."""
+
+
+class Board:
+    """`live` is the map as 64-bit words; a row is known by the index of its first word."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the board at `path`, or create it. Raises `BoardLocked`."""
+        self.path = path
+        self._names_path = path.with_suffix(".rows")
+        # Made under another name: nobody may find and take it before it is locked.
+        created = path.with_suffix(".new")
+        opened = path if path.exists() else created
+        self._descriptor = os.open(opened, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise BoardLocked(path.name) from error
+        if opened is created:
+            created.rename(path)
+        self._names = self._names_path.open("a+", encoding="utf-8")
+        self.rows: dict[RowName, int] = {}
+        self._map(max(os.fstat(self._descriptor).st_size, self._size(_GROW_ROWS)))
+        self._load_names()
+
+    @property
+    def source(self) -> str:
+        return self.path.stem
+
+    def row(self, name: RowName) -> int:
+        """The row of `name`, made if there is none yet."""
+        index = self.rows.get(name)
+        if index is None:
+            index = self._append(name)
+            self._names.write(json.dumps(name) + "\n")
+            self._names.flush()
+        return index
+
+    def freeze(self, row: int, number: int, values: "memoryview[int]") -> None:
+        start = self._slot(row, number)
+        self.live[start : start + WORDS] = values
+
+    def slot(self, row: int, number: int) -> "memoryview[int]":
+        start = self._slot(row, number)
+        return self.live[start : start + WORDS]
+
+    def mark_frozen(self, number: int, at: int) -> None:
+        self.live[_FROZEN_AT] = at
+        self.live[_FROZEN] = number
+
+    def mark_acknowledged(self, number: int) -> None:
+        self.live[_ACKNOWLEDGED] = number
+
+    @property
+    def frozen(self) -> int:
+        return self.live[_FROZEN]
+
+    @property
+    def frozen_at(self) -> int:
+        return self.live[_FROZEN_AT]
+
+    @property
+    def acknowledged(self) -> int:
+        return self.live[_ACKNOWLEDGED]
+
+    def close(self, *, delete: bool) -> None:
+        """Let go of the file; the map goes with the process (rows may still be referred to)."""
+        if delete:
+            self.path.unlink(missing_ok=True)
+            self._names_path.unlink(missing_ok=True)
+        self._names.close()
+        os.close(self._descriptor)
+
+    def _append(self, name: RowName) -> int:
+        count = len(self.rows)
+        if self._size(count + 1) > self._bytes:
+            self._map(self._size(2 * count))
+        index = _HEAD_WORDS + count * _STRIDE
+        self.rows[name] = index
+        return index
+
+    def _map(self, size: int) -> None:
+        """Map `size` bytes. Older maps of the file show the same pages and stay usable."""
+        os.ftruncate(self._descriptor, size)
+        self._bytes = size
+        self.live: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
+
+    def _load_names(self) -> None:
+        self._names.seek(0)
+        for line in self._names:
+            if line.endswith("\n"):  # the last one may have been cut by a crash
+                self._append(RowName(*json.loads(line)))
+
+    @staticmethod
+    def _size(rows: int) -> int:
+        return 8 * (_HEAD_WORDS + rows * _STRIDE)
+
+    @staticmethod
+    def _slot(row: int, number: int) -> int:
+        return row + WORDS * (1 + number % 2)

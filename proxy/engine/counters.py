@@ -1,0 +1,91 @@
+"""Counting what happened, on the board, at the end of each request."""
+
+from pathlib import Path
+
+from proxy.core.backend import Backend
+from proxy.core.histogram import bucket_index
+from proxy.core.routing import Route
+from proxy.engine.board import (
+    ACTIVITY,
+    BYTES_IN,
+    BYTES_OUT,
+    CLIENT_ABORTS,
+    DURATION_MAX,
+    DURATION_MIN,
+    DURATION_SUM,
+    ERRORS,
+    HISTOGRAM,
+    REQUESTS,
+    RETRIES,
+    STATUS,
+    Board,
+    RowName,
+)
+from proxy.errors import ClientGone
+
+
+class Counters:
+    def __init__(self, path: Path) -> None:
+        self.board = Board(path)
+        self.requests = 0
+        self._rows: dict[Route | None, dict[Backend | None, int]] = {}
+
+    def configuration_changed(self) -> None:
+        """Names may have changed: rows are looked up by name again."""
+        self._rows = {}
+
+    def request(
+        self,
+        route: Route | None,
+        backend: Backend | None,
+        status: int,
+        *,
+        attempts: int,
+        bytes_in: int,
+        bytes_out: int,
+        duration: int,
+    ) -> None:
+        """A request has ended. `duration` in microseconds; `backend` None: the edge answered."""
+        try:
+            row = self._rows[route][backend]
+        except KeyError:
+            row = self._find_row(route, backend)
+        self.requests += 1
+        live = self.board.live
+        live[row] += 1  # ACTIVITY
+        live[row + REQUESTS] += 1
+        if status == ClientGone.status:
+            live[row + CLIENT_ABORTS] += 1
+        live[row + STATUS + status // 100] += 1
+        live[row + BYTES_IN] += bytes_in
+        live[row + BYTES_OUT] += bytes_out
+        live[row + DURATION_SUM] += duration
+        live[row + HISTOGRAM + bucket_index(duration)] += 1
+        if duration > live[row + DURATION_MAX]:
+            live[row + DURATION_MAX] = duration
+        shortest = live[row + DURATION_MIN]
+        if duration < shortest or not shortest:
+            live[row + DURATION_MIN] = duration
+        if attempts > 1:
+            live[row + RETRIES] += 1
+
+    def failed_try(self, route: Route | None, backend: Backend | None) -> None:
+        """A backend gave no usable response; the request may have gone on to another one."""
+        row = self._find_row(route, backend)
+        self.board.live[row + ACTIVITY] += 1
+        self.board.live[row + ERRORS] += 1
+
+    def _find_row(self, route: Route | None, backend: Backend | None) -> int:
+        rows = self._rows.setdefault(route, {})
+        row = rows.get(backend)
+        if row is None:
+            row = rows[backend] = self.board.row(
+                RowName(
+                    route_id=route.id if route is not None else 0,
+                    pool_id=route.pool.spec.id if route is not None else 0,
+                    pool=route.pool.spec.name if route is not None else "",
+                    backend_id=backend.id if backend is not None else 0,
+                    backend=backend.spec.name if backend is not None else "",
+                )
+            )
+        return row

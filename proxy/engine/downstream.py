@@ -1,0 +1,293 @@
+"""The side towards the clients: connections, request heads, pipelining.
+
+Everything on the common path is a plain call from one protocol callback to the
+next: a request without a body that finds an idle connection makes no Task, no
+Future and no timer, and costs two reads and two writes.
+"""
+
+import asyncio
+import socket
+import struct
+from time import time
+from typing import TYPE_CHECKING, cast
+
+from proxy.core.answers import answer, error_answer
+from proxy.core.forward import Peer
+from proxy.core.head import HEAD_END, RequestHead, check_unfinished
+from proxy.engine import flow
+from proxy.engine.prepared import HEALTH_PATH, Prepared, prepare
+from proxy.engine.transaction import Transaction
+from proxy.errors import MethodRefused, NoRoute, ProxyError, RequestTimeout
+
+if TYPE_CHECKING:
+    from proxy.engine.edge import Edge
+
+MAX_PIPELINED = 65536  # bytes of later requests that are held while one is answered
+LINGER = 2.0  # seconds in which a client may still read an error (RFC 9112 §9.6)
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client's connection: one request at a time, the next ones wait in `_buffer`."""
+
+    __slots__ = (
+        "_buffer",
+        "_closing",
+        "_half_closed",
+        "_head_begun",
+        "_prepared",
+        "_transaction",
+        "_write_paused",
+        "deadline",
+        "edge",
+        "gate",
+        "peer",
+        "transport",
+    )
+
+    def __init__(self, edge: "Edge") -> None:
+        self.edge = edge
+        self.deadline = edge.now + edge.limits.keep_alive
+        self._transaction: Transaction | None = None
+        self._prepared: Prepared | None = None  # the last request, for the case that it comes again
+        self._buffer = b""  # the beginning of a head, or whole requests that wait
+        self._head_begun = False
+        self._half_closed = False
+        self._write_paused = False  # the client does not read: no further request is begun
+        self._closing = False  # what still comes is thrown away
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.gate = flow.ReadGate(self.transport)
+        self.peer = _peer(self.transport)
+        self.edge.clients.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        transaction = self._transaction
+        if transaction is None and not self._write_paused:
+            self._read_head(data)
+        elif transaction is None or transaction.request_complete:
+            self._hold(data)
+        else:
+            taken = transaction.body_received(data)
+            if taken < len(data):
+                self.data_received(data[taken:])
+
+    def eof_received(self) -> bool:
+        """A client may close its half and still wait for the answer (RFC 9112 §9.6)."""
+        self._half_closed = True
+        if self._transaction is not None:
+            return self._transaction.request_complete
+        return bool(self._buffer)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.edge.clients.discard(self)
+        self._closing = True
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None and not transaction.done:
+            transaction.client_lost()
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        if self._transaction is not None:
+            self._transaction.pause_response()
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._transaction is not None:
+            self._transaction.resume_response()
+        else:
+            self._read_pipelined()
+
+    # --- requests ---
+
+    def _read_head(self, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        prepared = self._prepared
+        if (
+            prepared is None
+            or prepared.configuration is not self.edge.configuration
+            or not data.startswith(prepared.raw)
+        ):
+            if data.startswith(b"\r\n"):  # RFC 9112 §2.2: an empty line before the request line
+                data = data[2:]
+            size = data.find(HEAD_END) + len(HEAD_END)
+            try:
+                if size < len(HEAD_END):
+                    self._hold_head(data)
+                    return
+                prepared = prepare(data[:size], self.edge.configuration, self.peer)
+            except ProxyError as error:
+                self._refuse(error)
+                return
+            self._prepared = prepared
+        self._head_begun = False
+        size = len(prepared.raw)
+        self._begin(prepared, data[size:] if len(data) > size else b"")
+
+    def _hold_head(self, data: bytes) -> None:
+        """Keep the beginning of a head. Its time runs from its first byte: a trickle ends too."""
+        check_unfinished(data)
+        self._buffer = data
+        if self._half_closed:
+            self._close_kindly()
+        elif data and not self._head_begun:
+            self._head_begun = True
+            self.wait(self.edge.limits.request_head)
+
+    def _begin(self, prepared: Prepared, rest: bytes) -> None:
+        route = prepared.route
+        if route is None:
+            self._buffer = rest
+            self._answer_unrouted(prepared)
+            return
+        self._transaction = transaction = Transaction(self, prepared, route)
+        if not prepared.has_body:
+            self._buffer = rest
+            transaction.start()
+            return
+        transaction.start()
+        if rest:
+            self.data_received(rest)
+
+    def _hold(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) > MAX_PIPELINED:
+            self.gate.close(flow.PIPELINE_FULL)
+
+    def finished(self, keep_alive: bool) -> None:
+        """The response is out: serve the next request, or close."""
+        self._transaction = None
+        buffered = self._buffer
+        if not keep_alive or self.edge.draining or (self._half_closed and not buffered):
+            self._close_kindly()
+            return
+        self.wait(self.edge.limits.keep_alive)
+        self.gate.open_all()
+        if buffered:
+            # Not at once: a long pipeline must not grow the stack, nor starve other clients.
+            self.edge.loop.call_soon(self._read_pipelined)
+
+    def _read_pipelined(self) -> None:
+        if self._buffer and self._transaction is None and not (self._write_paused or self._closing):
+            self._read_head(b"")
+
+    # --- answers of the edge itself ---
+
+    def _answer_unrouted(self, prepared: Prepared) -> None:
+        head = prepared.head
+        if head.path == HEALTH_PATH:
+            self._answer_health(head)
+        else:
+            self.send_error(NoRoute(), head, b"", close=prepared.has_body)
+            self.edge.count_unrouted(NoRoute.status)
+        self.finished(head.keep_alive and not prepared.has_body)
+
+    def _answer_health(self, head: RequestHead) -> None:
+        if head.method not in (b"GET", b"HEAD"):
+            self.send_error(MethodRefused(), head, b"", close=not head.keep_alive)
+            return
+        status, body = self.edge.health()
+        data = answer(status, "application/json", body, now=time(), close=not head.keep_alive)
+        self.transport.write(data if head.method == b"GET" else data[: -len(body)])
+
+    def _refuse(self, error: ProxyError) -> None:
+        """The head is malformed: nothing that follows on this connection can be trusted."""
+        self.edge.count_unrouted(error.status)
+        self.send_error(error, None, b"", close=True)
+        self._close_kindly(linger=True)
+
+    def send_error(
+        self, error: ProxyError, head: RequestHead | None, request_id: bytes, *, close: bool
+    ) -> int:
+        """Write the answer to `error`; how many bytes it has."""
+        data = error_answer(
+            error,
+            now=time(),
+            close=close or self.edge.draining,
+            accept=head.accept if head is not None else b"",
+            head_only=head is not None and head.method == b"HEAD",
+            request_id=request_id,
+        )
+        self.transport.write(data)
+        return len(data)
+
+    # --- ends ---
+
+    def wait(self, seconds: float) -> None:
+        """If nothing happens for so long, `timed_out()`."""
+        self.deadline = self.edge.now + seconds
+
+    def timed_out(self) -> None:
+        if self._closing:
+            self.transport.abort()
+        elif self._transaction is not None:
+            self.wait(LINGER)
+            self._transaction.timed_out()
+        elif self._buffer:
+            self._refuse(RequestTimeout())
+        else:
+            self._close_kindly()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way, nor the beginning of one."""
+        return self._transaction is None and not self._buffer
+
+    def close_idle(self) -> None:
+        if self.idle:
+            self._close_kindly()
+
+    def cut(self, *, reset: bool) -> None:
+        """End the connection so that the response cannot be taken for complete (RFC 9112 §8).
+
+        A length or a chunked coding tells by itself. Where the connection's end is
+        the body's end, only a `reset` does.
+        """
+        self._transaction = None
+        self._closing = True
+        sock = self.transport.get_extra_info("socket")
+        if reset and sock is not None and sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.transport.abort()
+        else:
+            self.wait(LINGER)
+            self.transport.close()
+
+    def _close_kindly(self, *, linger: bool = False) -> None:
+        """Close after what was written has gone out.
+
+        If the client is still sending, an immediate close would reset the
+        connection and destroy the answer before it is read: close this half, and
+        the other when the client has, or LINGER is over.
+        """
+        linger = linger or bool(self._buffer)
+        self._closing = True
+        self._buffer = b""
+        if linger and self.transport.can_write_eof() and not self._half_closed:
+            self.gate.open_all()
+            self.wait(LINGER)
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+
+def _peer(transport: asyncio.Transport) -> Peer:
+    address = transport.get_extra_info("peername")
+    local = transport.get_extra_info("sockname")
+    tls = transport.get_extra_info("ssl_object") is not None
+    return Peer(
+        address=address[0].encode("ascii") if isinstance(address, tuple) else b"",
+        scheme=b"https" if tls else b"http",
+        local_authority=_authority(local) if isinstance(local, tuple) else b"localhost",
+    )
+
+
+def _authority(address: tuple[str, int]) -> bytes:
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"{host}:{address[1]}".encode("ascii")

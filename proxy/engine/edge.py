@@ -1,0 +1,127 @@
+"""One worker's edge: what it runs, whom it serves, and its once-a-moment chores."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from itertools import count
+from secrets import token_hex
+
+from pool.bus import HealthStatus
+from pool.snapshot import Snapshot
+from proxy.core.backend import Backend
+from proxy.core.configuration import Configuration
+from proxy.engine.counters import Counters
+from proxy.engine.downstream import ClientConnection
+from proxy.engine.upstream import IDLE_SECONDS, ConnectionPool
+
+SWEEP_INTERVAL = 0.25  # seconds: how late a time-out may be noticed
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds. They belong to the listener: no pool is known yet when they apply."""
+
+    keep_alive: float = 75.0  # nginx's keepalive_timeout
+    request_head: float = 10.0  # the whole head, from its first byte
+
+
+class Edge:
+    """Shared by all connections of a worker. `now` is the loop's time at the last sweep."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counters,
+        limits: Limits = Limits(),
+        *,
+        offset: int = 0,
+    ) -> None:
+        self.loop = loop
+        self.counters = counters
+        self.limits = limits
+        self.now = loop.time()
+        self.configuration = Configuration(offset=offset)
+        self.connections: dict[Backend, ConnectionPool] = {}
+        self.clients: set[ClientConnection] = set()
+        self.draining = False
+        self._offset = offset
+        self._id_prefix = token_hex(10).encode("ascii")
+        self._ids = count()
+
+    # --- configuration and health ---
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Run `snapshot` from the next request on; requests under way keep the old one.
+
+        Raises `UnknownAlgorithm`, and then nothing has changed.
+        """
+        self.configuration = Configuration(snapshot, self.configuration, self._offset)
+        self.counters.configuration_changed()
+        wanted = {
+            backend
+            for pool in self.configuration.pools.values()
+            for backend in pool.backends.values()
+        }
+        for backend in self.connections.keys() - wanted:
+            self.connections.pop(backend).close()
+        for backend in wanted - self.connections.keys():
+            self.connections[backend] = ConnectionPool(backend, self.loop)
+
+    def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
+        pool = self.configuration.pool_of_backend.get(backend_id)
+        if pool is not None:
+            pool.set_health(backend_id, status)
+
+    def set_all_health(self, statuses: dict[int, HealthStatus]) -> None:
+        """`statuses` of all backends; one that is missing has not been probed."""
+        for pool in self.configuration.pools.values():
+            for backend_id in pool.backends:
+                pool.set_health(backend_id, statuses.get(backend_id))
+
+    def connections_to(self, backend: Backend) -> ConnectionPool:
+        """The connections to `backend`; such as are not kept if it was removed meanwhile."""
+        connections = self.connections.get(backend)
+        if connections is None:
+            connections = ConnectionPool(backend, self.loop)
+            connections.close()
+        return connections
+
+    # --- requests ---
+
+    def next_request_id(self) -> bytes:
+        return b"%b%012x" % (self._id_prefix, next(self._ids))
+
+    def count_unrouted(self, status: int) -> None:
+        """The edge has answered a request that belongs to no route."""
+        self.counters.request(None, None, status, attempts=0, bytes_in=0, bytes_out=0, duration=0)
+
+    def health(self) -> tuple[int, bytes]:
+        """Status and JSON body for the health path: 200 while this worker can serve."""
+        number = self.configuration.snapshot.number
+        if self.draining:
+            status, word = 503, "draining"
+        elif not number:
+            status, word = 503, "no configuration yet"
+        else:
+            status, word = 200, "ok"
+        return status, json.dumps({"status": word, "snapshot": number}).encode() + b"\n"
+
+    # --- chores ---
+
+    def start_sweeping(self) -> None:
+        self.now = self.loop.time()
+        for client in [client for client in self.clients if client.deadline < self.now]:
+            client.timed_out()
+        before = self.now - IDLE_SECONDS
+        for connections in self.connections.values():
+            if connections.idle:
+                connections.close_idle(before)
+        self.loop.call_later(SWEEP_INTERVAL, self.start_sweeping)
+
+    def start_draining(self) -> None:
+        """From now on each connection closes after the response that it is waiting for."""
+        self.draining = True
+
+    def close_idle_clients(self) -> None:
+        for client in list(self.clients):
+            client.close_idle()

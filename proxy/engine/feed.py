@@ -1,0 +1,159 @@
+"""What the control plane says reaches the worker here, and the worker's word goes back.
+
+Redis may be away at any time: the worker goes on with what it has, and a copy
+of the last snapshot in a file lets even a restarted one serve.
+"""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from time import time
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from pool.bus import (
+    EDGE_REPORT_INTERVAL,
+    EDGES_KEY,
+    HEALTH_CHANNEL,
+    HEALTH_KEY,
+    SNAPSHOT_CHANNEL,
+    SNAPSHOT_KEY,
+    EdgeReport,
+    HealthChange,
+    HealthStatus,
+)
+from pool.snapshot import SnapshotError, decode
+from proxy.core.balancing import UnknownAlgorithm
+from proxy.engine.edge import Edge
+
+REREAD_INTERVAL = 5.0  # seconds; announcements can be lost, a key cannot
+RECONNECT_DELAY = 0.5
+
+log = logging.getLogger("lbsite.edge")
+
+
+class Feed:
+    """Keeps `edge` at the published configuration and health, and reports on it."""
+
+    def __init__(self, edge: Edge, redis: Redis, file: Path, report: EdgeReport) -> None:
+        self._edge = edge
+        self._redis = redis
+        self._file = file
+        self._report = report
+        self._raw = b""  # the snapshot that was last looked at, as it was encoded
+        self._away = False
+
+    def load_file(self) -> None:
+        """Start with the configuration that this machine ran last."""
+        try:
+            raw = self._file.read_bytes()
+        except FileNotFoundError:
+            return
+        self._take_snapshot(raw, keep=False)
+
+    async def run(self) -> None:
+        """Follow the control plane until cancelled."""
+        while True:
+            try:
+                await self._follow()
+            except (RedisError, OSError, TimeoutError) as error:
+                if not self._away:
+                    log.warning("Redis is away, going on with the last configuration: %s", error)
+                self._away = True
+            await asyncio.sleep(RECONNECT_DELAY)
+
+    async def _follow(self) -> None:
+        async with self._redis.pubsub(ignore_subscribe_messages=True) as channels:
+            await channels.subscribe(SNAPSHOT_CHANNEL, HEALTH_CHANNEL)
+            while True:
+                # Subscribed first: what is announced during the reading is not missed.
+                await self._read_all()
+                if self._away:
+                    log.warning("Redis is back")
+                    self._away = False
+                reread_at = self._edge.loop.time() + REREAD_INTERVAL
+                while (left := reread_at - self._edge.loop.time()) > 0:
+                    message = await channels.get_message(timeout=left)
+                    if message is not None:
+                        await self._hear(message)
+
+    async def _hear(self, message: dict[str, Any]) -> None:
+        if message["channel"] == SNAPSHOT_CHANNEL.encode():
+            await self._read_all()
+            return
+        try:
+            change = msgspec.json.decode(message["data"], type=HealthChange)
+        except msgspec.DecodeError as error:
+            log.error("a health announcement is malformed: %s", error)
+            return
+        self._edge.set_health(change.backend_id, change.status)
+
+    async def _read_all(self) -> None:
+        raw = await self._redis.get(SNAPSHOT_KEY)
+        if isinstance(raw, bytes) and raw != self._raw:
+            self._take_snapshot(raw, keep=True)
+            await self.report()
+        statuses: dict[int, HealthStatus] = {}
+        for backend_id, status in (await self._redis.hgetall(HEALTH_KEY)).items():
+            try:
+                statuses[int(backend_id)] = msgspec.json.decode(status, type=HealthStatus)
+            except (ValueError, msgspec.DecodeError) as error:
+                log.error("the health of backend %r is malformed: %s", backend_id, error)
+        self._edge.set_all_health(statuses)
+
+    def _take_snapshot(self, raw: bytes, *, keep: bool) -> None:
+        """Run the snapshot in `raw` if it can be run; the last good one stays otherwise."""
+        self._raw = raw
+        try:
+            snapshot = decode(raw)
+            if snapshot.content_hash != self._edge.configuration.snapshot.content_hash or (
+                snapshot.number != self._edge.configuration.snapshot.number
+            ):
+                self._edge.apply(snapshot)
+        except (SnapshotError, UnknownAlgorithm) as error:
+            log.error("a configuration was refused, the last one runs on: %s", error)
+            self._report = msgspec.structs.replace(self._report, error=str(error))
+            return
+        log.info("running snapshot %d", snapshot.number)
+        self._report = msgspec.structs.replace(
+            self._report,
+            snapshot_number=snapshot.number,
+            snapshot_hash=snapshot.content_hash,
+            snapshot_since=time(),
+            error="",
+        )
+        if keep:
+            self._save(raw)
+
+    def _save(self, raw: bytes) -> None:
+        temporary = self._file.with_suffix(f".{os.getpid()}")
+        try:
+            temporary.write_bytes(raw)
+            temporary.replace(self._file)
+        except OSError as error:
+            log.error("the configuration could not be saved for a cold start: %s", error)
+
+    async def keep_reporting(self) -> None:
+        while True:
+            await self.report()
+            await asyncio.sleep(EDGE_REPORT_INTERVAL)
+
+    async def report(self) -> None:
+        """Tell which snapshot this worker runs; silently not, while Redis is away."""
+        report = msgspec.structs.replace(
+            self._report, seen_at=time(), requests=self._edge.counters.requests
+        )
+        try:
+            await self._redis.hset(EDGES_KEY, report.worker_id, msgspec.json.encode(report))
+        except (RedisError, OSError) as error:
+            log.debug("not reported: %s", error)
+
+    async def sign_off(self) -> None:
+        try:
+            await self._redis.hdel(EDGES_KEY, self._report.worker_id)
+        except (RedisError, OSError) as error:
+            log.debug("not signed off: %s", error)

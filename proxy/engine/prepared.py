@@ -1,0 +1,50 @@
+"""A request head made ready to forward, and remembered for the next request.
+
+Clients send the same head again and again on a connection. Comparing it with
+the last one costs a tenth of parsing, routing and rewriting it anew.
+"""
+
+import re
+from dataclasses import dataclass
+
+from proxy.core.configuration import Configuration
+from proxy.core.forward import Peer, request_prefix
+from proxy.core.head import RequestHead, parse_request_head
+from proxy.core.routing import Route
+from proxy.errors import BadRequest
+
+HEALTH_PATH = b"/-/health"
+
+# "." and ".." segments, plain or encoded: a backend would resolve them and serve
+# another path than the one that was routed. Clients resolve them before they send.
+_DOT_SEGMENT = re.compile(rb"/(?:\.|%2e){1,2}(?:/|%2f|$)", re.IGNORECASE)
+
+
+@dataclass(slots=True, eq=False)
+class Prepared:
+    raw: bytes  # as received
+    head: RequestHead
+    configuration: Configuration
+    route: Route | None
+    prefix: bytes  # as sent, up to the value of X-Request-Id
+    has_body: bool
+    idempotent: bool
+
+
+def prepare(raw: bytes, configuration: Configuration, peer: Peer) -> Prepared:
+    """Parse, route and rewrite. Raises a `ProxyError` for what is malformed."""
+    head = parse_request_head(raw)
+    if _DOT_SEGMENT.search(head.path):
+        raise BadRequest("The path contains dot segments.")
+    route = None
+    if head.path != HEALTH_PATH:
+        route = configuration.router.match(head.host, head.path)
+    return Prepared(
+        raw=raw,
+        head=head,
+        configuration=configuration,
+        route=route,
+        prefix=request_prefix(head, route, peer) if route is not None else b"",
+        has_body=head.chunked or head.content_length > 0,
+        idempotent=head.idempotent,
+    )

@@ -1,0 +1,317 @@
+"""One request on its way: from the client to a backend, and the response back.
+
+The decisions are the exchange's (`proxy.core.exchange`); this is the shell that
+moves the bytes. A transaction outlives no connection: whichever side is lost
+tells it, and after `done` it hears nothing more.
+"""
+
+from time import monotonic_ns
+from typing import TYPE_CHECKING
+
+from proxy.core.exchange import Exchange
+from proxy.core.forward import response_bytes
+from proxy.core.framing import BodyReader, ChunkedReader, LengthReader
+from proxy.core.head import HEAD_END, ResponseHead
+from proxy.core.retry import MAX_REPLAY_BODY
+from proxy.engine import flow
+from proxy.engine.prepared import Prepared
+from proxy.errors import (
+    BadRequest,
+    ClientGone,
+    NoBackend,
+    ProxyError,
+    RequestTimeout,
+    ResponseTimeout,
+)
+
+if TYPE_CHECKING:
+    from proxy.core.backend import Backend
+    from proxy.core.routing import Route
+    from proxy.engine.downstream import ClientConnection
+    from proxy.engine.upstream import Connecting, ConnectionPool, UpstreamConnection
+
+MAX_HELD = 65536  # body bytes that wait for a connection before the client is paused
+
+
+class Transaction:
+    __slots__ = (
+        "_backend",
+        "_body",
+        "_bytes_in",
+        "_bytes_out",
+        "_client",
+        "_connecting",
+        "_edge",
+        "_exchange",
+        "_held",
+        "_last_error",
+        "_replay",
+        "_route",
+        "_started",
+        "_status",
+        "_until_close",
+        "_upstream",
+        "done",
+        "keep_alive",
+        "payload",
+        "plain",
+        "prepared",
+        "request_id",
+    )
+
+    def __init__(self, client: "ClientConnection", prepared: Prepared, route: "Route") -> None:
+        edge = client.edge
+        self._started = monotonic_ns()
+        self._client = client
+        self._edge = edge
+        self._route = route
+        self.prepared = prepared
+        self.request_id = edge.next_request_id()
+        self._exchange = Exchange(route.pool, prepared.idempotent)
+        self._backend: Backend | None = None  # of the present try, or else of the last one
+        self._upstream: UpstreamConnection | None = None
+        self._connecting: Connecting | None = None
+        self._last_error: ProxyError | None = None
+        self.done = False
+        # request
+        self._bytes_in = len(prepared.raw)
+        self._body: BodyReader | None = None  # None: no more of it is to come
+        self._held: list[bytes] = []  # body that waits for a connection
+        self._replay: list[bytes] | None = None  # body sent, while it may be sent again
+        if prepared.has_body:
+            self._replay = []
+            head = prepared.head
+            self._body = (
+                ChunkedReader(BadRequest) if head.chunked else LengthReader(head.content_length)
+            )
+        # response
+        self._status = 0  # 0: nothing of it was passed on yet
+        self._bytes_out = 0
+        self.keep_alive = prepared.head.keep_alive
+        self._until_close = False  # only a reset can tell the client that it was cut short
+        self.plain = True  # the head that is remembered for most clients will do
+        self.payload: list[bytes] | None = None  # collects content that goes out without chunks
+
+    # --- trying ---
+
+    def start(self) -> None:
+        """Send the request, as far as it has come, to the next backend."""
+        exchange = self._exchange
+        try:
+            backend = exchange.choose()
+        except NoBackend as error:
+            # After a failed try the client is told of that, not that no other one is left.
+            self._give_up(self._last_error or error)
+            return
+        self._backend = backend
+        try:
+            pool = self._edge.connections[backend]
+        except KeyError:
+            pool = self._edge.connections_to(backend)
+        connection = pool.take()
+        if connection is None:
+            self._connect(pool)
+        else:
+            self._send(connection)
+
+    def _connect(self, pool: "ConnectionPool") -> None:
+        timeouts = self._exchange.pool.spec.timeouts
+        # The connect has a timer of its own; this one is for a body that trickles meanwhile.
+        self._client.wait(timeouts.connect + timeouts.response)
+        self._connecting = pool.connect(self, timeouts.connect)
+
+    def connected(self, connection: "UpstreamConnection") -> None:
+        self._connecting = None
+        self._send(connection)
+
+    def _send(self, connection: "UpstreamConnection") -> None:
+        self._upstream = connection
+        prepared = self.prepared
+        data = prepared.prefix + self.request_id + HEAD_END
+        if prepared.has_body:
+            data = b"".join((data, *(self._replay or ()), *self._held))
+            self._keep_for_replay(self._held)
+            self._held = []
+            self._client.gate.open(flow.CONNECTING)
+        timeouts = self._exchange.pool.spec.timeouts
+        self._client.wait(timeouts.response if self._body is None else timeouts.idle)
+        connection.begin(self, prepared.head.method, data)
+
+    # --- request body ---
+
+    @property
+    def request_complete(self) -> bool:
+        return self._body is None
+
+    def body_received(self, data: bytes) -> int:
+        """How many leading bytes of `data` belong to this request; they have been sent on."""
+        body = self._body
+        if body is None:
+            return 0
+        try:
+            taken = body.feed(data)
+        except ProxyError as error:
+            self._give_up(error)
+            return len(data)
+        self._bytes_in += taken
+        if body.done:
+            self._body = None
+        self._send_body(data if taken == len(data) else data[:taken])
+        return taken
+
+    def _send_body(self, data: bytes) -> None:
+        upstream = self._upstream
+        if upstream is None:
+            self._held.append(data)
+            if sum(map(len, self._held)) > MAX_HELD:
+                self._client.gate.close(flow.CONNECTING)
+            return
+        self._keep_for_replay([data])
+        timeouts = self._exchange.pool.spec.timeouts
+        self._client.wait(timeouts.response if self._body is None else timeouts.idle)
+        upstream.transport.write(data)
+
+    def _keep_for_replay(self, parts: list[bytes]) -> None:
+        if self._replay is not None and parts:
+            self._replay += parts
+            if sum(map(len, self._replay)) > MAX_REPLAY_BODY:
+                self._replay = None
+
+    def upstream_full(self) -> None:
+        self._client.gate.close(flow.PEER_FULL)
+
+    def upstream_drained(self) -> None:
+        self._client.gate.open(flow.PEER_FULL)
+
+    # --- response ---
+
+    def begin_response(self, head: ResponseHead, reader: BodyReader) -> None:
+        """The final response's head has come: settle how it is passed on."""
+        self._exchange.responded()
+        self._status = head.status
+        self._replay = None
+        if reader.until_close:
+            self._until_close = True
+            self.keep_alive = False
+        elif self._body is not None or self._edge.draining:
+            self.keep_alive = False
+        if self.prepared.head.minor_version == 0:
+            self.plain = False
+            if head.chunked:  # RFC 9112 §6.1: no transfer coding for HTTP/1.0
+                self._until_close = True
+                self.keep_alive = False
+                self.payload = []
+        else:
+            self.plain = self.keep_alive
+
+    def special_head(self, head: ResponseHead) -> bytes:
+        """The head for an HTTP/1.0 client, or after which the connection closes."""
+        if not self.keep_alive:
+            option = b"close"
+        else:
+            option = b"keep-alive" if self.prepared.head.minor_version == 0 else b""
+        return response_bytes(
+            head, connection=option, chunked=head.chunked and self.payload is None
+        )
+
+    def interim(self, data: bytes) -> None:
+        """RFC 9110 §15.2: passed on, but not to an HTTP/1.0 client."""
+        if self.prepared.head.minor_version >= 1:
+            self._client.transport.write(data)
+
+    def relay(self, data: bytes) -> None:
+        """A part of the response that is not its last one."""
+        self._bytes_out += len(data)
+        self._client.wait(self._exchange.pool.spec.timeouts.idle)
+        self._client.transport.write(data)
+
+    def complete(self, data: bytes) -> None:
+        """The last part of the response."""
+        self._bytes_out += len(data)
+        self._client.transport.write(data)
+        self._upstream = None
+        self._finish(self._status)
+        self._client.finished(self.keep_alive and self._body is None)
+
+    def pause_response(self) -> None:
+        if self._upstream is not None:
+            self._upstream.gate.close(flow.PEER_FULL)
+
+    def resume_response(self) -> None:
+        if self._upstream is not None:
+            self._upstream.gate.open(flow.PEER_FULL)
+
+    # --- failures ---
+
+    def try_failed(
+        self, error: ProxyError, *, untouched: bool = False, stale: bool = False
+    ) -> None:
+        """The present try has failed. `untouched`: not a byte of a response had come.
+
+        `stale`: the connection had served others before. A backend may close one
+        whenever it likes, so that says nothing of its health (RFC 9112 §9.3.1):
+        the request is sent once more, over a fresh connection.
+        """
+        self._upstream = None
+        self._connecting = None
+        backend = self._backend
+        sent_all = self._replay is not None or not self.prepared.has_body
+        replayable = untouched and sent_all
+        if stale and replayable and backend is not None and self.prepared.idempotent:
+            self._connect(self._edge.connections_to(backend))
+            return
+        self._edge.counters.failed_try(self._route, backend)
+        if self._exchange.failed(error, replayable=replayable):
+            self._last_error = error
+            self.start()
+        else:
+            self._give_up(error)
+
+    def timed_out(self) -> None:
+        """Nothing has moved for as long as the pool's time-outs allow."""
+        if self._status:
+            self._give_up(ResponseTimeout())
+        elif self._body is not None and not self._client.gate.closed_for(flow.PEER_FULL):
+            self._give_up(RequestTimeout())
+        else:
+            self._drop_upstream()
+            self.try_failed(ResponseTimeout())
+
+    def client_lost(self) -> None:
+        self._drop_upstream()
+        self._finish(ClientGone.status)
+
+    def _give_up(self, error: ProxyError) -> None:
+        """Answer with `error`, or cut the response short where it has already begun."""
+        self._drop_upstream()
+        if self._status:
+            self._finish(self._status)
+            self._client.cut(reset=self._until_close)
+            return
+        close = self._body is not None or not self.keep_alive
+        self._bytes_out += self._client.send_error(
+            error, self.prepared.head, self.request_id, close=close
+        )
+        self._finish(error.status)
+        self._client.finished(not close)
+
+    def _drop_upstream(self) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abandon()
+        if self._connecting is not None:
+            self._connecting.transaction = None
+            self._connecting = None
+
+    def _finish(self, status: int) -> None:
+        self._exchange.finish()
+        self.done = True
+        self._edge.counters.request(
+            self._route,
+            self._backend,
+            status,
+            attempts=self._exchange.attempts,
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
+            duration=(monotonic_ns() - self._started) // 1000,
+        )

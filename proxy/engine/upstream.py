@@ -1,0 +1,306 @@
+"""The side towards the backends: connections, their pools, and responses."""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from proxy.core.backend import Backend
+from proxy.core.forward import response_bytes
+from proxy.core.framing import BodyReader, response_reader
+from proxy.core.head import HEAD_END, MAX_HEAD, ResponseHead, parse_response_head
+from proxy.engine.address import Address
+from proxy.engine.flow import ReadGate
+from proxy.errors import (
+    BackendReset,
+    BadResponse,
+    ConnectFailed,
+    ConnectTimeout,
+    ProxyError,
+    ResponseCut,
+)
+
+if TYPE_CHECKING:
+    from proxy.engine.transaction import Transaction
+
+IDLE_SECONDS = 60.0  # a connection that was not used for so long is closed
+_MAX_INTERIM = 16  # interim responses before a final one; more is an attack or a loop
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to a backend, lent to one request at a time."""
+
+    __slots__ = (
+        "_buffer",
+        "_eof",
+        "_interim",
+        "_memo",
+        "_memo_bytes",
+        "_memo_raw",
+        "_method",
+        "_pool",
+        "_reader",
+        "_transaction",
+        "gate",
+        "idle_since",
+        "transport",
+        "used",
+    )
+
+    def __init__(self, pool: "ConnectionPool") -> None:
+        # connection
+        self._pool = pool
+        self._eof = False
+        self.used = False  # has answered before: a reset may be the backend's idle time-out
+        self.idle_since = 0.0
+        # the last response head, as received and as sent on: most are the same again
+        self._memo_raw: bytes | None = None
+        self._memo: ResponseHead | None = None
+        self._memo_bytes = b""
+        # request
+        self._transaction: Transaction | None = None
+        self._method = b""
+        self._reader: BodyReader | None = None  # None until the final head has come
+        self._buffer = b""
+        self._interim = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.gate = ReadGate(self.transport)
+
+    def begin(self, transaction: "Transaction", method: bytes, data: bytes) -> None:
+        """Send a request; what comes back belongs to `transaction`."""
+        self._transaction = transaction
+        self._method = method
+        self.transport.write(data)
+
+    @property
+    def answering(self) -> bool:
+        """Whether any byte of a response has come."""
+        return self._reader is not None or bool(self._buffer) or self._interim > 0
+
+    def data_received(self, data: bytes) -> None:
+        transaction = self._transaction
+        if transaction is None:  # nobody has asked: it must never be taken for the next answer
+            self.transport.abort()
+            return
+        try:
+            reader = self._reader
+            if reader is None:
+                self._read_head(transaction, data)
+            else:
+                self._read_body(transaction, reader, data)
+        except BadResponse as error:
+            self._transaction = None
+            self.transport.abort()
+            transaction.try_failed(error)
+
+    def _read_head(self, transaction: "Transaction", data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        raw = self._memo_raw
+        if raw is not None and data.startswith(raw):
+            head = self._memo
+            size = len(raw)
+        else:
+            end = data.find(HEAD_END)
+            if end < 0:
+                if len(data) > MAX_HEAD:
+                    raise BadResponse("The response head is too large.")
+                self._buffer = data
+                return
+            size = end + 4
+            raw = data[:size]
+            head = parse_response_head(raw)
+            if head.status < 200:
+                self._interim_response(transaction, head, data[size:])
+                return
+            self._memo_raw = raw
+            self._memo = head
+            self._memo_bytes = b""
+        self._final_response(transaction, cast("ResponseHead", head), data, size)
+
+    def _final_response(
+        self, transaction: "Transaction", head: ResponseHead, data: bytes, size: int
+    ) -> None:
+        reader = response_reader(
+            self._method, head.status, head.content_length, head.chunked, BadResponse
+        )
+        self._reader = reader
+        transaction.begin_response(head, reader)
+        payload = transaction.payload
+        if transaction.plain:
+            if not self._memo_bytes:
+                self._memo_bytes = response_bytes(head, connection=b"", chunked=head.chunked)
+            head_bytes = self._memo_bytes
+        else:
+            head_bytes = transaction.special_head(head)
+        if len(data) == size:
+            if reader.done:
+                self._complete(transaction, head_bytes, reusable=head.keep_alive)
+            else:
+                transaction.relay(head_bytes)
+            return
+        taken = reader.feed(data[size:], payload)
+        body = b"".join(payload) if payload is not None else data[size : size + taken]
+        if reader.done:
+            reusable = head.keep_alive and size + taken == len(data)
+            self._complete(transaction, head_bytes + body, reusable=reusable)
+        else:
+            transaction.relay(head_bytes + body)
+
+    def _interim_response(
+        self, transaction: "Transaction", head: ResponseHead, rest: bytes
+    ) -> None:
+        if head.status == 101:
+            raise BadResponse("The backend switched protocols without having been asked.")
+        self._interim += 1
+        if self._interim > _MAX_INTERIM:
+            raise BadResponse("Too many interim responses.")
+        transaction.interim(response_bytes(head, connection=b"", chunked=False))
+        if rest:
+            self._read_head(transaction, rest)
+
+    def _read_body(self, transaction: "Transaction", reader: BodyReader, data: bytes) -> None:
+        payload = transaction.payload
+        if payload is not None:
+            payload.clear()
+        taken = reader.feed(data, payload)
+        body = b"".join(payload) if payload is not None else data[:taken]
+        if reader.done:
+            head = cast("ResponseHead", self._memo)
+            self._complete(transaction, body, reusable=head.keep_alive and taken == len(data))
+        else:
+            transaction.relay(body)
+
+    def _complete(self, transaction: "Transaction", data: bytes, *, reusable: bool) -> None:
+        # Given back before the transaction goes on: its next request can then use it.
+        if reusable and transaction.request_complete:
+            self._transaction = None
+            self._reader = None
+            self._interim = 0
+            self._buffer = b""
+            self.used = True
+            self.gate.open_all()
+            self._pool.give_back(self)
+        else:
+            self._transaction = None
+            self.transport.close()
+        transaction.complete(data)
+
+    def abandon(self) -> None:
+        """The request is not wanted any more: what comes back for it belongs to nobody."""
+        self._transaction = None
+        self.transport.abort()
+
+    def pause_writing(self) -> None:
+        if self._transaction is not None:
+            self._transaction.upstream_full()
+
+    def resume_writing(self) -> None:
+        if self._transaction is not None:
+            self._transaction.upstream_drained()
+
+    def eof_received(self) -> None:
+        self._eof = True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        transaction = self._transaction
+        self._transaction = None
+        if transaction is None:
+            self._pool.forget(self)
+            return
+        reader = self._reader
+        if reader is not None and reader.until_close and self._eof and error is None:
+            transaction.complete(b"")
+        elif reader is not None:
+            transaction.try_failed(ResponseCut())
+        elif self.answering:
+            transaction.try_failed(BackendReset())
+        else:
+            transaction.try_failed(BackendReset(), untouched=True, stale=self.used)
+
+
+class ConnectionPool:
+    """The idle connections to one backend; the one used last is used first."""
+
+    def __init__(self, backend: Backend, loop: asyncio.AbstractEventLoop) -> None:
+        self.backend = backend
+        self.address = Address.parse(backend.spec.url)
+        self.idle: list[UpstreamConnection] = []
+        self._loop = loop
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def take(self) -> UpstreamConnection | None:
+        while self.idle:
+            connection = self.idle.pop()
+            if not connection.transport.is_closing():
+                return connection
+        return None
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        if self._closed:
+            connection.transport.close()
+            return
+        connection.idle_since = self._loop.time()
+        self.idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def connect(self, transaction: "Transaction", timeout: float) -> "Connecting":
+        """Make a connection and hand it to `transaction`, or tell it why there is none."""
+        ticket = Connecting(transaction)
+        task = self._loop.create_task(self._connect(ticket, timeout))
+        self._tasks.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
+        return ticket
+
+    async def _connect(self, ticket: "Connecting", timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                connection = await self._open()
+        except TimeoutError:
+            ticket.failed(ConnectTimeout())
+        except (OSError, UnicodeError) as error:
+            ticket.failed(ConnectFailed(str(error)))
+        else:
+            if ticket.transaction is not None:
+                ticket.transaction.connected(connection)
+            else:
+                self.give_back(connection)
+
+    async def _open(self) -> UpstreamConnection:
+        _, connection = await self._loop.create_connection(
+            lambda: UpstreamConnection(self),
+            self.address.host,
+            self.address.port,
+            ssl=self.address.ssl_context(),
+        )
+        return connection
+
+    def close_idle(self, before: float) -> None:
+        """Close connections that were given back before `before` (the loop's time)."""
+        while self.idle and self.idle[0].idle_since < before:
+            self.idle.pop(0).transport.close()
+
+    def close(self) -> None:
+        """The backend is gone: close what is idle; requests that run finish."""
+        self._closed = True
+        for connection in self.idle:
+            connection.transport.close()
+        self.idle.clear()
+
+
+class Connecting:
+    """A connection under way. `transaction` is None once nobody waits for it."""
+
+    __slots__ = ("transaction",)
+
+    def __init__(self, transaction: "Transaction") -> None:
+        self.transaction: Transaction | None = transaction
+
+    def failed(self, error: ProxyError) -> None:
+        if self.transaction is not None:
+            self.transaction.try_failed(error, untouched=True)

@@ -1,0 +1,182 @@
+"""The edge as a gunicorn worker class: ``gunicorn -k proxy.worker.EdgeWorker proxy.worker``.
+
+An adapter only: gunicorn owns the sockets, the signals and the number of
+workers; `proxy.engine` does the work. The application argument that gunicorn
+asks for is never loaded, and Django is not imported.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from secrets import token_hex
+from time import time
+
+import uvloop
+from gunicorn.sock import ssl_context
+from gunicorn.workers.base import Worker
+from redis.asyncio import Redis
+
+from pool.bus import EdgeReport
+from proxy.engine.counters import Counters
+from proxy.engine.downstream import ClientConnection
+from proxy.engine.edge import Edge
+from proxy.engine.feed import Feed
+from proxy.engine.traffic import Shipper, ship_orphans
+
+HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`
+ORPHAN_INTERVAL = 5  # heartbeats between two looks for boards of killed workers
+# How long a draining worker lets idle connections be used once more: closing at
+# once would reset requests that are already on their way.
+DRAIN_GRACE = 1.0
+LAST_BATCH_TIMEOUT = 2.0
+
+
+class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
+    """One event loop that serves the arbiter's sockets."""
+
+    loop: asyncio.AbstractEventLoop
+    edge: Edge
+
+    def load_wsgi(self) -> None:
+        """There is no application: the published snapshot says what to do."""
+
+    def init_process(self) -> None:
+        self.loop = uvloop.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        super().init_process()
+
+    def init_signals(self) -> None:
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
+        self.loop.add_signal_handler(signal.SIGINT, self._quit)
+        self.loop.add_signal_handler(signal.SIGQUIT, self._quit)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        self.loop.add_signal_handler(signal.SIGWINCH, lambda: None)
+        signal.signal(signal.SIGABRT, self.handle_abort)
+
+    def _stop(self) -> None:
+        self.alive = False
+        self._stopping.set()
+
+    def _quit(self) -> None:
+        """SIGINT, SIGQUIT: no request is waited for."""
+        self.cfg.set("graceful_timeout", 0)
+        self._stop()
+
+    def run(self) -> None:
+        self._stopping = asyncio.Event()
+        try:
+            self.loop.run_until_complete(self._serve())
+        except Exception:
+            self.log.exception("The edge failed")
+            sys.exit(1)
+        finally:
+            self.loop.close()
+
+    async def _serve(self) -> None:
+        folder = Path(os.environ.get("LB_DATA_DIR", "var")).absolute() / "edge"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        host = socket.gethostname()
+        worker_id = f"{host}-{self.pid or os.getpid()}-{token_hex(4)}"
+        redis: Redis = Redis.from_url(_redis_url(), socket_timeout=5)
+        counters = Counters(folder / f"{worker_id}.board")
+        self.edge = Edge(self.loop, counters, offset=self.age - 1)
+        shipper = Shipper(counters.board, redis)
+        feed = Feed(self.edge, redis, folder / "snapshot.json", _report(worker_id, host))
+        feed.load_file()
+        background = [
+            self.loop.create_task(feed.run()),
+            self.loop.create_task(feed.keep_reporting()),
+        ]
+        self.edge.start_sweeping()
+        servers = [await self._listen(listener.sock) for listener in self.sockets]
+        # What was made at start-up stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await self._beat(shipper, folder, redis)
+        for server in servers:
+            server.close()
+        await self._drain()
+        for task in background:
+            task.cancel()
+        await feed.sign_off()
+        await self._ship_last(shipper, counters)
+        await redis.aclose()
+
+    async def _listen(self, sock: socket.socket) -> asyncio.Server:
+        return await self.loop.create_server(
+            lambda: ClientConnection(self.edge),
+            sock=sock,
+            ssl=ssl_context(self.cfg) if self.cfg.is_ssl else None,
+            backlog=self.cfg.backlog,
+        )
+
+    async def _beat(self, shipper: Shipper, folder: Path, redis: Redis) -> None:
+        """Once a second: tell the arbiter that this worker lives, and ship its counts."""
+        beats = 0
+        shipping: asyncio.Task[bool] | None = None
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            if shipping is None or shipping.done():
+                shipping = self.loop.create_task(shipper.tick())
+            if beats % ORPHAN_INTERVAL == 0:
+                await ship_orphans(folder, redis)
+            beats += 1
+            try:
+                async with asyncio.timeout(HEARTBEAT):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
+        if shipping is not None:
+            await asyncio.wait([shipping], timeout=LAST_BATCH_TIMEOUT)
+
+    async def _drain(self) -> None:
+        """Let requests finish for as long as gunicorn's graceful_timeout allows."""
+        edge = self.edge
+        edge.start_draining()
+        deadline = self.loop.time() + self.cfg.graceful_timeout
+        close_idle_at = min(self.loop.time() + DRAIN_GRACE, deadline)
+        while edge.clients and self.loop.time() < deadline:
+            self.notify()
+            if self.loop.time() >= close_idle_at:
+                edge.close_idle_clients()
+            await asyncio.sleep(0.05)
+        for client in list(edge.clients):
+            client.transport.abort()
+
+    async def _ship_last(self, shipper: Shipper, counters: Counters) -> None:
+        """The last counts; if Redis is away, the board stays for another worker."""
+        delivered = False
+        try:
+            async with asyncio.timeout(LAST_BATCH_TIMEOUT):
+                delivered = await shipper.tick()
+        except TimeoutError:
+            self.log.warning("Redis is away: the last counts stay on the board")
+        counters.board.close(delete=delivered)
+
+
+def _redis_url() -> str:
+    folder = Path(os.environ.get("LB_DATA_DIR", "var")).absolute()
+    return os.environ.get("LB_REDIS_URL") or f"unix://{folder / 'redis.sock'}"
+
+
+def _report(worker_id: str, host: str) -> EdgeReport:
+    now = time()
+    return EdgeReport(
+        worker_id=worker_id,
+        host=host,
+        pid=os.getpid(),
+        version=version("lbsite"),
+        snapshot_number=0,
+        snapshot_hash="",
+        snapshot_since=now,
+        started_at=now,
+        seen_at=now,
+        requests=0,
+    )
