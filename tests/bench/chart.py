@@ -27,7 +27,8 @@ def draw(report: Report, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    scenarios = [scenario for scenario in report.scenarios if not scenario.paced]
+    measured = {sample.scenario for sample in report.samples.all}
+    scenarios = [one for one in report.scenarios if one.name in measured and not one.paced]
     rows = -(-len(scenarios) // COLUMNS)
     figure = Figure(figsize=(11, 0.9 + 2.5 * rows), layout="constrained")
     FigureCanvasAgg(figure)
@@ -41,7 +42,7 @@ def draw(report: Report, path: Path) -> None:
 
 
 def _panel(panel: "Axes", report: Report, scenario: Scenario) -> None:
-    """Bars from cheap to dear, each with its figure; the whiskers are the rounds' extremes."""
+    """Bars from dear to cheap, each with its figure; the whiskers are the rounds' extremes."""
     bars = sorted(
         (
             (spread, name)
@@ -62,10 +63,12 @@ def _panel(panel: "Axes", report: Report, scenario: Scenario) -> None:
     )
     panel.bar_label(drawn, [f"{spread.middle:,.0f}" for spread, _ in bars], padding=6, fontsize=8)
     panel.set_xscale("log")
-    panel.margins(x=0.12)
+    panel.set_xlim(1, 4 * max(spread.high for spread, _ in bars))
+    panel.xaxis.set_visible(False)
     panel.set_title(scenario.title, fontsize=10, loc="left")
     panel.tick_params(labelsize=8)
     panel.spines[["top", "right"]].set_visible(False)
+    panel.spines["bottom"].set_visible(False)
 
 
 def _colour(name: str) -> str:

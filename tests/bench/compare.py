@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench import chart, load
 from tests.bench.backend import Backend
-from tests.bench.cores import describe_machine, share_out
+from tests.bench.cores import describe_machine, share_out, step_aside
 from tests.bench.report import Report
 from tests.bench.rounds import BACKENDS, Comparison, Plan
 from tests.bench.scenarios import ALL, BY_NAME
@@ -88,6 +88,7 @@ def _run(options: argparse.Namespace, present: list[str], skipped: dict[str, str
         half_rate=options.half_rate,
     )
     facts = _facts(plan)
+    step_aside()
     # A short path: a unix socket's is limited to 107 bytes.
     with tempfile.TemporaryDirectory(prefix="lb-bench-") as name:
         folder = Path(name)
@@ -111,7 +112,7 @@ def _run(options: argparse.Namespace, present: list[str], skipped: dict[str, str
 def _facts(plan: Plan) -> tuple[str, ...]:
     versions = ", ".join(f"{system.title} {system.version()}" for system in plan.systems)
     facts = [
-        f"`python -m tests.bench.compare {shlex.join(sys.argv[1:])}`".replace(" `", "`"),
+        f"`{shlex.join(['python', '-m', 'tests.bench.compare', *sys.argv[1:]])}`",
         describe_machine(),
         versions,
         (

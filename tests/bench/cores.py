@@ -5,6 +5,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+_AVAILABLE = sorted(os.sched_getaffinity(0))  # before `step_aside` narrows it
+
 
 @dataclass(frozen=True)
 class Cores:
@@ -22,13 +24,17 @@ def share_out(workers: int) -> Cores:
     On two cores the load and the backend share one. Where nothing is left for
     all workers, the proxy gets every core: CPU per request is still right.
     """
-    available = sorted(os.sched_getaffinity(0))
-    backend = available[-1]
-    load = available[-2] if len(available) > 2 else backend
-    own = tuple(core for core in available if core not in (load, backend))
+    backend = _AVAILABLE[-1]
+    load = _AVAILABLE[-2] if len(_AVAILABLE) > 2 else backend
+    own = tuple(core for core in _AVAILABLE if core not in (load, backend))
     enough = len(own) >= workers
-    proxy = own[:workers] if enough else tuple(available)
+    proxy = own[:workers] if enough else tuple(_AVAILABLE)
     return Cores(proxy=proxy, load=(load,), backend=(backend,), shared=not enough)
+
+
+def step_aside() -> None:
+    """Keep this process off the proxy's core."""
+    os.sched_setaffinity(0, share_out(1).load)
 
 
 def pinned(cores: tuple[int, ...], command: list[str]) -> list[str]:
@@ -46,6 +52,6 @@ def describe_machine() -> str:
         platform.machine(),
     )
     return (
-        f"{len(os.sched_getaffinity(0))} cores, {model}, Linux {platform.release()}, "
+        f"{len(_AVAILABLE)} cores, {model}, Linux {platform.release()}, "
         f"Python {platform.python_version()}, load average {os.getloadavg()[0]:.2f} at the start"
     )

@@ -39,7 +39,7 @@ class Comparison:
     folder: Path
     backend: Backend
     say: Say
-    failures: dict[str, str] = field(default_factory=dict)
+    _failures: dict[tuple[str, int], str] = field(default_factory=dict)
     _running: dict[tuple[str, int], System] = field(default_factory=dict)
     _warm: set[tuple[str, str]] = field(default_factory=set)
     _highest: dict[str, float] = field(default_factory=dict)
@@ -50,6 +50,13 @@ class Comparison:
     def stop(self) -> None:
         while self._running:
             self._running.popitem()[1].stop()
+
+    @property
+    def failures(self) -> dict[str, str]:
+        return {
+            f"{name} with {workers} worker(s)": reason
+            for (name, workers), reason in self._failures.items()
+        }
 
     def _samples(self) -> Iterator[Sample]:
         for number in range(self.plan.rounds):
@@ -65,14 +72,14 @@ class Comparison:
         return self.plan.systems[start:] + self.plan.systems[:start]
 
     def _attempt(self, kind: type[System], scenario: Scenario, number: int) -> Sample | None:
-        if kind.name in self.failures:
+        if (kind.name, scenario.workers) in self._failures:
             return None
         try:
             system = self._instance(kind, scenario.workers)
             return self._measure(system, scenario, number)
         except (StartError, LoadError) as error:
-            self.failures[kind.name] = f"{scenario.name}: {error}"
-            self.say(f"{kind.title} set aside: {error}")
+            self._failures[kind.name, scenario.workers] = f"{scenario.name}: {error}"
+            self.say(f"{kind.title} with {scenario.workers} worker(s) set aside: {error}")
             return None
 
     def _instance(self, kind: type[System], workers: int) -> System:

@@ -27,10 +27,8 @@ class Edge(System):
         super().__init__(site)
         self.snapshot = snapshot or simple_snapshot(1, site.backends)
         self.options: list[str] = []  # further ones of gunicorn
-        self._redis_url = f"unix://{site.folder}/redis.sock"
-        self.redis = Redis.from_url(
-            self._redis_url, retry=Retry(ConstantBackoff(0.05), 100), retry_on_error=[OSError]
-        )
+        self.redis_url = f"unix://{site.folder}/redis.sock"
+        self.redis = Redis.from_url(self.redis_url, retry=Retry(ConstantBackoff(0.05), 100))
         self._redis_program: Program | None = None
 
     @classmethod
@@ -50,7 +48,7 @@ class Edge(System):
         ]
 
     def environment(self) -> dict[str, str]:
-        return {"LB_DATA_DIR": str(self.site.folder), "LB_REDIS_URL": self._redis_url}
+        return {"LB_DATA_DIR": str(self.site.folder), "LB_REDIS_URL": self.redis_url}
 
     def start(self) -> None:
         self.site.folder.mkdir(parents=True, exist_ok=True)

