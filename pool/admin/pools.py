@@ -1,0 +1,133 @@
+"""Pools, with their backends in the same form."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, Max, QuerySet
+from django.db.models.functions import Coalesce, Greatest
+from django.forms import ModelForm
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+from unfold.forms import PaginationInlineFormSet
+from unfold.views import ChangeList
+
+from pool.admin.base import ConfigurationAdmin, Deletion
+from pool.admin.health import attach_conditions, availability_badge, condition
+from pool.models import Backend, Pool, Route
+
+
+class BackendFormSet(PaginationInlineFormSet):
+    """Reads the health of all its rows at once."""
+
+    def get_queryset(self) -> QuerySet[Backend]:
+        is_new = not hasattr(self, "_queryset")
+        queryset = super().get_queryset()
+        if is_new:
+            attach_conditions(queryset)
+        return queryset
+
+
+class BackendRowForm(ModelForm):
+    def clean(self) -> dict[str, Any]:
+        """Names the row: two rows left without a name are not duplicates of each other."""
+        cleaned = super().clean() or self.cleaned_data
+        if not cleaned.get("name"):
+            cleaned["name"] = Backend.name_from_url(cleaned.get("url", ""))
+        return cleaned
+
+
+class BackendInline(TabularInline):
+    model = Backend
+    form = BackendRowForm
+    formset = BackendFormSet
+    fields = ("name", "url", "weight", "tier", "max_connections", "admin_state", "health")
+    readonly_fields = ("health",)
+    extra = 0
+    hide_title = True
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
+        return super().get_queryset(request).select_related("pool")
+
+    @display(description="Health")
+    def health(self, backend: Backend) -> str:
+        return condition(backend).badge
+
+
+class PoolChangeList(ChangeList):
+    """Reads backends, routes and health once for all pools of the page."""
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Pool]:
+        return super().get_queryset(*args, **kwargs).prefetch_related("backends", "routes")
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        attach_conditions(backend for pool in self.result_list for backend in pool.backends.all())
+
+
+@admin.register(Pool)
+class PoolAdmin(ConfigurationAdmin):
+    list_display = ("name", "shown_algorithm", "available", "routes_to_it", "last_change")
+    list_filter = (("algorithm", ChoicesDropdownFilter),)
+    search_fields = ("name", "backends__name", "backends__url")
+    search_help_text = "Name of a pool, or name or URL of one of its backends"
+    inlines = (BackendInline,)
+    fieldsets = (
+        ("General", {"classes": ["tab"], "fields": ("name", "algorithm")}),
+        (
+            "Health checks",
+            {
+                "classes": ["tab"],
+                "fields": (
+                    "health_enabled",
+                    ("health_path", "health_expected_status"),
+                    ("health_interval", "health_timeout"),
+                    ("health_rise", "health_fall"),
+                ),
+            },
+        ),
+        (
+            "Timeouts",
+            {"classes": ["tab"], "fields": ("connect_timeout", "response_timeout", "idle_timeout")},
+        ),
+        ("Retries", {"classes": ["tab"], "fields": ("retry_attempts",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
+        """A change of a backend counts as one of its pool: that is where it was edited."""
+        newest_backend = Coalesce(Max("backends__updated_at"), F("updated_at"))
+        pools = super().get_queryset(request)
+        return pools.annotate(changed_at=Greatest(F("updated_at"), newest_backend))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PoolChangeList
+
+    @display(description="Algorithm", ordering="algorithm")
+    def shown_algorithm(self, pool: Pool) -> str:
+        return pool.get_algorithm_display()
+
+    @display(description="Backends available")
+    def available(self, pool: Pool) -> str:
+        return availability_badge(pool.backends.all())
+
+    @display(description="Routes")
+    def routes_to_it(self, pool: Pool) -> str:
+        return ", ".join(str(route) for route in pool.routes.all())
+
+    @display(description="Last change", ordering="changed_at")
+    def last_change(self, pool: Any) -> Any:
+        return pool.changed_at
+
+    def describe_deletion(self, pools: Iterable[Pool], request: HttpRequest) -> Deletion:
+        pools = list(pools)
+        backends = Backend.objects.filter(pool__in=pools).select_related("pool")
+        may_delete = request.user.has_perm("pool.delete_backend")
+        return Deletion(
+            tree=[f"Pool {pool}" for pool in pools] + [[f"Backend {row}" for row in backends]],
+            counts={"pools": len(pools), "backends": len(backends)},
+            missing_rights=set() if may_delete or not backends else {"backend"},
+            protected=[f"Route {route}" for route in Route.objects.filter(pool__in=pools)],
+        )
