@@ -41,6 +41,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "token_issued")
     readonly_fields = ("last_login", "date_joined")
+    compressed_fields = False  # two lists beside a label are wider than the page
     actions_detail = ("issue_token", "revoke_token")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:

@@ -30,7 +30,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Running",
             "items": [
                 _page(request, "Edges", "hub", "admin:pool_edges", "pool.view_revision"),
-                _page(request, "API documentation", "api", "api-docs"),
+                {"title": "API documentation", "icon": "api", "link": "/api/v1/docs/"},
             ],
         },
         {
