@@ -5,6 +5,7 @@ import django.db.models.deletion
 import django.utils.timezone
 import pool.fields
 import pool.models.configuration
+import pool.models.constraints
 import pool.models.history
 from django.db import migrations, models
 
@@ -133,7 +134,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='backend',
-            constraint=models.UniqueConstraint(fields=('pool', 'name'), name='pool_backend_unique_name', violation_error_code='unique_name', violation_error_message='name: another backend of this pool has this name; choose another one.'),
+            constraint=pool.models.constraints.UniqueWithin(fields=('pool', 'name'), name='pool_backend_unique_name', violation_error_message='Another backend of this pool has this name; choose another one.'),
         ),
         migrations.AddConstraint(
             model_name='backend',
@@ -145,7 +146,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='route',
-            constraint=models.UniqueConstraint(fields=('host', 'path_prefix'), name='pool_route_unique_match', violation_error_code='unique_match', violation_error_message='path_prefix: another route has this host and path prefix; edit that one, or choose another prefix.'),
+            constraint=pool.models.constraints.UniqueWithin(fields=('host', 'path_prefix'), name='pool_route_unique_match', violation_error_message='Another route has this host and path prefix; edit that one, or choose another prefix.'),
         ),
         migrations.AddConstraint(
             model_name='route',

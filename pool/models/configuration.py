@@ -18,6 +18,7 @@ from pool.choices import (
 )
 from pool.fields import HostField, JSONObjectField, OriginField, PathPrefixField
 from pool.models.base import ConfigurationModel
+from pool.models.constraints import UniqueWithin
 from pool.models.history import Event
 from pool.policies import (
     HEALTH,
@@ -131,12 +132,11 @@ class Backend(ConfigurationModel):
     class Meta:
         ordering = ["pool", "name"]
         constraints = [
-            models.UniqueConstraint(
+            UniqueWithin(
                 fields=["pool", "name"],
                 name="pool_backend_unique_name",
-                violation_error_message="name: another backend of this pool has this name; "
+                violation_error_message="Another backend of this pool has this name; "
                 "choose another one.",
-                violation_error_code="unique_name",
             ),
             models.CheckConstraint(
                 name="pool_backend_numbers",
@@ -254,12 +254,11 @@ class Route(ConfigurationModel):
     class Meta:
         ordering = ["-priority", "host", "path_prefix"]
         constraints = [
-            models.UniqueConstraint(
+            UniqueWithin(
                 fields=["host", "path_prefix"],
                 name="pool_route_unique_match",
-                violation_error_message="path_prefix: another route has this host and path "
-                "prefix; edit that one, or choose another prefix.",
-                violation_error_code="unique_match",
+                violation_error_message="Another route has this host and path prefix; "
+                "edit that one, or choose another prefix.",
             ),
             models.CheckConstraint(
                 name="pool_route_ranges",

@@ -93,14 +93,14 @@ def test_two_pools_of_one_name_are_refused(web):
 def test_two_backends_of_one_name_are_refused_within_a_pool_only(web, one):
     refused = refusal(Backend(pool=web, name="one", url="http://b"))
     assert refused == {
-        "__all__": ["name: another backend of this pool has this name; choose another one."]
+        "name": ["Another backend of this pool has this name; choose another one."]
     }
     Backend.objects.create(pool=Pool.objects.create(name="other"), name="one", url="http://b")
 
 
 def test_two_routes_for_the_same_requests_are_refused(web, route):
-    (message,) = refusal(Route(pool=web, path_prefix="/", priority=5))["__all__"]
-    assert message.startswith("path_prefix: another route has this host and path prefix")
+    (message,) = refusal(Route(pool=web, path_prefix="/", priority=5))["path_prefix"]
+    assert message.startswith("Another route has this host and path prefix")
 
 
 def test_values_are_normalised_when_saved(web):

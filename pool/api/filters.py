@@ -1,0 +1,67 @@
+"""Query parameters of the lists."""
+
+from enum import StrEnum
+
+from django_filters import rest_framework as filters
+
+from pool.choices import AdminState, EventKind, HealthState, ProbeResult, Severity
+from pool.models import Backend, Event, HealthRecord, Pool, Route
+
+
+def _choices(enumeration: type[StrEnum]) -> list[tuple[str, str]]:
+    return [(item.value, item.value) for item in enumeration]
+
+
+class PoolFilter(filters.FilterSet):
+    name = filters.CharFilter()
+    algorithm = filters.CharFilter()
+
+    class Meta:
+        model = Pool
+        fields: list[str] = []
+
+
+class BackendFilter(filters.FilterSet):
+    admin_state = filters.ChoiceFilter(choices=_choices(AdminState))
+    tier = filters.NumberFilter()
+
+    class Meta:
+        model = Backend
+        fields: list[str] = []
+
+
+class RouteFilter(filters.FilterSet):
+    pool = filters.CharFilter(field_name="pool__name", label="Name of the pool")
+    host = filters.CharFilter()
+
+    class Meta:
+        model = Route
+        fields: list[str] = []
+
+
+class _TimeFilter(filters.FilterSet):
+    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="At or after")
+    until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt", label="Before")
+
+
+class EventFilter(_TimeFilter):
+    kind = filters.ChoiceFilter(choices=_choices(EventKind))
+    severity = filters.ChoiceFilter(choices=_choices(Severity))
+    pool = filters.CharFilter(field_name="pool__name", label="Name of the pool")
+    backend = filters.CharFilter(field_name="backend__name", label="Name of the backend")
+    actor = filters.CharFilter()
+
+    class Meta:
+        model = Event
+        fields: list[str] = []
+
+
+class HealthRecordFilter(_TimeFilter):
+    pool = filters.CharFilter(field_name="backend__pool__name", label="Name of the pool")
+    backend = filters.CharFilter(field_name="backend__name", label="Name of the backend")
+    result = filters.ChoiceFilter(choices=_choices(ProbeResult))
+    state = filters.ChoiceFilter(choices=_choices(HealthState))
+
+    class Meta:
+        model = HealthRecord
+        fields: list[str] = []

@@ -1,0 +1,161 @@
+"""The shapes of requests and answers. The rules are the models'."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from pool.api.errors import model_errors_as_answers
+from pool.choices import HealthState
+from pool.edges import Edge
+from pool.live import LiveHealth
+from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
+from pool.policies import HEALTH, RETRY, TIMEOUTS
+
+_ALWAYS = ["id", "created_at", "updated_at"]
+
+
+class _ConfigurationSerializer(serializers.ModelSerializer):
+    """Saves through the model, whose refusals it gives back by field."""
+
+    def save(self, **kwargs: Any) -> Any:
+        with model_errors_as_answers():
+            return super().save(**kwargs)
+
+
+class LiveHealthSerializer(serializers.Serializer):
+    state = serializers.ChoiceField(choices=[state.value for state in HealthState])
+    since = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField()
+
+
+class BackendSerializer(_ConfigurationSerializer):
+    pool: "serializers.SlugRelatedField[Pool]" = serializers.SlugRelatedField(
+        slug_field="name", read_only=True
+    )
+    health = serializers.SerializerMethodField(help_text="What the probes say now.")
+
+    class Meta:
+        model = Backend
+        fields = [
+            *_ALWAYS,
+            "pool",
+            "name",
+            "url",
+            "weight",
+            "tier",
+            "max_connections",
+            "admin_state",
+            "metadata",
+            "health",
+        ]
+
+    @extend_schema_field(LiveHealthSerializer)
+    def get_health(self, backend: Backend) -> dict[str, Any]:
+        live: LiveHealth = self.context["live_health"]
+        status = live.of(backend.pk)
+        since = datetime.fromtimestamp(status.since, UTC) if status.since else None
+        return {"state": status.state.value, "since": since, "reason": status.reason}
+
+
+class PoolSerializer(_ConfigurationSerializer):
+    backends = BackendSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Pool
+        fields = [
+            *_ALWAYS,
+            "name",
+            "algorithm",
+            *HEALTH.columns.values(),
+            *TIMEOUTS.columns.values(),
+            *RETRY.columns.values(),
+            "backends",
+        ]
+
+
+class RouteSerializer(_ConfigurationSerializer):
+    pool: "serializers.SlugRelatedField[Pool]" = serializers.SlugRelatedField(
+        slug_field="name", queryset=Pool.objects.all(), help_text="Name of the pool."
+    )
+
+    class Meta:
+        model = Route
+        fields = [*_ALWAYS, "host", "path_prefix", "strip_prefix", "priority", "pool"]
+        validators: list[Any] = []  # the model's constraint speaks of normalised values
+
+
+class EventSerializer(serializers.ModelSerializer):
+    pool: "serializers.SlugRelatedField[Pool]" = serializers.SlugRelatedField(
+        slug_field="name", read_only=True
+    )
+    backend: "serializers.SlugRelatedField[Backend]" = serializers.SlugRelatedField(
+        slug_field="name", read_only=True
+    )
+
+    class Meta:
+        model = Event
+        fields = ["id", "at", "kind", "severity", "pool", "backend", "message", "data", "actor"]
+
+
+class HealthRecordSerializer(serializers.ModelSerializer):
+    pool = serializers.CharField(source="backend.pool.name", read_only=True)
+    backend: "serializers.SlugRelatedField[Backend]" = serializers.SlugRelatedField(
+        slug_field="name", read_only=True
+    )
+
+    class Meta:
+        model = HealthRecord
+        fields = [
+            "id",
+            "at",
+            "pool",
+            "backend",
+            "result",
+            "status",
+            "latency_ms",
+            "reason",
+            "state",
+        ]
+
+
+class RevisionSerializer(serializers.ModelSerializer):
+    published = serializers.BooleanField(read_only=True)
+
+    class Meta:
+        model = Revision
+        fields = [
+            "number",
+            "content_hash",
+            "created_at",
+            "published",
+            "published_at",
+            "actor",
+            "summary",
+            "diff",
+        ]
+
+
+class _UnixTimeField(serializers.DateTimeField):
+    def to_representation(self, value: float) -> Any:  # type: ignore[override]
+        return super().to_representation(datetime.fromtimestamp(value, UTC))
+
+
+class EdgeSerializer(serializers.Serializer[Edge]):
+    worker_id = serializers.CharField(source="report.worker_id")
+    host = serializers.CharField(source="report.host")
+    pid = serializers.IntegerField(source="report.pid")
+    version = serializers.CharField(source="report.version")
+    snapshot_number = serializers.IntegerField(source="report.snapshot_number")
+    snapshot_hash = serializers.CharField(source="report.snapshot_hash")
+    since = _UnixTimeField(
+        source="report.snapshot_since", help_text="When it began to run this snapshot."
+    )
+    started_at = _UnixTimeField(source="report.started_at")
+    seen_at = _UnixTimeField(source="report.seen_at")
+    requests = serializers.IntegerField(source="report.requests")
+    lagging = serializers.BooleanField(help_text="Whether it runs something else than is saved.")
+    error = serializers.CharField(
+        source="report.error", help_text="Why it did not take the newest snapshot."
+    )

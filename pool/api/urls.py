@@ -1,0 +1,23 @@
+"""Everything of the control plane under one root; hook it in under /api/v1/."""
+
+from rest_framework_nested.routers import DefaultRouter, NestedSimpleRouter
+
+from pool.api import views
+
+
+class Router(DefaultRouter):
+    include_format_suffixes = False  # names of backends have dots in them
+
+
+router = Router()
+router.register("pools", views.PoolViewSet)
+router.register("routes", views.RouteViewSet)
+router.register("events", views.EventViewSet)
+router.register("health", views.HealthRecordViewSet)
+router.register("revisions", views.RevisionViewSet)
+router.register("edges", views.EdgeViewSet, basename="edge")
+
+pool_router = NestedSimpleRouter(router, "pools", lookup="pool")
+pool_router.register("backends", views.BackendViewSet)
+
+urlpatterns = [*router.urls, *pool_router.urls]

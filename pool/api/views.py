@@ -1,0 +1,177 @@
+"""REST over the same models and verbs as the admin."""
+
+from functools import cached_property
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from pool import edges, publish
+from pool.api import filters, serializers
+from pool.api.errors import model_errors_as_answers, redis_errors_as_answers
+from pool.api.pagination import Page, TimePage
+from pool.api.permissions import MayChange, MayRollBack, ModelPermissions
+from pool.live import LiveHealth
+from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
+
+
+class _ConfigurationViewSet(viewsets.ModelViewSet):
+    """Each request that changes something is one transaction, and locks what it changes.
+
+    So of two partial updates at once, neither undoes the other.
+    """
+
+    permission_classes = [ModelPermissions]
+    pagination_class = Page
+
+    @cached_property
+    def live_health(self) -> LiveHealth:
+        return LiveHealth.read()
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "live_health": self.live_health}
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        queryset = super().filter_queryset(queryset)
+        if self.action in ("update", "partial_update", "destroy"):
+            return queryset.select_for_update(of=("self",))
+        return queryset
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            return super().create(request, *args, **kwargs)
+
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            return super().update(request, *args, **kwargs)
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic(), model_errors_as_answers():
+            return super().destroy(request, *args, **kwargs)
+
+
+class PoolViewSet(_ConfigurationViewSet):
+    """Pools with their policies and, to read, their backends."""
+
+    queryset = Pool.objects.prefetch_related("backends__pool")
+    serializer_class = serializers.PoolSerializer
+    filterset_class = filters.PoolFilter
+    lookup_field = "name"
+    lookup_value_regex = "[^/]+"
+
+
+class BackendViewSet(_ConfigurationViewSet):
+    """The backends of one pool."""
+
+    queryset = Backend.objects.select_related("pool")
+    serializer_class = serializers.BackendSerializer
+    filterset_class = filters.BackendFilter
+    lookup_field = "name"
+    lookup_value_regex = "[^/]+"
+
+    def get_queryset(self) -> QuerySet[Backend]:
+        return super().get_queryset().filter(pool__name=self.kwargs.get("pool_name"))
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        self._get_pool()
+        return super().list(request, *args, **kwargs)
+
+    def perform_create(self, serializer: BaseSerializer[Backend]) -> None:
+        serializer.save(pool=self._get_pool())
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"], permission_classes=[MayChange])
+    def drain(self, request: Request, **_: Any) -> Response:
+        """Finish what is in progress, take nothing new."""
+        return self._apply(Backend.drain, request)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"], permission_classes=[MayChange])
+    def enable(self, request: Request, **_: Any) -> Response:
+        """Take traffic again."""
+        return self._apply(Backend.enable, request)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"], permission_classes=[MayChange])
+    def maintain(self, request: Request, **_: Any) -> Response:
+        """Take no traffic and no probes."""
+        return self._apply(Backend.maintain, request)
+
+    def _apply(self, verb: Any, request: Request) -> Response:
+        backend = self.get_object()
+        with model_errors_as_answers():
+            verb(backend, by=request.user)
+        return Response(self.get_serializer(backend).data)
+
+    def _get_pool(self) -> Pool:
+        return get_object_or_404(Pool, name=self.kwargs["pool_name"])
+
+
+class RouteViewSet(_ConfigurationViewSet):
+    """Which requests go to which pool."""
+
+    queryset = Route.objects.select_related("pool")
+    serializer_class = serializers.RouteSerializer
+    filterset_class = filters.RouteFilter
+
+
+class EventViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """The timeline, newest first."""
+
+    permission_classes = [ModelPermissions]
+    queryset = Event.objects.select_related("pool", "backend")
+    serializer_class = serializers.EventSerializer
+    filterset_class = filters.EventFilter
+    pagination_class = TimePage
+
+
+class HealthRecordViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Every probe, newest first. What a backend counts as now is its `health`."""
+
+    permission_classes = [ModelPermissions]
+    queryset = HealthRecord.objects.select_related("backend__pool")
+    serializer_class = serializers.HealthRecordSerializer
+    filterset_class = filters.HealthRecordFilter
+    pagination_class = TimePage
+
+
+class RevisionViewSet(viewsets.ReadOnlyModelViewSet):
+    """Every configuration that was ever published, newest first."""
+
+    permission_classes = [ModelPermissions]
+    queryset = Revision.objects.defer("snapshot")
+    serializer_class = serializers.RevisionSerializer
+    pagination_class = Page
+    lookup_field = "number"
+    lookup_value_regex = "[0-9]{1,18}"
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"], permission_classes=[MayRollBack])
+    def rollback(self, request: Request, **_: Any) -> Response:
+        """Make the configuration what it was then. Answers with the revision that now runs."""
+        with model_errors_as_answers():
+            publish.rollback(self.get_object(), by=request.user)
+        return Response(self.get_serializer(self.get_queryset().first()).data)
+
+
+class EdgeViewSet(viewsets.GenericViewSet):
+    """The edge workers, and whether each runs what is saved."""
+
+    permission_classes = [ModelPermissions]
+    queryset = Revision.objects.none()  # whoever may see revisions may see who runs them
+    serializer_class = serializers.EdgeSerializer
+    filter_backends: list[Any] = []
+    pagination_class = Page
+
+    @extend_schema(responses=serializers.EdgeSerializer(many=True))
+    def list(self, request: Request, **_: Any) -> Response:
+        with redis_errors_as_answers():
+            page = self.paginate_queryset(edges.read_edges())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)

@@ -1,0 +1,87 @@
+"""Events, health records and revisions: newest first, filtered, and a way back."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from pool.choices import EventKind, Severity
+from pool.models import Event, HealthRecord, Pool, Revision
+
+
+@pytest.fixture
+def events(one):
+    one.drain(by="anna")
+    Event.objects.record(
+        EventKind.EDGE_LEFT,
+        "gone",
+        severity=Severity.WARNING,
+        at=datetime(2024, 1, 1, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "kinds"),
+    [
+        ("", ["admin_state_changed", "edge_left"]),
+        ("?kind=edge_left", ["edge_left"]),
+        ("?severity=warning", ["edge_left"]),
+        ("?pool=web&backend=one", ["admin_state_changed"]),
+        ("?actor=anna", ["admin_state_changed"]),
+        ("?since=2024-01-02T00:00:00Z", ["admin_state_changed"]),
+        ("?until=2024-01-02T00:00:00Z", ["edge_left"]),
+        ("?limit=1", ["admin_state_changed"]),
+    ],
+)
+def test_events_are_listed(boss, events, query, kinds):
+    results = boss.get(f"/api/v1/events/{query}").json()["results"]
+    assert [event["kind"] for event in results] == kinds
+
+
+def test_pages_of_events_follow_each_other(boss, events):
+    first = boss.get("/api/v1/events/?limit=1").json()
+    second = boss.get(first["next"]).json()
+    assert [event["kind"] for event in second["results"]] == ["edge_left"]
+
+
+def test_a_filter_that_does_not_exist_is_refused(boss, events):
+    assert boss.get("/api/v1/events/?kind=nonsense").status_code == 400
+    assert boss.get("/api/v1/events/?since=yesterday").status_code == 400
+
+
+def test_health_records_are_listed(boss, one):
+    HealthRecord.objects.create(
+        backend=one, result="fail", state="unhealthy", reason="connection refused"
+    )
+    (record,) = boss.get("/api/v1/health/?pool=web&backend=one&result=fail").json()["results"]
+    assert (record["pool"], record["backend"], record["state"]) == ("web", "one", "unhealthy")
+    assert (record["status"], record["latency_ms"]) == (None, None)
+    assert record["reason"] == "connection refused"
+    assert boss.get("/api/v1/health/?result=pass").json()["results"] == []
+
+
+def test_a_change_over_rest_is_rolled_back_over_rest(boss, commit, published):
+    with commit():
+        boss.post("/api/v1/pools/", {"name": "web"}, format="json")
+    with commit():
+        boss.patch("/api/v1/pools/web/", {"retry_attempts": 1}, format="json")
+    assert published().pools[0].retry.attempts == 1
+    with commit():
+        answer = boss.post("/api/v1/revisions/1/rollback/")
+    assert answer.status_code == 200
+    assert Pool.objects.get().retry_attempts == 3
+    latest = boss.get("/api/v1/revisions/").json()["results"][0]
+    assert (latest["number"], latest["actor"], latest["published"]) == (3, "boss", True)
+    assert latest["summary"] == (
+        "Rolled back to revision 1: pool web changed: retry.attempts 1 → 3"
+    )
+
+
+def test_a_revision_that_is_not_there_is_not_found(boss):
+    assert boss.post("/api/v1/revisions/7/rollback/").status_code == 404
+
+
+def test_a_revision_of_another_version_is_refused(boss):
+    Revision.objects.create(number=1, content_hash="x", summary="x", snapshot='{"format": 99}')
+    answer = boss.post("/api/v1/revisions/1/rollback/")
+    assert answer.status_code == 409
+    assert answer.json()["detail"].startswith("Cannot roll back to revision 1: not a snapshot")

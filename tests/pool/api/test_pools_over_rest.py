@@ -1,0 +1,82 @@
+"""Pools are made, read, changed and deleted by name."""
+
+from pool.models import Backend, Pool
+
+
+def test_a_pool_is_made_with_defaults(boss):
+    answer = boss.post("/api/v1/pools/", {"name": "web"}, format="json")
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body["name"] == "web"
+    assert body["algorithm"] == "weighted_round_robin"
+    assert (body["health_interval"], body["connect_timeout"], body["retry_attempts"]) == (2, 5, 3)
+    assert body["backends"] == []
+
+
+def test_a_pool_shows_its_backends(boss, one):
+    (backend,) = boss.get("/api/v1/pools/web/").json()["backends"]
+    assert backend["name"] == "one"
+
+
+def test_part_of_a_pool_is_changed(boss, web):
+    answer = boss.patch("/api/v1/pools/web/", {"health_interval": 9}, format="json")
+    assert answer.status_code == 200
+    web.refresh_from_db()
+    assert (web.health_interval, web.health_timeout) == (9, 2)
+
+
+def test_a_pool_is_renamed(boss, web):
+    boss.patch("/api/v1/pools/web/", {"name": "shop"}, format="json")
+    assert boss.get("/api/v1/pools/shop/").status_code == 200
+    assert boss.get("/api/v1/pools/web/").status_code == 404
+
+
+def test_the_models_rules_are_answered_by_field(boss, web):
+    answer = boss.patch("/api/v1/pools/web/", {"health_timeout": 5}, format="json")
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "health_timeout": [
+            "Must not be longer than the interval (2 s): shorten it, or probe less often."
+        ]
+    }
+
+
+def test_a_number_that_is_none_is_refused(boss):
+    answer = boss.post("/api/v1/pools/", {"name": "web", "health_interval": "nan"}, format="json")
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["health_interval"]
+
+
+def test_a_taken_name_is_refused(boss, web):
+    answer = boss.post("/api/v1/pools/", {"name": "web"}, format="json")
+    assert answer.status_code == 400
+    assert answer.json() == {"name": ["Another pool has this name; choose another one."]}
+
+
+def test_a_pool_is_deleted_with_its_backends(boss, one):
+    assert boss.delete("/api/v1/pools/web/").status_code == 204
+    assert not Backend.objects.exists()
+
+
+def test_a_pool_that_a_route_uses_is_not_deleted(boss, route):
+    answer = boss.delete("/api/v1/pools/web/")
+    assert answer.status_code == 409
+    assert answer.json() == {"detail": "Still used by */: change or delete these first."}
+    assert Pool.objects.exists()
+
+
+def test_pools_are_filtered_and_paged(boss, web):
+    Pool.objects.create(name="api", algorithm="round_robin")
+    names = [pool["name"] for pool in boss.get("/api/v1/pools/").json()["results"]]
+    assert names == ["api", "web"]
+    filtered = boss.get("/api/v1/pools/?algorithm=round_robin").json()
+    assert [pool["name"] for pool in filtered["results"]] == ["api"]
+    page = boss.get("/api/v1/pools/?limit=1&offset=1").json()
+    assert (page["count"], page["results"][0]["name"]) == (2, "web")
+
+
+def test_listing_costs_the_same_for_many_backends(boss, web, django_assert_max_num_queries):
+    for number in range(20):
+        Backend.objects.create(pool=web, url=f"http://127.0.0.1:{9000 + number}")
+    with django_assert_max_num_queries(7):
+        boss.get("/api/v1/pools/")

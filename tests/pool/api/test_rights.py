@@ -1,0 +1,69 @@
+"""Who may do what."""
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+LISTS = ["pools", "pools/web/backends", "routes", "events", "health", "revisions", "edges"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_are_read_with_the_view_permission_only(boss, reader, nobody, stranger, web, name):
+    url = f"/api/v1/{name}/"
+    statuses = [client.get(url).status_code for client in (boss, reader, nobody, stranger)]
+    assert statuses == [200, 200, 403, 401]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("post", "pools/"),
+        ("patch", "pools/web/"),
+        ("delete", "pools/web/"),
+        ("post", "pools/web/backends/"),
+        ("patch", "pools/web/backends/one/"),
+        ("delete", "pools/web/backends/one/"),
+        ("post", "pools/web/backends/one/drain/"),
+        ("post", "routes/"),
+        ("post", "revisions/1/rollback/"),
+    ],
+)
+def test_a_reader_changes_nothing(reader, nobody, stranger, one, method, path):
+    url = f"/api/v1/{path}"
+    statuses = [getattr(c, method)(url).status_code for c in (reader, nobody, stranger)]
+    assert statuses == [403, 403, 401]
+
+
+def test_who_may_change_backends_may_drain_but_not_add_them(one, redis_client):
+    user = User.objects.create_user("operator")
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=["change_backend", "view_backend"])
+    )
+    client = APIClient()
+    client.force_login(user)
+    url = "/api/v1/pools/web/backends/"
+    assert client.post(f"{url}one/drain/").status_code == 200
+    assert client.post(url, {"url": "http://b"}).status_code == 403
+
+
+def test_a_token_is_enough(reader, web):
+    token = Token.objects.create(user=User.objects.get(username="reader"))
+    client = APIClient(HTTP_AUTHORIZATION=f"Token {token.key}")
+    assert client.get("/api/v1/pools/").status_code == 200
+    wrong = APIClient(HTTP_AUTHORIZATION="Token wrong")
+    assert wrong.get("/api/v1/pools/").status_code == 401
+
+
+def test_a_session_without_a_csrf_token_changes_nothing(boss, web):
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(User.objects.get(username="boss"))
+    assert client.patch("/api/v1/pools/web/", {"name": "x"}).status_code == 403
+
+
+def test_what_a_token_changes_is_done_by_its_user(boss, one):
+    token = Token.objects.create(user=User.objects.get(username="boss"))
+    client = APIClient(HTTP_AUTHORIZATION=f"Token {token.key}")
+    client.patch("/api/v1/pools/web/backends/one/", {"admin_state": "draining"}, format="json")
+    event = one.events.get()
+    assert event.actor == "boss"

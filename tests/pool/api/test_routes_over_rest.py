@@ -1,0 +1,40 @@
+"""Routes name their pool."""
+
+from pool.models import Route
+
+URL = "/api/v1/routes/"
+
+
+def test_a_route_is_made_and_normalised(boss, web):
+    answer = boss.post(
+        URL, {"host": "*.Example.com", "path_prefix": "/api/", "pool": "web"}, format="json"
+    )
+    assert answer.status_code == 201
+    body = answer.json()
+    assert (body["host"], body["path_prefix"], body["pool"]) == ("*.example.com", "/api", "web")
+    assert (body["strip_prefix"], body["priority"]) == (False, 0)
+
+
+def test_a_pool_that_is_not_there_is_refused(boss, web):
+    answer = boss.post(URL, {"pool": "none"}, format="json")
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["pool"]
+
+
+def test_two_spellings_of_one_route_are_refused(boss, web):
+    Route.objects.create(pool=web, path_prefix="/api")
+    answer = boss.post(URL, {"path_prefix": "/api/", "pool": "web"}, format="json")
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["path_prefix"]
+
+
+def test_a_route_is_changed_and_deleted(boss, route):
+    url = f"{URL}{route.pk}/"
+    assert boss.patch(url, {"priority": 3}, format="json").json()["priority"] == 3
+    assert boss.patch(url, {"path_prefix": "/../x"}, format="json").status_code == 400
+    assert boss.delete(url).status_code == 204
+
+
+def test_routes_are_filtered_by_pool(boss, route):
+    assert boss.get(f"{URL}?pool=web").json()["count"] == 1
+    assert boss.get(f"{URL}?pool=other").json()["count"] == 0
