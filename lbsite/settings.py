@@ -110,6 +110,7 @@ else:
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = ["lbsite.formats"]
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # straight out of the packages: there is no collectstatic step
@@ -170,7 +171,7 @@ _INDIGO = {
 UNFOLD = {
     "SITE_TITLE": "lbsite",
     "SITE_HEADER": "lbsite",
-    "SITE_SUBHEADER": "Load balancer",
+    "SITE_SUBHEADER": f"Load balancer · times in {TIME_ZONE}",
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
     "SITE_FAVICONS": [
