@@ -38,6 +38,7 @@ _AUTHORITY = re.compile(rb"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<p
 _DIGITS = re.compile(rb"\d{1,18}")  # 18 digits fit in 63 bits: no peer can overflow
 _VERSION = re.compile(rb"HTTP/\d\.\d")
 _IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"])
+_DROPPED_FROM_RESPONSES = (fields.HOP_BY_HOP, fields.TE)
 _REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
 
 Headers = list[tuple[bytes, bytes]]
@@ -158,14 +159,10 @@ def parse_response_head(raw: bytes) -> ResponseHead:
     kept: Headers = []
     for name, value in parsed["headers"]:
         field = classify(name)
-        if (
-            field == OTHER
-            or field == fields.VIA
-            or field == fields.REQUEST_ID
-            or (
-                field is not fields.HOP_BY_HOP
-                and not _note_framing(framing, field, value, BadResponse)
-            )
+        if field == OTHER:
+            kept.append((name, value))
+        elif field not in _DROPPED_FROM_RESPONSES and not _note_framing(
+            framing, field, value, BadResponse
         ):
             kept.append((name, value))
     if framing.options:
