@@ -1,0 +1,62 @@
+"""What changed, in words."""
+
+from pool.diff import Action, Kind, compare, summarise
+from pool.snapshot import (
+    EMPTY,
+    BackendSpec,
+    HealthPolicy,
+    PoolSpec,
+    RouteSpec,
+    build,
+)
+
+ONE = BackendSpec(id=1, name="one", url="http://a")
+WEB = PoolSpec(id=1, name="web", backends=(ONE,))
+ANY = RouteSpec(id=1, pool_id=1)
+SNAPSHOT = build(1, (WEB,), (ANY,))
+
+
+def test_everything_is_added_to_nothing_in_the_order_in_which_it_was_made():
+    changes = compare(EMPTY, SNAPSHOT)
+    assert [(change.action, change.kind, change.id) for change in changes] == [
+        (Action.ADDED, kind, 1) for kind in Kind
+    ]
+    assert summarise(changes) == ("pool web added; backend web/one added; route */ → web added")
+
+
+def test_everything_is_removed():
+    assert summarise(compare(SNAPSHOT, EMPTY)) == (
+        "pool web removed; backend web/one removed; route */ → web removed"
+    )
+
+
+def test_fields_of_policies_are_named():
+    slower = PoolSpec(id=1, name="web", backends=(ONE,), health=HealthPolicy(interval=9.0))
+    (change,) = compare(SNAPSHOT, build(2, (slower,), (ANY,)))
+    assert str(change) == "pool web changed: health.interval 2.0 → 9.0"
+    assert change.fields == {"health.interval": (2.0, 9.0)}
+
+
+def test_a_renamed_pool_is_one_change():
+    renamed = PoolSpec(id=1, name="shop", backends=(ONE,))
+    (change,) = compare(SNAPSHOT, build(2, (renamed,), (ANY,)))
+    assert str(change) == "pool shop changed: name web → shop"
+
+
+def test_a_move_to_another_pool_names_both():
+    other = PoolSpec(id=2, name="other")
+    old = build(1, (WEB, other), (ANY,))
+    new = build(2, (WEB, other), (RouteSpec(id=1, pool_id=2),))
+    (change,) = compare(old, new)
+    assert str(change) == "route */ → other changed: pool web → other"
+
+
+def test_a_long_summary_is_cut_and_says_so():
+    pools = tuple(PoolSpec(id=number, name=f"p{number}") for number in range(1, 6))
+    assert summarise(compare(EMPTY, build(1, pools, ()))) == (
+        "pool p1 added; pool p2 added; pool p3 added; and 2 more"
+    )
+
+
+def test_no_change_is_said():
+    assert summarise(compare(SNAPSHOT, build(2, (WEB,), (ANY,)))) == "Nothing changed"

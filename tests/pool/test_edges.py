@@ -1,0 +1,104 @@
+"""Which edges are there, and which run something else than is saved."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, EdgeReport
+from pool.choices import EventKind
+from pool.edges import SWAP_SECONDS, read_edges, track_edges
+from pool.models import Event, Revision
+
+pytestmark = pytest.mark.django_db
+
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+def report(redis_client):
+    def send(worker_id="w1", *, content="new", seen_at=NOW):
+        report = EdgeReport(
+            worker_id=worker_id,
+            host="edge-1",
+            pid=42,
+            version="0.1.0",
+            snapshot_number=1,
+            snapshot_hash=content,
+            snapshot_since=NOW,
+            started_at=NOW,
+            seen_at=seen_at,
+            requests=7,
+        )
+        redis_client.hset(EDGES_KEY, worker_id, msgspec.json.encode(report))
+
+    return send
+
+
+def revise(published_at):
+    Revision.objects.create(
+        number=1, content_hash="new", summary="x", snapshot="{}", published_at=published_at
+    )
+
+
+PUBLISHED = datetime.fromtimestamp(NOW, UTC)
+
+
+@pytest.mark.parametrize(
+    ("content", "published_at", "seen_at", "lagging"),
+    [
+        ("new", PUBLISHED, NOW + 9, False),
+        ("old", PUBLISHED, NOW - 1, False),  # has not spoken since
+        ("old", PUBLISHED, NOW + SWAP_SECONDS, False),  # may still be at it
+        ("old", PUBLISHED, NOW + SWAP_SECONDS + 0.1, True),
+        ("old", None, NOW, True),
+    ],
+)
+def test_an_edge_lags_once_it_could_have_known(report, content, published_at, seen_at, lagging):
+    revise(published_at)
+    report(content=content, seen_at=seen_at)
+    (edge,) = read_edges(now=NOW + 2)
+    assert edge.lagging is lagging
+
+
+def test_a_silent_edge_is_not_listed(report):
+    report()
+    assert len(read_edges(now=NOW + EDGE_REPORT_EXPIRY)) == 1
+    assert read_edges(now=NOW + EDGE_REPORT_EXPIRY + 1) == []
+
+
+def test_joining_is_told_once(report):
+    report()
+    track_edges(now=NOW)
+    track_edges(now=NOW + 1)
+    event = Event.objects.get()
+    assert event.kind == EventKind.EDGE_JOINED
+    assert event.message == "Edge edge-1, pid 42, joined with version 0.1.0"
+    assert event.data == {"worker_id": "w1", "host": "edge-1", "pid": 42}
+
+
+def test_leaving_is_told_once_and_the_report_is_forgotten(report, redis_client):
+    report()
+    track_edges(now=NOW)
+    track_edges(now=NOW + EDGE_REPORT_EXPIRY + 1)
+    track_edges(now=NOW + EDGE_REPORT_EXPIRY + 2)
+    assert [event.kind for event in Event.objects.order_by("id")] == [
+        EventKind.EDGE_JOINED,
+        EventKind.EDGE_LEFT,
+    ]
+    assert not redis_client.hexists(EDGES_KEY, "w1")
+
+
+def test_an_edge_that_takes_its_report_away_has_left(report, redis_client):
+    report()
+    track_edges(now=NOW)
+    redis_client.hdel(EDGES_KEY, "w1")
+    track_edges(now=NOW + 1)
+    assert Event.objects.first().kind == EventKind.EDGE_LEFT
+
+
+def test_a_report_of_another_version_is_passed_over(report, redis_client):
+    report()
+    redis_client.hset(EDGES_KEY, "w2", b'{"shape": "unknown"}')
+    redis_client.hset(EDGES_KEY, "w3", b"junk")
+    assert len(read_edges(now=NOW)) == 1
