@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from tests.bench.load import Errors, LoadResult
-from tests.bench.processes import cpu_time, peak_memory, reset_peak_memory
+from tests.bench.processes import busy_time, cpu_time, peak_memory, reset_peak_memory
 from tests.bench.systems.base import System
 
 
@@ -24,6 +24,7 @@ class Sample:
     cpu_system: float
     cpu_apart: float  # of processes it needs but does not own (Redis)
     busy: float  # share of its cores that it used; far below 1: the load was the limit
+    others: float  # share of its cores that something else used
     p50: float
     p99: float
     memory: int
@@ -38,10 +39,13 @@ def weigh(system: System, scenario: str, number: int, load: Callable[[], LoadRes
     pids = system.pids
     reset_peak_memory(pids)
     apart_before = cpu_time(system.apart)
+    cores = system.site.cores
+    busy_before = busy_time(cores)
     before = cpu_time(pids)
     result = load()
     spent = cpu_time(system.pids) - before
     apart = cpu_time(system.apart) - apart_before
+    others = busy_time(cores) - busy_before - spent.total
     per_request = 1e6 / max(result.requests, 1)
     return Sample(
         system=system.name,
@@ -54,6 +58,7 @@ def weigh(system: System, scenario: str, number: int, load: Callable[[], LoadRes
         cpu_system=spent.system * per_request,
         cpu_apart=apart.total * per_request,
         busy=spent.total / result.seconds / min(system.site.workers, len(system.site.cores)),
+        others=max(0.0, others) / result.seconds / len(cores),
         p50=result.p50,
         p99=result.p99,
         memory=peak_memory(system.pids),

@@ -74,6 +74,18 @@ def cpu_time(pids: Iterable[int]) -> CpuTime:
     return CpuTime(user / TICKS_PER_SECOND, system / TICKS_PER_SECOND)
 
 
+def busy_time(cores: Iterable[int]) -> float:
+    """Seconds in which these cores were not idle, whoever used them (proc(5), /proc/stat)."""
+    names = {f"cpu{core}" for core in cores}
+    ticks = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name in names:
+            user, nice, system, _idle, _waiting, irq, soft_irq, steal = map(int, fields[:8])
+            ticks += user + nice + system + irq + soft_irq + steal
+    return ticks / TICKS_PER_SECOND
+
+
 def reset_peak_memory(pids: Iterable[int]) -> None:
     """Make VmHWM count anew from what is resident now (proc(5), clear_refs)."""
     for pid in pids:

@@ -3,13 +3,16 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
+from tests.bench.cores import share_out
 from tests.bench.measure import Samples, Spread
-from tests.bench.scenarios import Scenario
+from tests.bench.scenarios import BY_NAME, Scenario
 
 BASES = ("haproxy", "nginx")
 BUSY_ENOUGH = 0.9
+QUIET_ENOUGH = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Report:
             for sample in self.samples.with_errors()
         ]
         lines += [f"Left out: {name}: {reason}" for name, reason in self.skipped.items()]
-        return lines + self._idle_cores() + self._apart()
+        return lines + self._idle_cores() + self._others() + self._apart()
 
     def _idle_cores(self) -> list[str]:
         """Requests/s of a proxy that was not busy are the load generator's, not its own."""
@@ -73,6 +76,20 @@ class Report:
                     + ", ".join(names)
                 )
         return found
+
+    def _others(self) -> list[str]:
+        """Whether the machine was as quiet as a fair comparison needs."""
+        shares = [
+            sample.others
+            for sample in self.samples.all
+            if not share_out(BY_NAME[sample.scenario].workers).shared
+        ]
+        if not shares or max(shares) < QUIET_ENOUGH:
+            return []
+        return [
+            f"Something else took {median(shares):.0%} of the proxy's core (median), "
+            f"{max(shares):.0%} in the worst run: a quieter machine gives clearer figures"
+        ]
 
     def _apart(self) -> list[str]:
         highest = max((sample.cpu_apart for sample in self.samples.all), default=0.0)

@@ -41,7 +41,7 @@ class Comparison:
     say: Say
     _failures: dict[tuple[str, int], str] = field(default_factory=dict)
     _running: dict[tuple[str, int], System] = field(default_factory=dict)
-    _warm: set[tuple[str, str]] = field(default_factory=set)
+    _warm: set[System] = field(default_factory=set)
     _highest: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> Samples:
@@ -98,8 +98,8 @@ class Comparison:
     def _measure(self, system: System, scenario: Scenario, number: int) -> Sample:
         wrk = Wrk(self.folder, share_out(scenario.workers).load, self.plan.connections)
         text = load.script(scenario)
-        if (system.name, scenario.name) not in self._warm:
-            self._warm.add((system.name, scenario.name))
+        if system not in self._warm:
+            self._warm.add(system)
             self._note(system, scenario, wrk.run(system.port, text, 1))
 
         def put_on() -> LoadResult:

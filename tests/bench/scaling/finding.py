@@ -18,6 +18,10 @@ class Finding:
         return cls(what, f"{value:.2f} {unit}", f"{bound:g} {unit}", value <= bound, note)
 
     @classmethod
+    def seen(cls, what: str, value: str, note: str = "") -> "Finding":
+        return cls(what, value, "", within=None, note=note)
+
+    @classmethod
     def failed(cls, what: str, reason: str) -> "Finding":
         return cls(what, "not measured", "", within=False, note=reason)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from statistics import median
 
 from pool.snapshot import PoolSpec, RouteSpec, Snapshot, build
 from tests.bench import load
@@ -72,15 +73,14 @@ def _samples(stage: Stage, edges: dict[str, Edge], rounds: int, seconds: int) ->
 
 def _ratio(samples: Samples, what: str, name: str) -> Finding:
     base = {sample.round: sample.cpu for sample in samples.of(Edge.name, _BASE)}
-    runs = samples.of(Edge.name, name)
-    ratios = sorted(run.cpu / base[run.round] for run in runs)
+    ratios = [run.cpu / base[run.round] for run in samples.of(Edge.name, name)]
     failed = [str(sample.errors) for sample in samples.with_errors()]
     if failed:
         return Finding.failed(what, f"errors under load: {'; '.join(failed)}")
     return Finding.at_most(
         what,
-        ratios[len(ratios) // 2],
+        median(ratios),
         MAX_RATIO,
         "times",
-        f"{len(ratios)} rounds, {ratios[0]:.2f} to {ratios[-1]:.2f}",
+        f"{len(ratios)} rounds, {min(ratios):.2f} to {max(ratios):.2f}",
     )

@@ -11,10 +11,11 @@ from redis import Redis
 from pool.bus import EDGES_KEY, SNAPSHOT_CHANNEL, SNAPSHOT_KEY, EdgeReport
 from pool.snapshot import build, encode
 from tests.bench.backend import SMALL
+from tests.bench.processes import cpu_time
 from tests.bench.scaling.client import Client
 from tests.bench.scaling.finding import Finding
 from tests.bench.scaling.flat import MANY_BACKENDS, snapshot
-from tests.bench.scaling.stage import Stage
+from tests.bench.scaling.stage import Stage, worker_pid
 from tests.bench.systems.edge import Edge
 
 MAX_STALL_MS = 5.0
@@ -28,13 +29,17 @@ def measure(stage: Stage) -> Iterator[Finding]:
     """The same trickle twice, without swaps and with: the first one is the machine's own noise."""
     what = f"longest wait while {MANY_BACKENDS:,} backends are swapped"
     edge = stage.edge("swap", snapshot(stage, MANY_BACKENDS, 1))
+    worker = worker_pid(edge)
     client = Client(edge.port)
     _trickle(client, 2.0)
     seconds = SWAPS * BETWEEN
+    before = cpu_time([worker])
     quiet = _trickle(client, seconds)
+    between = cpu_time([worker])
     publisher = multiprocessing.Process(target=_publish_all, args=(edge.redis_url, _swaps(stage)))
     publisher.start()
-    swapped = _trickle(client, seconds + 2 * BETWEEN)
+    swapped = _trickle(client, seconds)
+    after = cpu_time([worker])
     publisher.join()
     client.close()
     if (running := _running_number(edge)) != SWAPS + 1:
@@ -44,6 +49,8 @@ def measure(stage: Stage) -> Iterator[Finding]:
     note = f"{SWAPS} swaps, median of the longest {median(longest):.2f} ms; "
     note += f"without swaps {max(quiet):.2f} ms, median {median(map(max, _windows(quiet))):.2f} ms"
     yield Finding.at_most(what, max(longest), MAX_STALL_MS, "ms", note)
+    extra = ((after - between).total - (between - before).total) / SWAPS * 1000
+    yield Finding.seen("CPU of the worker for one such swap", f"{extra:.1f} ms")
 
 
 def _swaps(stage: Stage) -> list[bytes]:
@@ -65,9 +72,9 @@ def _publish_all(redis_url: str, snapshots: list[bytes]) -> None:
     """In a process of its own, so that it does not hold up the client that measures."""
     redis = Redis.from_url(redis_url)
     for number, content in enumerate(snapshots, start=2):
-        time.sleep(BETWEEN)
         redis.set(SNAPSHOT_KEY, content)
         redis.publish(SNAPSHOT_CHANNEL, str(number))
+        time.sleep(BETWEEN)
     redis.close()
 
 
