@@ -122,6 +122,13 @@ class NoBackend(ProxyError):
     detail = "No backend is available."
 
 
+class TooManyConnections(ProxyError):
+    status = 503
+    blame = Blame.EDGE
+    nothing_sent = True
+    detail = "Too many connections are open."
+
+
 class ConnectTimeout(ProxyError):
     status = 504
     blame = Blame.BACKEND

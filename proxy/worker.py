@@ -15,8 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
 from time import time
+from typing import Any
 
 import uvloop
+from environs import EnvError
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker
 from redis.asyncio import Redis
@@ -26,6 +28,7 @@ from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.edge import Edge
 from proxy.engine.feed import Feed
+from proxy.engine.settings import read_settings
 from proxy.engine.traffic import Shipper, ship_orphans
 
 HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`
@@ -41,6 +44,14 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
 
     loop: asyncio.AbstractEventLoop
     edge: Edge
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Called once by the arbiter: a bad variable ends the start, not each worker."""
+        try:
+            read_settings()
+        except (EnvError, ValueError) as error:
+            sys.exit(f"The edge cannot start: {error}")
 
     def load_wsgi(self) -> None:
         """There is no application: the published snapshot says what to do."""
@@ -80,13 +91,14 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             self.loop.close()
 
     async def _serve(self) -> None:
-        folder = Path(os.environ.get("LB_DATA_DIR", "var")).absolute() / "edge"
+        settings = read_settings()
+        folder = settings.data_dir / "edge"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         host = socket.gethostname()
         worker_id = f"{host}-{self.pid or os.getpid()}-{token_hex(4)}"
-        redis: Redis = Redis.from_url(_redis_url(), socket_timeout=5)
+        redis: Redis = Redis.from_url(settings.redis_url, socket_timeout=5)
         counters = Counters(folder / f"{worker_id}.board")
-        self.edge = Edge(self.loop, counters, offset=self.age - 1)
+        self.edge = Edge(self.loop, counters, settings, offset=self.age - 1)
         shipper = Shipper(counters.board, redis)
         feed = Feed(self.edge, redis, folder / "snapshot.json", _report(worker_id, host))
         feed.load_file()
@@ -159,11 +171,6 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         except TimeoutError:
             self.log.warning("Redis is away: the last counts stay on the board")
         counters.board.close(delete=delivered)
-
-
-def _redis_url() -> str:
-    folder = Path(os.environ.get("LB_DATA_DIR", "var")).absolute()
-    return os.environ.get("LB_REDIS_URL") or f"unix://{folder / 'redis.sock'}"
 
 
 def _report(worker_id: str, host: str) -> EdgeReport:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from proxy.core.head import RequestHead, ResponseHead
+from proxy.core.head import Headers, RequestHead, ResponseHead
 from proxy.core.routing import Route
 
 PSEUDONYM = b"lbsite"  # in Via: hides the host's name, as RFC 9110 §7.6.3 allows
@@ -14,6 +14,7 @@ class Peer(NamedTuple):
     address: bytes  # IP address; empty on a unix socket
     scheme: bytes  # "http" or "https"
     local_authority: bytes  # for HTTP/1.0 clients that send no Host
+    trusted: bool = False  # a proxy of the operator's: what it says of its client is believed
 
 
 def request_prefix(head: RequestHead, route: Route, peer: Peer) -> bytes:
@@ -34,23 +35,37 @@ def request_prefix(head: RequestHead, route: Route, peer: Peer) -> bytes:
         parts.append(b"Content-Length: %d\r\n" % head.content_length)
     if head.expects_continue:
         parts.append(b"Expect: 100-continue\r\n")
+    if head.upgrade:
+        parts.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade)
     parts += _forwarding(head, route, peer, authority)
     parts.append(b"X-Request-Id: ")
     return b"".join(parts)
 
 
 def _forwarding(head: RequestHead, route: Route, peer: Peer, authority: bytes) -> list[bytes]:
-    """Fields that tell of the client. What it said of itself in them is not believed."""
+    """Fields that tell of the client; what came in with them is kept only from a trusted peer."""
+    believed = _joined(head.forwarding) if peer.trusted else {}
+    addresses = [part for part in (believed.get(b"x-forwarded-for"), peer.address) if part]
     fields = []
-    if peer.address:
-        fields.append(b"X-Forwarded-For: %b\r\n" % peer.address)
-    fields.append(b"X-Forwarded-Proto: %b\r\n" % peer.scheme)
-    fields.append(b"X-Forwarded-Host: %b\r\n" % authority)
+    if addresses:
+        fields.append(b"X-Forwarded-For: %b\r\n" % b", ".join(addresses))
+    scheme = believed.get(b"x-forwarded-proto", peer.scheme)
+    host = believed.get(b"x-forwarded-host", authority)
+    fields.append(b"X-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (scheme, host))
     if route.spec.strip_prefix and route.prefix:
         fields.append(b"X-Forwarded-Prefix: %b\r\n" % route.prefix)
     received = head.via + b", " if head.via else b""
     fields.append(b"Via: %b1.%d %b\r\n" % (received, head.minor_version, PSEUDONYM))
     return fields
+
+
+def _joined(headers: Headers) -> dict[bytes, bytes]:
+    """Fields by lower-case name; repeated ones are one list (RFC 9110 §5.3)."""
+    joined: dict[bytes, bytes] = {}
+    for name, value in headers:
+        key = name.lower()
+        joined[key] = joined[key] + b", " + value if key in joined else value
+    return joined
 
 
 def response_bytes(head: ResponseHead, *, connection: bytes, chunked: bool) -> bytes:
@@ -65,3 +80,9 @@ def response_bytes(head: ResponseHead, *, connection: bytes, chunked: bool) -> b
         parts.append(b"Connection: %b\r\n" % connection)
     parts.append(b"\r\n")
     return b"".join(parts)
+
+
+def switching_bytes(head: ResponseHead) -> bytes:
+    """The 101 response for a client that has asked to switch protocols."""
+    head.headers.append((b"Upgrade", head.upgrade))
+    return response_bytes(head, connection=b"Upgrade", chunked=False)

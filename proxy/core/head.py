@@ -9,6 +9,7 @@ and where it says MAY the refusing choice.
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import gunicorn_h1c
@@ -27,9 +28,7 @@ from proxy.errors import (
 )
 
 HEAD_END = b"\r\n\r\n"
-MAX_REQUEST_LINE = 8192  # nginx's and Apache's habit
-MAX_HEAD = 65536
-MAX_FIELDS = 100
+MAX_RESPONSE_HEAD = 65536
 
 # Everything a head may contain; what is left after deleting it is refused.
 _HEAD_BYTES = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)])
@@ -42,6 +41,17 @@ _DROPPED_FROM_RESPONSES = (fields.HOP_BY_HOP, fields.TE)
 _REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
 
 Headers = list[tuple[bytes, bytes]]
+
+
+class HeadLimits(NamedTuple):
+    """How much of a request head is taken, in bytes and in fields."""
+
+    line: int = 8192  # nginx's and Apache's habit
+    head: int = 65536
+    fields: int = 100
+
+
+DEFAULT_LIMITS = HeadLimits()
 
 
 @dataclass(slots=True)
@@ -94,10 +104,10 @@ class _Framing:
     upgrade: bytes = b""
 
 
-def parse_request_head(raw: bytes) -> RequestHead:
+def parse_request_head(raw: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestHead:
     """The head in `raw`, which ends with its empty line. Raises a `ProxyError`."""
     _check_bytes(raw, BadRequest)
-    method, target, minor_version, received = _split_request(raw)
+    method, target, minor_version, received = _split_request(raw, limits)
     if method in _REFUSED_METHODS:
         raise MethodRefused
     framing = _Framing()
@@ -135,7 +145,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
         content_length=max(framing.content_length, 0),
         chunked=chunked,
         expects_continue=_expects_continue(single.get(fields.EXPECT), minor_version),
-        upgrade=framing.upgrade if b"upgrade" in framing.options else b"",
+        upgrade=_upgrade(framing, minor_version),
         accepts_trailers=b"trailers" in single.get(fields.TE, b"").lower(),
         accept=single.get(fields.ACCEPT, b""),
         request_id=single.get(fields.REQUEST_ID, b""),
@@ -159,10 +169,9 @@ def parse_response_head(raw: bytes) -> ResponseHead:
     kept: Headers = []
     for name, value in parsed["headers"]:
         field = classify(name)
-        if field == OTHER:
-            kept.append((name, value))
-        elif field not in _DROPPED_FROM_RESPONSES and not _note_framing(
-            framing, field, value, BadResponse
+        if field == OTHER or (
+            field not in _DROPPED_FROM_RESPONSES
+            and not _note_framing(framing, field, value, BadResponse)
         ):
             kept.append((name, value))
     if framing.options:
@@ -179,11 +188,11 @@ def parse_response_head(raw: bytes) -> ResponseHead:
     )
 
 
-def check_unfinished(buffered: bytes | bytearray) -> None:
+def check_unfinished(buffered: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> None:
     """Raise if a head that has not ended yet is already too long, or can never be valid."""
-    if len(buffered) > MAX_REQUEST_LINE and b"\r\n" not in buffered[: MAX_REQUEST_LINE + 2]:
+    if len(buffered) > limits.line and b"\r\n" not in buffered[: limits.line + 2]:
         raise TargetTooLong
-    if len(buffered) > MAX_HEAD:
+    if len(buffered) > limits.head:
         raise HeadTooLarge
     if b"\n" in buffered and buffered.count(b"\n") != buffered.count(b"\r\n"):
         raise BadRequest("A line ends without CR.")
@@ -200,18 +209,18 @@ def _check_bytes(raw: bytes, error: type[ProxyError]) -> None:
         raise error("A folded header line.")
 
 
-def _split_request(raw: bytes) -> tuple[bytes, bytes, int, Headers]:
+def _split_request(raw: bytes, limits: HeadLimits) -> tuple[bytes, bytes, int, Headers]:
     line_end = raw.find(b"\r\n")
-    if line_end > MAX_REQUEST_LINE:
+    if line_end > limits.line:
         raise TargetTooLong
-    if len(raw) > MAX_HEAD:
+    if len(raw) > limits.head:
         raise HeadTooLarge
     try:
         parsed = gunicorn_h1c.parse_request(
             raw,
-            limit_request_line=MAX_REQUEST_LINE,
-            limit_request_fields=MAX_FIELDS,
-            limit_request_field_size=MAX_HEAD,
+            limit_request_line=limits.line,
+            limit_request_fields=limits.fields,
+            limit_request_field_size=limits.head,
         )
     except gunicorn_h1c.LimitRequestLine as error:
         raise TargetTooLong from error
@@ -270,6 +279,16 @@ def _keep_alive(options: frozenset[bytes], minor_version: int) -> bool:
     if b"close" in options:
         return False
     return minor_version >= 1 or b"keep-alive" in options
+
+
+def _upgrade(framing: _Framing, minor_version: int) -> bytes:
+    """The protocol that the client asks to switch to, or nothing.
+
+    h2c is never passed on: a backend that took it would hide every following
+    request from the rules that apply here. RFC 9110 §7.8: ignored in HTTP/1.0.
+    """
+    wanted = b"upgrade" in framing.options and minor_version >= 1
+    return framing.upgrade if wanted and b"h2c" not in framing.upgrade.lower() else b""
 
 
 def _request_coding(framing: _Framing, minor_version: int) -> bool:

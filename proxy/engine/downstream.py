@@ -17,7 +17,7 @@ from proxy.core.head import HEAD_END, RequestHead, check_unfinished
 from proxy.engine import flow
 from proxy.engine.prepared import HEALTH_PATH, Prepared, prepare
 from proxy.engine.transaction import Transaction
-from proxy.errors import MethodRefused, NoRoute, ProxyError, RequestTimeout
+from proxy.errors import MethodRefused, NoRoute, ProxyError, RequestTimeout, TooManyConnections
 
 if TYPE_CHECKING:
     from proxy.engine.edge import Edge
@@ -48,7 +48,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, edge: "Edge") -> None:
         self.edge = edge
-        self.deadline = edge.now + edge.limits.keep_alive
+        self.deadline = edge.now + edge.settings.keep_alive_timeout
         self._transaction: Transaction | None = None
         self._prepared: Prepared | None = None  # the last request, for the case that it comes again
         self._buffer = b""  # the beginning of a head, or whole requests that wait
@@ -60,8 +60,11 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.gate = flow.ReadGate(self.transport)
-        self.peer = _peer(self.transport)
-        self.edge.clients.add(self)
+        self.peer = _peer(self.transport, self.edge)
+        clients = self.edge.clients
+        clients.add(self)
+        if len(clients) > self.edge.settings.max_connections:
+            self._refuse(TooManyConnections())
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -80,7 +83,7 @@ class ClientConnection(asyncio.Protocol):
         """A client may close its half and still wait for the answer (RFC 9112 §9.6)."""
         self._half_closed = True
         if self._transaction is not None:
-            return self._transaction.request_complete
+            return self._transaction.half_closed()
         return bool(self._buffer)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -121,7 +124,9 @@ class ClientConnection(asyncio.Protocol):
                 if size < len(HEAD_END):
                     self._hold_head(data)
                     return
-                prepared = prepare(data[:size], self.edge.configuration, self.peer)
+                prepared = prepare(
+                    data[:size], self.edge.configuration, self.peer, self.edge.head_limits
+                )
             except ProxyError as error:
                 self._refuse(error)
                 return
@@ -132,13 +137,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _hold_head(self, data: bytes) -> None:
         """Keep the beginning of a head. Its time runs from its first byte: a trickle ends too."""
-        check_unfinished(data)
+        check_unfinished(data, self.edge.head_limits)
         self._buffer = data
         if self._half_closed:
             self._close_kindly()
         elif data and not self._head_begun:
             self._head_begun = True
-            self.wait(self.edge.limits.request_head)
+            self.wait(self.edge.settings.request_head_timeout)
 
     def _begin(self, prepared: Prepared, rest: bytes) -> None:
         route = prepared.route
@@ -160,6 +165,13 @@ class ClientConnection(asyncio.Protocol):
         if len(self._buffer) > MAX_PIPELINED:
             self.gate.close(flow.PIPELINE_FULL)
 
+    def release_buffer(self) -> None:
+        """What was held for later belongs to the present transaction after all."""
+        data, self._buffer = self._buffer, b""
+        self.gate.open_all()
+        if data and self._transaction is not None:
+            self._transaction.body_received(data)
+
     def finished(self, keep_alive: bool) -> None:
         """The response is out: serve the next request, or close."""
         self._transaction = None
@@ -167,7 +179,7 @@ class ClientConnection(asyncio.Protocol):
         if not keep_alive or self.edge.draining or (self._half_closed and not buffered):
             self._close_kindly()
             return
-        self.wait(self.edge.limits.keep_alive)
+        self.wait(self.edge.settings.keep_alive_timeout)
         self.gate.open_all()
         if buffered:
             # Not at once: a long pipeline must not grow the stack, nor starve other clients.
@@ -277,7 +289,7 @@ class ClientConnection(asyncio.Protocol):
             self.transport.close()
 
 
-def _peer(transport: asyncio.Transport) -> Peer:
+def _peer(transport: asyncio.Transport, edge: "Edge") -> Peer:
     address = transport.get_extra_info("peername")
     local = transport.get_extra_info("sockname")
     tls = transport.get_extra_info("ssl_object") is not None
@@ -285,6 +297,7 @@ def _peer(transport: asyncio.Transport) -> Peer:
         address=address[0].encode("ascii") if isinstance(address, tuple) else b"",
         scheme=b"https" if tls else b"http",
         local_authority=_authority(local) if isinstance(local, tuple) else b"localhost",
+        trusted=edge.trusts(address[0]) if isinstance(address, tuple) else True,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from ipaddress import ip_address
 from itertools import count
 from secrets import token_hex
 
@@ -10,19 +10,13 @@ from pool.bus import HealthStatus
 from pool.snapshot import Snapshot
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
+from proxy.core.head import HeadLimits
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
+from proxy.engine.settings import EdgeSettings
 from proxy.engine.upstream import IDLE_SECONDS, ConnectionPool
 
 SWEEP_INTERVAL = 0.25  # seconds: how late a time-out may be noticed
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds. They belong to the listener: no pool is known yet when they apply."""
-
-    keep_alive: float = 75.0  # nginx's keepalive_timeout
-    request_head: float = 10.0  # the whole head, from its first byte
 
 
 class Edge:
@@ -32,13 +26,16 @@ class Edge:
         self,
         loop: asyncio.AbstractEventLoop,
         counters: Counters,
-        limits: Limits = Limits(),
+        settings: EdgeSettings,
         *,
         offset: int = 0,
     ) -> None:
         self.loop = loop
         self.counters = counters
-        self.limits = limits
+        self.settings = settings
+        self.head_limits = HeadLimits(
+            settings.max_request_line, settings.max_request_head, settings.max_request_fields
+        )
         self.now = loop.time()
         self.configuration = Configuration(offset=offset)
         self.connections: dict[Backend, ConnectionPool] = {}
@@ -87,6 +84,11 @@ class Edge:
         return connections
 
     # --- requests ---
+
+    def trusts(self, address: str) -> bool:
+        """Whether `address` is a proxy of the operator's, to be believed about its clients."""
+        networks = self.settings.trusted_proxies
+        return bool(networks) and any(ip_address(address) in network for network in networks)
 
     def next_request_id(self) -> bytes:
         return b"%b%012x" % (self._id_prefix, next(self._ids))

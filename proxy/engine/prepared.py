@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from proxy.core.configuration import Configuration
 from proxy.core.forward import Peer, request_prefix
-from proxy.core.head import RequestHead, parse_request_head
+from proxy.core.head import DEFAULT_LIMITS, HeadLimits, RequestHead, parse_request_head
 from proxy.core.routing import Route
 from proxy.errors import BadRequest
 
@@ -18,6 +18,7 @@ HEALTH_PATH = b"/-/health"
 # "." and ".." segments, plain or encoded: a backend would resolve them and serve
 # another path than the one that was routed. Clients resolve them before they send.
 _DOT_SEGMENT = re.compile(rb"/(?:\.|%2e){1,2}(?:/|%2f|$)", re.IGNORECASE)
+_ID = re.compile(rb"[!-~]{1,128}")
 
 
 @dataclass(slots=True, eq=False)
@@ -29,11 +30,17 @@ class Prepared:
     prefix: bytes  # as sent, up to the value of X-Request-Id
     has_body: bool
     idempotent: bool
+    request_id: bytes  # kept from a trusted peer; empty: one is made for each request
 
 
-def prepare(raw: bytes, configuration: Configuration, peer: Peer) -> Prepared:
+def prepare(
+    raw: bytes,
+    configuration: Configuration,
+    peer: Peer,
+    limits: HeadLimits = DEFAULT_LIMITS,
+) -> Prepared:
     """Parse, route and rewrite. Raises a `ProxyError` for what is malformed."""
-    head = parse_request_head(raw)
+    head = parse_request_head(raw, limits)
     if _DOT_SEGMENT.search(head.path):
         raise BadRequest("The path contains dot segments.")
     route = None
@@ -47,4 +54,5 @@ def prepare(raw: bytes, configuration: Configuration, peer: Peer) -> Prepared:
         prefix=request_prefix(head, route, peer) if route is not None else b"",
         has_body=head.chunked or head.content_length > 0,
         idempotent=head.idempotent,
+        request_id=head.request_id if peer.trusted and _ID.fullmatch(head.request_id) else b"",
     )

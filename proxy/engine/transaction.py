@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from proxy.core.exchange import Exchange
 from proxy.core.forward import response_bytes
-from proxy.core.framing import BodyReader, ChunkedReader, LengthReader
+from proxy.core.framing import BodyReader, ChunkedReader, CloseReader, LengthReader
 from proxy.core.head import HEAD_END, ResponseHead
 from proxy.core.retry import MAX_REPLAY_BODY
 from proxy.engine import flow
@@ -44,6 +44,7 @@ class Transaction:
         "_edge",
         "_exchange",
         "_held",
+        "_idle",
         "_last_error",
         "_replay",
         "_route",
@@ -57,6 +58,7 @@ class Transaction:
         "plain",
         "prepared",
         "request_id",
+        "tunnel",
     )
 
     def __init__(self, client: "ClientConnection", prepared: Prepared, route: "Route") -> None:
@@ -66,7 +68,7 @@ class Transaction:
         self._edge = edge
         self._route = route
         self.prepared = prepared
-        self.request_id = edge.next_request_id()
+        self.request_id = prepared.request_id or edge.next_request_id()
         self._exchange = Exchange(route.pool, prepared.idempotent)
         self._backend: Backend | None = None  # of the present try, or else of the last one
         self._upstream: UpstreamConnection | None = None
@@ -85,6 +87,8 @@ class Transaction:
                 ChunkedReader(BadRequest) if head.chunked else LengthReader(head.content_length)
             )
         # response
+        self._idle = route.pool.spec.timeouts.idle
+        self.tunnel = False  # a protocol other than HTTP is spoken since the 101
         self._status = 0  # 0: nothing of it was passed on yet
         self._bytes_out = 0
         self.keep_alive = prepared.head.keep_alive
@@ -168,7 +172,7 @@ class Transaction:
             return
         self._keep_for_replay([data])
         timeouts = self._exchange.pool.spec.timeouts
-        self._client.wait(timeouts.response if self._body is None else timeouts.idle)
+        self._client.wait(timeouts.response if self._body is None else self._idle)
         upstream.transport.write(data)
 
     def _keep_for_replay(self, parts: list[bytes]) -> None:
@@ -176,6 +180,13 @@ class Transaction:
             self._replay += parts
             if sum(map(len, self._replay)) > MAX_REPLAY_BODY:
                 self._replay = None
+
+    def half_closed(self) -> bool:
+        """The client has closed its half; whether the rest of the response is still wanted."""
+        if self.tunnel and self._upstream is not None:
+            self._upstream.write_eof()
+            return True
+        return self._body is None
 
     def upstream_full(self) -> None:
         self._client.gate.close(flow.PEER_FULL)
@@ -214,6 +225,19 @@ class Transaction:
             head, connection=option, chunked=head.chunked and self.payload is None
         )
 
+    def may_switch(self, protocol: bytes) -> bool:
+        """Whether a 101 to `protocol` answers what the client has asked for."""
+        asked = self.prepared.head.upgrade.lower()
+        return bool(asked) and self._body is None and protocol.lower() in asked
+
+    def switch_protocols(self, data: bytes) -> None:
+        """Become a tunnel: what either side sends is passed on until one of them ends."""
+        self.tunnel = True
+        self._idle = self._edge.settings.tunnel_timeout
+        self._body = CloseReader()
+        self.relay(data)
+        self._client.release_buffer()
+
     def interim(self, data: bytes) -> None:
         """RFC 9110 §15.2: passed on, but not to an HTTP/1.0 client."""
         if self.prepared.head.minor_version >= 1:
@@ -222,7 +246,7 @@ class Transaction:
     def relay(self, data: bytes) -> None:
         """A part of the response that is not its last one."""
         self._bytes_out += len(data)
-        self._client.wait(self._exchange.pool.spec.timeouts.idle)
+        self._client.wait(self._idle)
         self._client.transport.write(data)
 
     def complete(self, data: bytes) -> None:

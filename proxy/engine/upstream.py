@@ -4,9 +4,9 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from proxy.core.backend import Backend
-from proxy.core.forward import response_bytes
-from proxy.core.framing import BodyReader, response_reader
-from proxy.core.head import HEAD_END, MAX_HEAD, ResponseHead, parse_response_head
+from proxy.core.forward import response_bytes, switching_bytes
+from proxy.core.framing import BodyReader, CloseReader, response_reader
+from proxy.core.head import HEAD_END, MAX_RESPONSE_HEAD, ResponseHead, parse_response_head
 from proxy.engine.address import Address
 from proxy.engine.flow import ReadGate
 from proxy.errors import (
@@ -104,7 +104,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             end = data.find(HEAD_END)
             if end < 0:
-                if len(data) > MAX_HEAD:
+                if len(data) > MAX_RESPONSE_HEAD:
                     raise BadResponse("The response head is too large.")
                 self._buffer = data
                 return
@@ -152,13 +152,30 @@ class UpstreamConnection(asyncio.Protocol):
         self, transaction: "Transaction", head: ResponseHead, rest: bytes
     ) -> None:
         if head.status == 101:
-            raise BadResponse("The backend switched protocols without having been asked.")
+            self._switch_protocols(transaction, head, rest)
+            return
         self._interim += 1
         if self._interim > _MAX_INTERIM:
             raise BadResponse("Too many interim responses.")
         transaction.interim(response_bytes(head, connection=b"", chunked=False))
         if rest:
             self._read_head(transaction, rest)
+
+    def _switch_protocols(
+        self, transaction: "Transaction", head: ResponseHead, rest: bytes
+    ) -> None:
+        """From here on bytes go both ways until one side ends (RFC 9110 §7.8)."""
+        if not transaction.may_switch(head.upgrade):
+            raise BadResponse("The backend switched protocols without having been asked.")
+        self._reader = reader = CloseReader()
+        self._memo_raw = None
+        transaction.begin_response(head, reader)
+        transaction.switch_protocols(switching_bytes(head) + rest)
+
+    def write_eof(self) -> None:
+        """The client has said all it wants to say."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def _read_body(self, transaction: "Transaction", reader: BodyReader, data: bytes) -> None:
         payload = transaction.payload

@@ -1,0 +1,78 @@
+"""What is set for a listener as a whole, read from the environment.
+
+These apply before it is known which pool a request belongs to, or to every
+pool alike; what an operator may want to differ stands on the pool.
+"""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+from environs import Env
+
+Network = IPv4Network | IPv6Network
+
+KIB = 1024
+
+
+@dataclass(frozen=True)
+class EdgeSettings:
+    """Times in seconds, sizes in bytes."""
+
+    data_dir: Path = Path("var")
+    redis_url: str = ""
+    keep_alive_timeout: float = 75.0  # nginx's keepalive_timeout
+    request_head_timeout: float = 10.0  # the whole head from its first byte: a trickle ends too
+    tunnel_timeout: float = 3600.0  # HAProxy's usual timeout tunnel
+    max_request_line: int = 8 * KIB
+    max_request_head: int = 64 * KIB
+    max_request_fields: int = 100
+    max_connections: int = 10_000  # of one worker
+    trusted_proxies: tuple[Network, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.max_request_line > self.max_request_head:
+            raise ValueError("LB_MAX_REQUEST_LINE must not exceed LB_MAX_REQUEST_HEAD.")
+
+
+def read_settings() -> EdgeSettings:
+    """Settings from `LB_…` variables. Raises `environs.EnvError` or `ValueError` naming one."""
+    env = Env()
+    default = EdgeSettings()
+    data_dir = Path(env.str("LB_DATA_DIR", "var")).absolute()
+    with env.prefixed("LB_"):
+        return EdgeSettings(
+            data_dir=data_dir,
+            redis_url=env.str("REDIS_URL", "") or f"unix://{data_dir / 'redis.sock'}",
+            keep_alive_timeout=_seconds(env, "KEEP_ALIVE_TIMEOUT", default.keep_alive_timeout),
+            request_head_timeout=_seconds(
+                env, "REQUEST_HEAD_TIMEOUT", default.request_head_timeout
+            ),
+            tunnel_timeout=_seconds(env, "TUNNEL_TIMEOUT", default.tunnel_timeout),
+            max_request_line=_count(env, "MAX_REQUEST_LINE", default.max_request_line),
+            max_request_head=_count(env, "MAX_REQUEST_HEAD", default.max_request_head),
+            max_request_fields=_count(env, "MAX_REQUEST_FIELDS", default.max_request_fields),
+            max_connections=_count(env, "MAX_CONNECTIONS", default.max_connections),
+            trusted_proxies=_networks(env.list("TRUSTED_PROXIES", [])),
+        )
+
+
+def _seconds(env: Env, name: str, default: float) -> float:
+    value = env.float(name, default)
+    if not 0 < value < float("inf"):
+        raise ValueError(f"LB_{name} must be a number of seconds above 0.")
+    return value
+
+
+def _count(env: Env, name: str, default: int) -> int:
+    value = env.int(name, default)
+    if value < 1:
+        raise ValueError(f"LB_{name} must be 1 or more.")
+    return value
+
+
+def _networks(texts: list[str]) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(text.strip()) for text in texts if text.strip())
+    except ValueError as error:
+        raise ValueError(f"LB_TRUSTED_PROXIES: {error}; give addresses like 10.0.0.0/8.") from error
