@@ -1,0 +1,25 @@
+"""Whatever holds on SQLite holds on PostgreSQL: the same tests, run against it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+SAME_ON_BOTH = ["tests/pool/models", "tests/pool/publish", "tests/pool/api"]
+
+
+def test_the_configuration_is_kept_and_published_the_same_on_postgresql(postgresql_url):
+    # Without the settings that this run has made for itself.
+    ours = ("LB_", "DJANGO_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SAME_ON_BOTH],
+        cwd=ROOT,
+        env={**environment, "DATABASE_URL": postgresql_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
