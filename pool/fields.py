@@ -61,7 +61,11 @@ class StatusRangesField(NormalisedCharField):
 
 
 class JSONObjectField(models.JSONField):
-    """An object that Redis, every edge and both databases hold and give back unchanged."""
+    """An object that Redis, every edge and both databases hold and give back unchanged.
+
+    The errors' code is not "invalid", for which a form puts in its own words, "Enter a
+    valid JSON.", and hides what is wrong.
+    """
 
     # Django's list takes [] for "nothing given" and would let it through unchecked.
     empty_values = ()
@@ -69,7 +73,7 @@ class JSONObjectField(models.JSONField):
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:
         value = {} if value in (None, "") else value
         if not isinstance(value, dict):
-            raise ValidationError('Give a JSON object, such as {"rack": "b2"}.', code="invalid")
+            raise ValidationError('Give a JSON object, such as {"rack": "b2"}.', code="not_storable")
         try:
             encoded = msgspec.json.encode(value)
             kept = msgspec.json.decode(encoded) == value
@@ -80,10 +84,10 @@ class JSONObjectField(models.JSONField):
             raise ValidationError(
                 "Use strings (without U+0000), finite numbers, true, false, null, lists and "
                 "objects only.",
-                code="invalid",
+                code="not_storable",
             )
         if len(encoded) > MAX_JSON_BYTES:
-            raise ValidationError(f"Shorten it to {MAX_JSON_BYTES} bytes of JSON.", code="invalid")
+            raise ValidationError(f"Shorten it to {MAX_JSON_BYTES} bytes of JSON.", code="not_storable")
         return value
 
 
