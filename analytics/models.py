@@ -1,0 +1,90 @@
+"""Traffic, added up: what the reports read."""
+
+from django.db import models
+
+from analytics.levels import STEPS
+
+
+class TrafficSeries(models.Model):
+    """One backend's part of one route's traffic.
+
+    No foreign keys: what was deleted or renamed stays in the reports as it was.
+    """
+
+    route_id = models.BigIntegerField("route", help_text="0: no route matched.")
+    pool_id = models.BigIntegerField("pool's number")
+    pool = models.CharField(max_length=100, blank=True)
+    backend_id = models.BigIntegerField(
+        "backend's number", help_text="0: answered by the edge itself."
+    )
+    backend = models.CharField(max_length=260, blank=True)
+
+    class Meta:
+        verbose_name_plural = "traffic series"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["route_id", "pool_id", "pool", "backend_id", "backend"],
+                name="analytics_series_unique",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pool}/{self.backend}" if self.backend_id else f"{self.pool}/(edge)"
+
+
+class TrafficRollup(models.Model):
+    """The counts of one series in one bucket of time. Durations in microseconds."""
+
+    step = models.PositiveIntegerField(
+        choices=[(step, f"{step} s") for step in STEPS], help_text="Width of the bucket in seconds."
+    )
+    at = models.DateTimeField(help_text="Start of the bucket.")
+    series = models.ForeignKey(TrafficSeries, on_delete=models.PROTECT, related_name="rollups")
+    requests = models.BigIntegerField(default=0)
+    status_1xx = models.BigIntegerField(default=0)
+    status_2xx = models.BigIntegerField(default=0)
+    status_3xx = models.BigIntegerField(default=0)
+    status_4xx = models.BigIntegerField(default=0)
+    status_5xx = models.BigIntegerField(default=0)
+    errors = models.BigIntegerField(
+        default=0, help_text="Tries in which the backend gave no usable response."
+    )
+    retries = models.BigIntegerField(
+        default=0, help_text="Requests that came here after another backend failed."
+    )
+    client_aborts = models.BigIntegerField(
+        default=0, help_text="Requests whose client went away before the answer."
+    )
+    bytes_in = models.BigIntegerField(default=0)
+    bytes_out = models.BigIntegerField(default=0)
+    duration_sum = models.BigIntegerField(default=0)
+    duration_min = models.BigIntegerField(default=0, help_text="0: not known.")
+    duration_max = models.BigIntegerField(default=0, help_text="0: not known.")
+    histogram = models.BinaryField(help_text="MessagePack: index of a bucket → count.")
+
+    class Meta:
+        ordering = ["-at", "step"]
+        constraints = [
+            # In the order in which reports and pruning look rows up.
+            models.UniqueConstraint(fields=["step", "at", "series"], name="analytics_rollup_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series} {self.at:%Y-%m-%d %H:%M:%S} +{self.step} s"
+
+
+class CountedBatch(models.Model):
+    """A batch that the rollups contain. Written in one transaction with them."""
+
+    source = models.CharField(max_length=200)
+    seq = models.BigIntegerField()
+    counted_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name_plural = "counted batches"
+        constraints = [
+            models.UniqueConstraint(fields=["source", "seq"], name="analytics_batch_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.seq}"

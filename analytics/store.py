@@ -1,0 +1,174 @@
+"""Batches → rollups, each batch once.
+
+The pair (source, seq) of a batch is written in the same transaction as its
+counts. Whatever is sent, delivered or worked on twice, by two aggregators at
+once or by one that was killed between commit and acknowledgement, meets the
+pair, or the unique constraint on it, and changes nothing.
+
+Aggregators that add to the same rollups take turns: each locks the rows of its
+series, in order of their ids, before it reads the rollups that it adds to. On
+SQLite the write lock of the whole database does it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import Q
+
+from analytics.aggregate import (
+    SUMMED,
+    Counters,
+    Key,
+    Rollups,
+    Series,
+    pack_histogram,
+    roll_up,
+    unpack_histogram,
+)
+from analytics.models import CountedBatch, TrafficRollup, TrafficSeries
+from pool.bus import TrafficBatch
+
+COUNTERS = (*SUMMED, "duration_min", "duration_max", "histogram")
+_ATTEMPTS = 10  # each failed one means that another aggregator counted a batch
+_DELETE_AT_ONCE = 5000
+
+Pair = tuple[str, int]
+
+
+def add(batches: Sequence[TrafficBatch], now: datetime) -> int:
+    """Count those of `batches` that are not counted yet; returns how many that were.
+
+    DatabaseError if that cannot be done now; then none of them was counted.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with transaction.atomic():
+                return _add(batches, now)
+        except IntegrityError:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _add(batches: Sequence[TrafficBatch], now: datetime) -> int:
+    fresh = {(batch.source, batch.seq): batch for batch in batches}
+    for pair in _counted(fresh):
+        del fresh[pair]
+    if not fresh:
+        return 0
+    CountedBatch.objects.bulk_create(
+        [CountedBatch(source=source, seq=seq, counted_at=now) for source, seq in sorted(fresh)]
+    )
+    _merge(roll_up(fresh.values()))
+    return len(fresh)
+
+
+def _counted(pairs: Iterable[Pair]) -> set[Pair]:
+    """Those of `pairs` that are counted. Looked up as one range a source: numbers have no gaps."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for source, seq in pairs:
+        numbers[source].append(seq)
+    found: set[Pair] = set()
+    for source, seqs in numbers.items():
+        rows = CountedBatch.objects.filter(source=source, seq__range=(min(seqs), max(seqs)))
+        known = set(rows.values_list("seq", flat=True))
+        found |= {(source, seq) for seq in known.intersection(seqs)}
+    return found
+
+
+def _merge(rollups: Rollups) -> None:
+    ids = _lock_series({key.series for key in rollups})
+    if not ids:
+        return
+    _add_stored(rollups, {number: series for series, number in ids.items()})
+    TrafficRollup.objects.bulk_create(
+        [_row(key, counters, ids[key.series]) for key, counters in rollups.items()],
+        batch_size=500,
+        update_conflicts=True,
+        unique_fields=["step", "at", "series"],
+        update_fields=COUNTERS,
+    )
+
+
+def _lock_series(wanted: set[Series]) -> dict[Series, int]:
+    """The ids of the series, made where there are none; locked until the transaction ends."""
+    known = _find_series(wanted)
+    if missing := wanted - known.keys():
+        TrafficSeries.objects.bulk_create(
+            [TrafficSeries(**series._asdict()) for series in sorted(missing)], ignore_conflicts=True
+        )
+        known = _find_series(wanted)
+    return known
+
+
+def _find_series(wanted: set[Series]) -> dict[Series, int]:
+    rows = TrafficSeries.objects.filter(
+        backend_id__in={series.backend_id for series in wanted}
+    ).select_for_update()
+    found = {
+        Series(*values): number
+        for number, *values in rows.order_by("pk").values_list("pk", *Series._fields)
+    }
+    return {series: found[series] for series in wanted if series in found}
+
+
+def _add_stored(rollups: Rollups, series: dict[int, Series]) -> None:
+    """Add to `rollups` what the database has of the same keys."""
+    starts: dict[int, set[int]] = defaultdict(set)
+    for key in rollups:
+        starts[key.step].add(key.at)
+    for step, ats in starts.items():
+        rows = TrafficRollup.objects.filter(step=step, at__in=[_datetime(at) for at in ats])
+        for at, number, *values in rows.values_list("at", "series_id", *COUNTERS):
+            if number not in series:
+                continue
+            counters = rollups.get(Key(step, int(at.timestamp()), series[number]))
+            if counters is not None:
+                counters.add(read_counters(values))
+
+
+def read_counters(values: Sequence[Any]) -> Counters:
+    """Counters from the columns `COUNTERS`."""
+    fields = dict(zip(COUNTERS, values, strict=True))
+    return Counters(**fields | {"histogram": unpack_histogram(fields["histogram"])})
+
+
+def _row(key: Key, counters: Counters, series_id: int) -> TrafficRollup:
+    row = TrafficRollup(
+        step=key.step,
+        at=_datetime(key.at),
+        series_id=series_id,
+        histogram=pack_histogram(counters.histogram),
+        duration_min=counters.duration_min,
+        duration_max=counters.duration_max,
+    )
+    for name in SUMMED:
+        setattr(row, name, getattr(counters, name))
+    return row
+
+
+# --- pruning ---
+
+
+def prune_rollups(retention_hours: dict[int, int | None], now: datetime) -> None:
+    for step, hours in retention_hours.items():
+        if hours is not None:
+            old = Q(step=step, at__lt=now - timedelta(hours=hours))
+            _delete(TrafficRollup.objects.filter(old))
+
+
+def prune_batches(before: datetime) -> None:
+    _delete(CountedBatch.objects.filter(counted_at__lt=before))
+
+
+def _delete(rows: "models.QuerySet[models.Model]") -> None:
+    """In steps, so that no lock is held for long."""
+    while ids := list(rows.order_by().values_list("pk", flat=True)[:_DELETE_AT_ONCE]):
+        rows.model._default_manager.filter(pk__in=ids).delete()
+
+
+def _datetime(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

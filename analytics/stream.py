@@ -1,0 +1,102 @@
+"""The traffic stream as a queue of batches: each is kept until its reader is done with it."""
+
+import logging
+from typing import Any, NamedTuple
+
+from redis import Redis, ResponseError
+
+from analytics.aggregate import MalformedBatch, decode_batch
+from pool.bus import TRAFFIC_FIELD, TRAFFIC_STREAM, TrafficBatch
+
+logger = logging.getLogger(__name__)
+
+BAD_STREAM = "lb:traffic:bad"  # messages that cannot be counted, with "why"
+BAD_KEPT = 1000
+GROUP = "analytics"
+# One name for all: who reads does not matter, only for how long nobody was done with it.
+CONSUMER = "aggregator"
+ABANDONED = 30_000  # milliseconds after which a message's reader counts as dead
+
+
+class Entry(NamedTuple):
+    id: bytes
+    batch: TrafficBatch
+
+
+class TrafficStream:
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+
+    def take(self, limit: int) -> list[Entry]:
+        """Up to `limit` batches: first those that a dead reader left, then new ones.
+
+        Messages that are no batches are put aside, and never come again.
+        """
+        while messages := self._messages(limit):
+            if entries := self._decode(messages):
+                return entries
+        return []
+
+    def done(self, entries: list[Entry]) -> None:
+        with self._redis.pipeline(transaction=True) as pipe:
+            self._remove(pipe, [entry.id for entry in entries])
+            pipe.execute()
+
+    def give_back(self, entries: list[Entry]) -> None:
+        """Leave them to the next reader, without the wait that follows a reader's death."""
+        ids: Any = [entry.id for entry in entries]
+        self._redis.xclaim(TRAFFIC_STREAM, GROUP, CONSUMER, 0, ids, idle=ABANDONED, justid=True)
+
+    def oldest(self) -> float | None:
+        """The Unix time at which the oldest message was added that is not done."""
+        messages: Any = self._redis.xrange(TRAFFIC_STREAM, count=1)
+        return int(messages[0][0].split(b"-")[0]) / 1000 if messages else None
+
+    def _messages(self, limit: int) -> list[Any]:
+        try:
+            return self._abandoned(limit) or self._new(limit)
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+        self._make_group()  # the first time, or Redis was emptied
+        return self._new(limit)
+
+    def _abandoned(self, limit: int) -> list[Any]:
+        reply: Any = self._redis.xautoclaim(TRAFFIC_STREAM, GROUP, CONSUMER, ABANDONED, count=limit)
+        return [message for message in reply[1] if message[1] is not None]
+
+    def _new(self, limit: int) -> list[Any]:
+        reply: Any = self._redis.xreadgroup(GROUP, CONSUMER, {TRAFFIC_STREAM: ">"}, count=limit)
+        if isinstance(reply, dict):  # RESP3
+            return [
+                message for chunk in reply.get(TRAFFIC_STREAM.encode(), []) for message in chunk
+            ]
+        return [message for _, messages in reply for message in messages]
+
+    def _make_group(self) -> None:
+        try:
+            self._redis.xgroup_create(TRAFFIC_STREAM, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):  # somebody else made it just now
+                raise
+
+    def _decode(self, messages: list[Any]) -> list[Entry]:
+        entries = []
+        for message_id, fields in messages:
+            try:
+                entries.append(Entry(message_id, decode_batch(fields.get(TRAFFIC_FIELD, b""))))
+            except MalformedBatch as error:
+                self._put_aside(message_id, fields, error)
+        return entries
+
+    def _put_aside(self, message_id: Any, fields: Any, error: MalformedBatch) -> None:
+        logger.error("a traffic message was put aside in %s: %s", BAD_STREAM, error)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(BAD_STREAM, {**fields, b"why": str(error)}, maxlen=BAD_KEPT, approximate=True)
+            self._remove(pipe, [message_id])
+            pipe.execute()
+
+    @staticmethod
+    def _remove(pipe: Any, ids: list[Any]) -> None:
+        pipe.xack(TRAFFIC_STREAM, GROUP, *ids)
+        pipe.xdel(TRAFFIC_STREAM, *ids)

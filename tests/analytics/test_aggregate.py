@@ -1,0 +1,177 @@
+"""Adding traffic up, and refusing what is no traffic."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.aggregate import (
+    SUMMED,
+    Counters,
+    Key,
+    MalformedBatch,
+    Series,
+    decode_batch,
+    pack_histogram,
+    roll_up,
+    unpack_histogram,
+)
+from analytics.levels import STEPS
+from pool.bus import TrafficBatch, TrafficRow, TrafficSecond
+from proxy.core.histogram import BUCKETS
+
+A = Series(1, 1, "shop", 1, "a")
+NOON = 1_700_006_400 // 86400 * 86400 + 43200
+
+rows = st.builds(
+    TrafficRow,
+    route_id=st.integers(0, 2),
+    pool_id=st.just(1),
+    pool=st.just("shop"),
+    backend_id=st.integers(0, 3),
+    backend=st.sampled_from(["", "a", "b"]),
+    histogram=st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, 100), max_size=5),
+    **dict.fromkeys(
+        [
+            *("requests", "status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"),
+            *("errors", "retries", "client_aborts", "bytes_in", "bytes_out"),
+            *("duration_sum", "duration_min", "duration_max"),
+        ],
+        st.integers(0, 10_000),
+    ),
+)
+seconds = st.builds(
+    TrafficSecond, at=st.integers(NOON - 100_000, NOON + 100_000), rows=st.lists(rows, max_size=4)
+)
+batches = st.lists(
+    st.builds(
+        TrafficBatch,
+        source=st.just("e"),
+        seq=st.integers(1, 100),
+        seconds=st.lists(seconds, max_size=4),
+    ),
+    max_size=4,
+)
+
+
+@given(batches)
+def test_every_level_holds_all_of_the_traffic(given_batches):
+    sent = [row for one in given_batches for second in one.seconds for row in second.rows]
+    rollups = roll_up(given_batches)
+    for step in STEPS:
+        held = [counters for key, counters in rollups.items() if key.step == step]
+        for name in SUMMED:
+            assert sum(getattr(one, name) for one in held) == sum(getattr(r, name) for r in sent)
+        counted = sum(sum(one.histogram.values()) for one in held)
+        assert counted == sum(sum(row.histogram.values()) for row in sent)
+        assert max((one.duration_max for one in held), default=0) == max(
+            (row.duration_max for row in sent), default=0
+        )
+        assert min((one.duration_min for one in held if one.duration_min), default=0) == min(
+            (row.duration_min for row in sent if row.duration_min), default=0
+        )
+
+
+@given(batches)
+def test_every_bucket_starts_at_a_multiple_of_its_width(given_batches):
+    assert all(key.at % key.step == 0 for key in roll_up(given_batches))
+
+
+def test_seconds_are_put_where_they_belong(batch, row):
+    rollups = roll_up(
+        [batch(row(), at=NOON + 9), batch(row(), at=NOON + 10), batch(row(), at=NOON - 1)]
+    )
+    assert rollups[Key(10, NOON, A)].requests == 1
+    assert rollups[Key(10, NOON + 10, A)].requests == 1
+    assert rollups[Key(60, NOON, A)].requests == 2
+    assert rollups[Key(60, NOON - 60, A)].requests == 1
+    assert rollups[Key(86400, NOON - 43200, A)].requests == 3
+
+
+def test_series_are_told_apart(batch, row):
+    others = [
+        {"route_id": 2},
+        {"pool_id": 2, "pool": "blog"},
+        {"backend_id": 2},
+        {"backend": "renamed"},
+        {"backend_id": 0, "backend": ""},
+    ]
+    rollups = roll_up([batch(row(), *(row(**fields) for fields in others))])
+    assert len(rollups) == len(STEPS) * 6
+    assert all(counters.requests == 1 for counters in rollups.values())
+
+
+def test_rows_are_not_changed_by_being_added(batch, row):
+    one = row((5,))
+    before = msgspec.to_builtins(one)
+    roll_up([batch(one, one), batch(one)])
+    assert msgspec.to_builtins(one) == before
+
+
+def test_an_unknown_shortest_time_does_not_count_as_zero():
+    sums = Counters()
+    for low, high in [(0, 0), (7, 9), (0, 0), (5, 5)]:
+        sums.add(Counters(duration_min=low, duration_max=high))
+    assert (sums.duration_min, sums.duration_max) == (5, 9)
+
+
+@given(st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(0, 2**40)))
+def test_a_histogram_survives_the_database(counts):
+    assert unpack_histogram(memoryview(pack_histogram(counts))) == counts
+
+
+@given(batches)
+def test_a_batch_of_an_edge_is_accepted(given_batches):
+    for one in given_batches:
+        assert decode_batch(msgspec.msgpack.encode(one)) == one
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"hello",
+        msgspec.msgpack.encode([]),
+        msgspec.msgpack.encode(["edge", "one", []]),
+        msgspec.msgpack.encode(["edge", 1, [[1, [[1, 2]]]]]),
+        msgspec.msgpack.encode({"source": "edge"}),
+        b"\x91" * 100_000,
+    ],
+)
+def test_what_is_no_batch_is_refused(data):
+    with pytest.raises(MalformedBatch, match="not a traffic batch"):
+        decode_batch(data)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"requests": -1},
+        {"requests": 2**63},
+        {"bytes_out": 2**64 - 1},
+        {"backend_id": -1},
+        {"duration_min": -5},
+        {"pool": "x" * 101},
+        {"backend": "x" * 261},
+        {"backend": "a\0b"},
+        {"histogram": {BUCKETS: 1}},
+        {"histogram": {-1: 1}},
+        {"histogram": {1: -1}},
+    ],
+)
+def test_a_row_that_no_database_would_take_is_refused(batch, row, fields):
+    with pytest.raises(MalformedBatch):
+        decode_batch(msgspec.msgpack.encode(batch(row(**fields))))
+
+
+@pytest.mark.parametrize("fields", [{"source": "x" * 201}, {"source": "\0"}, {"seq": 2**62}])
+def test_a_batch_that_no_database_would_take_is_refused(batch, fields):
+    with pytest.raises(MalformedBatch):
+        decode_batch(msgspec.msgpack.encode(msgspec.structs.replace(batch(), **fields)))
+
+
+@pytest.mark.parametrize("at", [-1, 2**40])
+def test_a_second_that_no_calendar_has_is_refused(batch, at):
+    with pytest.raises(MalformedBatch, match="second"):
+        decode_batch(msgspec.msgpack.encode(batch(at=at)))
