@@ -20,14 +20,12 @@ def changes_table(changes: list[Change]) -> dict[str, list[Any]]:
 
 
 def _rows(change: Change) -> list[list[Any]]:
-    what = [_action(change), f"{change.kind.value.capitalize()} {change.name}"]
-    fields = [[name, _value(old), _value(new)] for name, (old, new) in change.fields.items()] or [
-        ["", "", ""]
-    ]
-    return [[*what, *fields[0]], *(["", "", *field] for field in fields[1:])]
+    what = [_badge(change), f"{change.kind.value.capitalize()} {change.name}"]
+    fields = [[name, _value(old), _value(new)] for name, (old, new) in change.fields.items()]
+    return [[*what, *field] for field in fields or [["-", "-", "-"]]]
 
 
-def _action(change: Change) -> SafeString:
+def _badge(change: Change) -> SafeString:
     return badge(change.action.value, _COLOURS[change.action])
 
 

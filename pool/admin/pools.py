@@ -29,6 +29,12 @@ class BackendFormSet(PaginationInlineFormSet):
             attach_conditions(queryset)
         return queryset
 
+    def get_unique_error_message(self, unique_check: Any) -> str:
+        return "Two backends have the same name."
+
+    def get_form_error(self) -> str:
+        return "name: another row has this name; choose another one."
+
 
 class BackendRowForm(ModelForm):
     def clean(self) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Routes in the admin: the list is read as the edge reads it."""
+
+from django.urls import reverse
+
+from pool.models import Route
+
+LIST = reverse("admin:pool_route_changelist")
+
+
+def test_the_list_is_in_the_order_in_which_the_edge_matches(admin, web):
+    in_order = [
+        Route(host="", path_prefix="/first", priority=5),
+        Route(host="www.example.com", path_prefix="/api/v2"),
+        Route(host="www.example.com", path_prefix="/api"),
+        Route(host="www.example.com", path_prefix="/"),
+        Route(host="*.eu.example.com", path_prefix="/"),
+        Route(host="*.example.com", path_prefix="/long/prefix"),
+        Route(host="*.example.com", path_prefix="/"),
+        Route(host="", path_prefix="/api"),
+        Route(host="", path_prefix="/"),
+        Route(host="last.example.com", path_prefix="/", priority=-1),
+    ]
+    for route in reversed(in_order):
+        route.pool = web
+        route.save()
+    listed = list(admin.get(LIST).context["cl"].result_list)
+    assert list(map(str, listed)) == list(map(str, in_order))
+
+
+def test_the_list_explains_matching(admin, route):
+    assert "matches whole segments" in admin.get(LIST).content.decode()
+
+
+def test_a_route_is_made(admin, web, redis_client, commit, published):
+    form = {"host": "WWW.Example.com", "path_prefix": "/api/", "priority": 0, "pool": web.pk}
+    with commit():
+        admin.post(reverse("admin:pool_route_add"), form)
+    (route,) = published().routes
+    assert (route.host, route.path_prefix) == ("www.example.com", "/api")
+
+
+def test_a_bad_host_is_an_error_at_the_host(admin, web):
+    form = {"host": "http://x/", "path_prefix": "/", "priority": 0, "pool": web.pk}
+    response = admin.post(reverse("admin:pool_route_add"), form)
+    assert "without scheme" in response.context["adminform"].form.errors["host"][0]
