@@ -73,7 +73,9 @@ class JSONObjectField(models.JSONField):
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:
         value = {} if value in (None, "") else value
         if not isinstance(value, dict):
-            raise ValidationError('Give a JSON object, such as {"rack": "b2"}.', code="not_storable")
+            raise ValidationError(
+                'Give a JSON object, such as {"rack": "b2"}.', code="not_storable"
+            )
         try:
             encoded = msgspec.json.encode(value)
             kept = msgspec.json.decode(encoded) == value
@@ -87,7 +89,9 @@ class JSONObjectField(models.JSONField):
                 code="not_storable",
             )
         if len(encoded) > MAX_JSON_BYTES:
-            raise ValidationError(f"Shorten it to {MAX_JSON_BYTES} bytes of JSON.", code="not_storable")
+            raise ValidationError(
+                f"Shorten it to {MAX_JSON_BYTES} bytes of JSON.", code="not_storable"
+            )
         return value
 
 
