@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.cores import pinned
-from tests.bench.probe import answers
+from tests.bench.probe import LARGE_SIZE, answers
 from tests.bench.processes import Program, free_port
 
-SMALL, LARGE, SINK, HUGE = "/small", "/large", "/sink", "/huge"
-LARGE_SIZE = 100 * 1024
+SMALL, HUGE = "/small", "/huge"
 HUGE_SIZE = 1024**3
 
 # Sized so that the whole response, nginx's own head included, is 207 bytes.

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.bench import chart, load
 from tests.bench.backend import Backend
 from tests.bench.cores import describe_machine, share_out, step_aside
+from tests.bench.processes import stop_cleanly_when_terminated
 from tests.bench.report import Report
 from tests.bench.rounds import BACKENDS, Comparison, Plan
 from tests.bench.scenarios import ALL, BY_NAME
@@ -18,6 +19,7 @@ from tests.bench.systems.registry import SYSTEMS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
+    stop_cleanly_when_terminated()
     if reason := _unable(options):
         print(reason, file=sys.stderr)
         return 2

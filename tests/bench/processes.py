@@ -1,8 +1,10 @@
 """Start, await, weigh and stop processes; figures come from /proc."""
 
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +32,11 @@ class CpuTime:
     @property
     def total(self) -> float:
         return self.user + self.system
+
+
+def stop_cleanly_when_terminated() -> None:
+    """SIGTERM ends the bench as Ctrl-C does: by way of every `finally`."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def free_port() -> int:

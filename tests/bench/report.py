@@ -86,10 +86,8 @@ class Report:
         ]
         if not shares or max(shares) < QUIET_ENOUGH:
             return []
-        return [
-            f"Something else took {median(shares):.0%} of the proxy's core (median), "
-            f"{max(shares):.0%} in the worst run: a quieter machine gives clearer figures"
-        ]
+        shown = f"{median(shares):.0%} of the proxy's core (median), {max(shares):.0%} at worst"
+        return [f"Something else took {shown}: a quieter machine gives clearer figures"]
 
     def _apart(self) -> list[str]:
         highest = max((sample.cpu_apart for sample in self.samples.all), default=0.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.bench import load
 from tests.bench.cores import describe_machine, step_aside
 from tests.bench.load import LoadError
-from tests.bench.processes import StartError
+from tests.bench.processes import StartError, stop_cleanly_when_terminated
 from tests.bench.scaling import bodies, flat, idle, swap
 from tests.bench.scaling.client import UnexpectedAnswerError
 from tests.bench.scaling.finding import Finding
@@ -30,6 +30,7 @@ PARTS: dict[str, Part] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
+    stop_cleanly_when_terminated()
     if reason := load.missing() or Nginx.missing() or Edge.missing():
         print(reason, file=sys.stderr)
         return 2

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from tests.bench.backend import LARGE, SINK, SMALL
+from tests.bench.backend import SMALL
+from tests.bench.probe import LARGE, SINK, SINK_SIZE
 
 # What a current Chromium sends for a sub-resource, Host not counted.
 BROWSER_HEADERS = {
@@ -37,7 +38,7 @@ ALL = (
     Scenario("small", "Small responses, bare head"),
     Scenario("headers", "Small responses, ten browser headers", headers=BROWSER_HEADERS),
     Scenario("large", "100 KiB responses", path=LARGE),
-    Scenario("post", "10 KiB posts", path=SINK, body_size=10 * 1024),
+    Scenario("post", "10 KiB posts", path=SINK, body_size=SINK_SIZE),
     Scenario("close", "No keep-alive from the client", headers={"Connection": "close"}),
     Scenario("workers", "Small responses, two workers", workers=2),
     Scenario("half", "Small responses at half load", paced=True),

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from pool.snapshot import PoolSpec, RouteSpec, build
-from tests.bench.backend import HUGE, HUGE_SIZE, LARGE, Address
+from tests.bench.backend import HUGE, HUGE_SIZE, Address
+from tests.bench.probe import LARGE
 from tests.bench.processes import memory, peak_memory, reset_peak_memory
 from tests.bench.scaling.client import HEAD_END, Client, UnexpectedAnswerError
 from tests.bench.scaling.finding import Finding

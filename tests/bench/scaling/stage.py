@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pool.snapshot import Snapshot
-from tests.bench.backend import Backend
+from tests.bench.backend import Address, Backend
 from tests.bench.cores import share_out
-from tests.bench.systems.base import Site
+from tests.bench.systems.base import Site, System
 from tests.bench.systems.edge import Edge
 
 # More than 10,000 clients on one worker, and none of them closed for being idle.
@@ -25,17 +25,23 @@ class Stage:
 
     def edge(self, name: str, snapshot: Snapshot) -> Edge:
         """A running edge with one worker; stopped when the stage is left."""
-        site = Site(
-            folder=self.folder / name,
-            backends=self.backend.addresses(1),
-            workers=1,
-            cores=share_out(1).proxy,
-        )
-        edge = Edge(site, snapshot)
+        edge = Edge(self._site(name, ()), snapshot)
         edge.options = OPTIONS
-        self.running.callback(edge.stop)
-        edge.start()
+        self._run(edge)
         return edge
+
+    def system(self, kind: type[System], name: str, backends: tuple[Address, ...]) -> System:
+        """Another system in the same place."""
+        system = kind(self._site(name, backends))
+        self._run(system)
+        return system
+
+    def _site(self, name: str, backends: tuple[Address, ...]) -> Site:
+        return Site(self.folder / name, backends, workers=1, cores=share_out(1).proxy)
+
+    def _run(self, system: System) -> None:
+        self.running.callback(system.stop)
+        system.start()
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from tests.bench.backend import SMALL, Address
 from tests.bench.cores import pinned
-from tests.bench.probe import answers
-from tests.bench.processes import Program, free_port
+from tests.bench.probe import answers, wrong_answer
+from tests.bench.processes import Program, StartError, free_port
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,14 @@ class System(ABC):
         return {}
 
     def start(self) -> None:
-        """Returns once a request has come back through it from a backend."""
+        """Returns once requests of every kind have come back through it as they should."""
         self.site.folder.mkdir(parents=True, exist_ok=True)
         self._program = Program(
             pinned(self.site.cores, self.command()), self.site.folder / "log", self.environment()
         )
         self._program.wait_until(lambda: answers(self.port, SMALL))
+        if complaint := wrong_answer(self.port):
+            raise StartError(complaint)
 
     def stop(self) -> None:
         if self._program is not None:

@@ -23,7 +23,7 @@ frontend entry
 backend origin
     balance roundrobin
     option httpchk GET {check}
-    default-server check inter 2s rise 2 fall 3
+    default-server {checks}
 {servers}
 """
 
@@ -31,6 +31,7 @@ backend origin
 class HAProxy(System):
     name = "haproxy"
     title = "HAProxy"
+    checks = "check inter 2s rise 2 fall 3"
 
     @classmethod
     def missing(cls) -> str | None:
@@ -49,7 +50,11 @@ class HAProxy(System):
         path = self.site.folder / "haproxy.cfg"
         path.write_text(
             _CONFIGURATION.format(
-                workers=self.site.workers, port=self.port, check=SMALL, servers=servers
+                workers=self.site.workers,
+                port=self.port,
+                check=SMALL,
+                checks=self.checks,
+                servers=servers,
             )
         )
         return ["haproxy", "-db", "-f", str(path)]
