@@ -7,17 +7,19 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 
+from analytics.admin import requests_figure
+from analytics.reports import traffic
 from pool.admin.edges import EdgesNow
+from pool.admin.figures import Figure
 from pool.admin.health import attach_conditions, availability_badge, condition, why_not
 from pool.admin.history import events_table
 from pool.models import Backend, Event, Pool
 
 POOLS = 20  # those with trouble first; the rest is one click away
 EVENTS = 10
-
-Figure = dict[str, str]
 
 
 def add_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -33,13 +35,11 @@ def add_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
         edges = EdgesNow.read()
         figures.append(_edges_figure(edges))
         context["edges"] = edges
+    if user.has_perm("analytics.view_trafficrollup"):
+        figures.append(_requests_figure())
     if user.has_perm("pool.view_event"):
         context["events"] = events_table(Event.objects.all()[:EVENTS])
     return context
-
-
-def _figure(name: str, figure: object, note: str, url_name: str) -> Figure:
-    return {"name": name, "figure": str(figure), "note": note, "href": reverse(url_name)}
 
 
 def _read_pools() -> list[Pool]:
@@ -54,15 +54,22 @@ def _pools_figure(pools: list[Pool]) -> Figure:
     known = all(condition(backend).known for backend in backends)
     figure = f"{serving} of {len(backends)}" if known else f"? of {len(backends)}"
     note = f"in {len(pools)} pool{'s'[: len(pools) != 1]}"
-    return _figure("Backends available", figure, note, "admin:pool_backend_changelist")
+    return Figure("Backends available", figure, note, reverse("admin:pool_backend_changelist"))
 
 
 def _edges_figure(edges: EdgesNow) -> Figure:
+    link = reverse("admin:pool_edges")
     if edges.error:
-        return _figure("Edge workers", "?", edges.error, "admin:pool_edges")
+        return Figure("Edge workers", "?", edges.error, link)
+    if not edges.edges:
+        return Figure("Edge workers", "0", "nothing forwards traffic", link)
     note = f"{edges.lagging} behind what is saved" if edges.lagging else "all run what is saved"
-    workers = len(edges.edges)
-    return _figure("Edge workers", workers, note if workers else "", "admin:pool_edges")
+    return Figure("Edge workers", str(len(edges.edges)), note, link)
+
+
+def _requests_figure() -> Figure:
+    link = reverse("admin:analytics_trafficrollup_changelist")
+    return requests_figure(traffic("5m", timezone.now()), link)
 
 
 def _pools_table(pools: list[Pool]) -> dict[str, list[Any]]:

@@ -21,6 +21,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "What happened",
             "items": [
+                _model(request, "Traffic", "monitoring", "analytics.trafficrollup"),
                 _model(request, "Events", "timeline", "pool.event"),
                 _model(request, "Health records", "monitor_heart", "pool.healthrecord"),
                 _model(request, "Revisions", "history", "pool.revision"),
@@ -30,7 +31,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Running",
             "items": [
                 _page(request, "Edges", "hub", "admin:pool_edges", "pool.view_revision"),
-                {"title": "API documentation", "icon": "api", "link": "/api/v1/docs/"},
+                _page(request, "API documentation", "api", "docs"),
             ],
         },
         {

@@ -79,6 +79,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LB_STARTS_REDIS = not env.str("LB_REDIS_URL", "")
 LB_REDIS_URL = env.str("LB_REDIS_URL", "") or f"unix://{DATA_DIR / 'redis.sock'}"
 
+LOGIN_REDIRECT_URL = "admin:index"
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{validator}"}
     for validator in (
