@@ -92,9 +92,7 @@ def test_two_pools_of_one_name_are_refused(web):
 
 def test_two_backends_of_one_name_are_refused_within_a_pool_only(web, one):
     refused = refusal(Backend(pool=web, name="one", url="http://b"))
-    assert refused == {
-        "name": ["Another backend of this pool has this name; choose another one."]
-    }
+    assert refused == {"name": ["Another backend of this pool has this name; choose another one."]}
     Backend.objects.create(pool=Pool.objects.create(name="other"), name="one", url="http://b")
 
 
