@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 import redis
 
@@ -18,6 +19,10 @@ os.environ["LB_DATA_DIR"] = _DATA_DIR.name
 os.environ["LB_REDIS_URL"] = f"unix://{_DATA_DIR.name}/redis.sock"
 os.environ["DJANGO_SETTINGS_MODULE"] = "lbsite.settings"
 os.environ.pop("LB_SECRET_KEY", None)
+
+# A busy machine is no failure of what is tested.
+hypothesis.settings.register_profile("lbsite", deadline=None)
+hypothesis.settings.load_profile("lbsite")
 django.setup()
 
 
