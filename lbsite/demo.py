@@ -31,17 +31,25 @@ class DemoHandler(BaseHTTPRequestHandler):
 
     def _skip_body(self) -> bool:
         """Read what belongs to this request, so that the next one starts where it should."""
-        if "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # cheaper than reading chunks that nobody wants
-            return True
-        length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal():
+        try:
+            if "Transfer-Encoding" in self.headers:
+                self._skip_chunks()
+            else:
+                self._skip(int(self.headers.get("Content-Length", "0")))
+        except ValueError:
             self.send_error(400)
             return False
-        remaining = int(length)
-        while remaining > 0 and (part := self.rfile.read(min(remaining, 65536))):
-            remaining -= len(part)
-        return remaining == 0
+        return True
+
+    def _skip_chunks(self) -> None:
+        while size := int(self.rfile.readline(1024).partition(b";")[0], 16):
+            self._skip(size + len("\r\n"))
+        while self.rfile.readline(65536).strip():
+            pass  # trailers
+
+    def _skip(self, length: int) -> None:
+        while length > 0 and (part := self.rfile.read(min(length, 65536))):
+            length -= len(part)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Nothing: the edge counts the requests."""

@@ -1,0 +1,29 @@
+"""What Celery is told."""
+
+import pytest
+
+from lbsite.celery import PERIODIC_TASKS, app, broker_url
+
+
+@pytest.mark.parametrize(
+    ("redis_url", "broker"),
+    [
+        ("unix:///var/lb/redis.sock", "redis+socket:///var/lb/redis.sock?virtual_host=0"),
+        ("unix:///redis.sock?db=3", "redis+socket:///redis.sock?virtual_host=3"),
+        ("unix://:secret@/redis.sock", "redis+socket://:secret@/redis.sock?virtual_host=0"),
+        ("redis://10.0.0.5:6379/2", "redis://10.0.0.5:6379/2"),
+        ("rediss://:secret@redis:6380/0", "rediss://:secret@redis:6380/0"),
+    ],
+)
+def test_the_broker_is_the_product_s_redis(redis_url: str, broker: str) -> None:
+    assert broker_url(redis_url) == broker
+
+
+def test_every_periodic_task_exists() -> None:
+    app.loader.import_default_modules()
+    assert PERIODIC_TASKS.keys() <= app.tasks.keys()
+
+
+def test_a_tick_expires_when_the_next_one_is_due() -> None:
+    for entry in app.conf.beat_schedule.values():
+        assert entry["options"]["expires"] == entry["schedule"]
