@@ -8,9 +8,9 @@ and where it says MAY the refusing choice.
 """
 
 import re
+import string
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import gunicorn_h1c
 
@@ -33,7 +33,9 @@ MAX_RESPONSE_HEAD = 65536
 # Everything a head may contain; what is left after deleting it is refused.
 _HEAD_BYTES = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _TARGET_BYTES = bytes(set(range(0x21, 0x7F)) - {ord("#"), ord('"'), ord("<"), ord(">")})
+_TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + string.ascii_letters.encode() + string.digits.encode()
 _AUTHORITY = re.compile(rb"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5})?)?")
+_HTTP_URL = re.compile(rb"https?://([^/?]+)((?:[/?].*)?)", re.IGNORECASE)
 _DIGITS = re.compile(rb"\d{1,18}")  # 18 digits fit in 63 bits: no peer can overflow
 _VERSION = re.compile(rb"HTTP/\d\.\d")
 _IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"])
@@ -108,8 +110,7 @@ def parse_request_head(raw: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Reque
     """The head in `raw`, which ends with its empty line. Raises a `ProxyError`."""
     _check_bytes(raw, BadRequest)
     method, target, minor_version, received = _split_request(raw, limits)
-    if method in _REFUSED_METHODS:
-        raise MethodRefused
+    received = _admit(method, received)
     framing = _Framing()
     kept: Headers = []
     forwarding: Headers = []
@@ -163,8 +164,10 @@ def parse_response_head(raw: bytes) -> ResponseHead:
         raise BadResponse(f"Not a response head: {error}") from error
     status: int = parsed["status"]
     minor_version: int = parsed["minor_version"]
-    if raw[:9] != b"HTTP/1.%d " % minor_version or raw[9:12] != b"%d" % status or status < 100:
+    if raw[:9] != b"HTTP/1.%d " % minor_version or raw[9:12] != b"%d" % status:
         raise BadResponse("Malformed status line.")
+    if not 100 <= status <= 599:
+        raise BadResponse("A status that HTTP does not have.")
     framing = _Framing()
     kept: Headers = []
     for name, value in parsed["headers"]:
@@ -176,6 +179,9 @@ def parse_response_head(raw: bytes) -> ResponseHead:
             kept.append((name, value))
     if framing.options:
         kept = _without_nominated(kept, framing.options)
+    chunked = _response_coding(framing, minor_version)
+    if status < 200 or status == 204:  # RFC 9110 §8.6, RFC 9112 §6.1: they must not have either
+        framing.content_length, chunked = -1, False
     return ResponseHead(
         status=status,
         reason=parsed["message"],
@@ -183,7 +189,7 @@ def parse_response_head(raw: bytes) -> ResponseHead:
         headers=kept,
         keep_alive=_keep_alive(framing.options, minor_version),
         content_length=framing.content_length,
-        chunked=_response_coding(framing, minor_version),
+        chunked=chunked,
         upgrade=framing.upgrade,
     )
 
@@ -221,6 +227,7 @@ def _split_request(raw: bytes, limits: HeadLimits) -> tuple[bytes, bytes, int, H
             limit_request_line=limits.line,
             limit_request_fields=limits.fields,
             limit_request_field_size=limits.head,
+            permit_unconventional_http_method=True,  # the method is case-sensitive and extensible
         )
     except gunicorn_h1c.LimitRequestLine as error:
         raise TargetTooLong from error
@@ -231,6 +238,8 @@ def _split_request(raw: bytes, limits: HeadLimits) -> tuple[bytes, bytes, int, H
     except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError) as error:
         raise BadRequest(f"Not a request head: {error}") from error
     method, target, minor = parsed["method"], parsed["path"], parsed["minor_version"]
+    if method.translate(None, _TOKEN_BYTES):
+        raise BadRequest("Malformed method.")
     # The parser swallows extra spaces; RFC 9112 §3 has exactly one between the parts.
     if raw[:line_end] != b"%b %b HTTP/1.%d" % (method, target, minor):
         raise BadRequest("Malformed request line.")
@@ -279,6 +288,22 @@ def _keep_alive(options: frozenset[bytes], minor_version: int) -> bool:
     if b"close" in options:
         return False
     return minor_version >= 1 or b"keep-alive" in options
+
+
+def _admit(method: bytes, headers: Headers) -> Headers:
+    """Refuse what ends here: some methods, and OPTIONS that has come far enough (§7.6.2)."""
+    if method in _REFUSED_METHODS:
+        raise MethodRefused
+    if method != b"OPTIONS":
+        return headers
+    counted = []
+    for name, value in headers:
+        if name.lower() == b"max-forwards" and _DIGITS.fullmatch(value):
+            if int(value) == 0:
+                raise MethodRefused
+            value = b"%d" % (int(value) - 1)
+        counted.append((name, value))
+    return counted
 
 
 def _upgrade(framing: _Framing, minor_version: int) -> bytes:
@@ -342,7 +367,7 @@ def _target(
             raise BadRequest("The target * belongs to OPTIONS alone.")
         authority = host_field or b""
     else:
-        target, authority = _absolute_form(target)
+        target, authority = _absolute_form(method, target)
         if host_field is not None and host_field.lower() != authority.lower():
             raise BadRequest("Host differs from the request target's authority.")
     return target, authority, _host(authority, required=host_field is not None)
@@ -357,12 +382,12 @@ def _host(authority: bytes, *, required: bool) -> bytes:
     return match["host"].lower().rstrip(b".")
 
 
-def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
-    try:
-        parts = urlsplit(target)
-    except ValueError as error:
-        raise BadRequest("Malformed request target.") from error
-    if parts.scheme.lower() not in (b"http", b"https") or not parts.netloc:
+def _absolute_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
+    """(target in origin-form, authority) of an http URL (RFC 9112 §3.2.2)."""
+    match = _HTTP_URL.fullmatch(target)
+    if match is None:
         raise BadRequest("The request target is neither a path nor an http URL.")
-    path = parts.path or b"/"
-    return (path + b"?" + parts.query if parts.query else path), parts.netloc
+    authority, rest = match.groups()
+    if not rest and method == b"OPTIONS":
+        return b"*", authority  # §3.2.4
+    return (rest if rest.startswith(b"/") else b"/" + rest), authority

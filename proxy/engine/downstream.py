@@ -117,7 +117,7 @@ class ClientConnection(asyncio.Protocol):
             or prepared.configuration is not self.edge.configuration
             or not data.startswith(prepared.raw)
         ):
-            if data.startswith(b"\r\n"):  # RFC 9112 §2.2: an empty line before the request line
+            while data.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before the request line
                 data = data[2:]
             size = data.find(HEAD_END) + len(HEAD_END)
             try:
@@ -172,12 +172,15 @@ class ClientConnection(asyncio.Protocol):
         if data and self._transaction is not None:
             self._transaction.body_received(data)
 
-    def finished(self, keep_alive: bool) -> None:
-        """The response is out: serve the next request, or close."""
+    def finished(self, keep_alive: bool, *, linger: bool = False) -> None:
+        """The response is out: serve the next request, or close.
+
+        `linger`: the client is still sending the request.
+        """
         self._transaction = None
         buffered = self._buffer
         if not keep_alive or self.edge.draining or (self._half_closed and not buffered):
-            self._close_kindly()
+            self._close_kindly(linger=linger)
             return
         self.wait(self.edge.settings.keep_alive_timeout)
         self.gate.open_all()

@@ -16,7 +16,7 @@ from proxy.engine.downstream import ClientConnection
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.upstream import IDLE_SECONDS, ConnectionPool
 
-SWEEP_INTERVAL = 0.25  # seconds: how late a time-out may be noticed
+SWEEP_INTERVAL = 0.25  # seconds; a time-out may be noticed two of them late
 
 
 class Edge:
@@ -111,8 +111,10 @@ class Edge:
     # --- chores ---
 
     def start_sweeping(self) -> None:
-        self.now = self.loop.time()
-        for client in [client for client in self.clients if client.deadline < self.now]:
+        # `now` was up to a sweep old when a deadline was set by it: what was over at
+        # the last sweep is over by any clock, and nobody gets less than was promised.
+        last_sweep, self.now = self.now, self.loop.time()
+        for client in [client for client in self.clients if client.deadline < last_sweep]:
             client.timed_out()
         before = self.now - IDLE_SECONDS
         for connections in self.connections.values():

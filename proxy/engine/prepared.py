@@ -17,7 +17,8 @@ HEALTH_PATH = b"/-/health"
 
 # "." and ".." segments, plain or encoded: a backend would resolve them and serve
 # another path than the one that was routed. Clients resolve them before they send.
-_DOT_SEGMENT = re.compile(rb"/(?:\.|%2e){1,2}(?:/|%2f|$)", re.IGNORECASE)
+_SLASH = rb"(?:/|\\|%2f|%5c)"
+_DOT_SEGMENT = re.compile(rb"%b(?:\.|%%2e){1,2}(?:%b|$)" % (_SLASH, _SLASH), re.IGNORECASE)
 _ID = re.compile(rb"[!-~]{1,128}")
 
 

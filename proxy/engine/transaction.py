@@ -255,7 +255,8 @@ class Transaction:
         self._client.transport.write(data)
         self._upstream = None
         self._finish(self._status)
-        self._client.finished(self.keep_alive and self._body is None)
+        unread = self._body is not None and not self.tunnel
+        self._client.finished(self.keep_alive and not unread, linger=unread)
 
     def pause_response(self) -> None:
         if self._upstream is not None:
@@ -308,7 +309,7 @@ class Transaction:
     def _give_up(self, error: ProxyError) -> None:
         """Answer with `error`, or cut the response short where it has already begun."""
         self._drop_upstream()
-        if self._status:
+        if self._bytes_out:
             self._finish(self._status)
             self._client.cut(reset=self._until_close)
             return
@@ -317,7 +318,7 @@ class Transaction:
             error, self.prepared.head, self.request_id, close=close
         )
         self._finish(error.status)
-        self._client.finished(not close)
+        self._client.finished(not close, linger=self._body is not None)
 
     def _drop_upstream(self) -> None:
         upstream, self._upstream = self._upstream, None
