@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
     ChoicesDropdownFilter,
     DropdownFilter,
     RangeDateTimeFilter,
@@ -56,7 +57,7 @@ class HealthRecordAdmin(ReadOnlyAdmin):
     list_select_related = ("backend__pool",)
     list_filter = (
         ("backend__pool", RelatedDropdownFilter),
-        ("backend", RelatedDropdownFilter),
+        ("backend", AutocompleteSelectFilter),
         ("result", ChoicesDropdownFilter),
         ("state", ChoicesDropdownFilter),
         RecentFilter,
@@ -87,7 +88,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_select_related = ("pool", "backend__pool")
     list_filter = (
         ("pool", RelatedDropdownFilter),
-        ("backend", RelatedDropdownFilter),
+        ("backend", AutocompleteSelectFilter),
         ("kind", ChoicesDropdownFilter),
         ("severity", ChoicesDropdownFilter),
         RecentFilter,
