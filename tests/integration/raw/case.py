@@ -273,11 +273,9 @@ def _check(case: Case) -> None:
         return
     if case.forwarded:
         raise CaseError(f"{case.verdict} cases forward nothing")
-    closing = (ExpectedField(b"connection", b"close"),)
-    if case.verdict == "answer":
-        case.fate = case.fate or "any"
-        closing = ()
-    case.fate = case.fate or "closed"
+    answered = case.verdict == "answer"
+    closing = () if answered else (ExpectedField(b"connection", b"close"),)
+    case.fate = case.fate or ("any" if answered else "closed")
     case.answers = case.answers or [Expected(b"", case.statuses, fields=closing)]
 
 

@@ -5,11 +5,11 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 
 from tests.integration.raw.case import Step
 
 PATIENCE = 5.0  # seconds until a wait counts as failed
-DRIP_PAUSE = 0.05
 BYTE_PAUSE = 0.00005  # enough for the edge to see most bytes one by one
 LINGER_RESET = struct.pack("ii", 1, 0)
 
@@ -35,10 +35,10 @@ class RawClient:
             for step in steps:
                 self._play(step, bytewise=bytewise)
 
-    def wait(self, ready, patience: float = PATIENCE) -> bool:  # type: ignore[no-untyped-def]
+    def wait(self, ready: Callable[[], bool], patience: float = PATIENCE) -> bool:
         """Wait until `ready()`, asked again at each arrival; False if it never is."""
         with self._news:
-            return bool(self._news.wait_for(ready, patience))
+            return self._news.wait_for(ready, patience)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
