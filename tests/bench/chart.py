@@ -13,6 +13,7 @@ OURS = "lbsite"
 OUR_COLOUR, PEER_COLOUR, PYTHON_COLOUR = "#d9480f", "#5c7cfa", "#adb5bd"
 PYTHON_PEERS = ("aiohttp", "threads", "fastapi")
 COLUMNS = 2
+LINEAR_UP_TO = 20  # times the lowest figure
 
 
 def missing() -> str | None:
@@ -35,13 +36,21 @@ def draw(report: Report, path: Path) -> None:
     panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
     for panel in panels[len(scenarios) :]:
         panel.set_axis_off()
+    logarithmic = _ranges_widely(report)
     for panel, scenario in zip(panels, scenarios, strict=False):
-        _panel(panel, report, scenario)
-    figure.suptitle("CPU per request, µs (lower is better; logarithmic)", fontsize=12)
+        _panel(panel, report, scenario, logarithmic)
+    scale = "logarithmic" if logarithmic else "linear"
+    figure.suptitle(f"CPU per request, µs (lower is better; {scale})", fontsize=12)
     figure.savefig(path, dpi=130)
 
 
-def _panel(panel: "Axes", report: Report, scenario: Scenario) -> None:
+def _ranges_widely(report: Report) -> bool:
+    """A logarithmic scale makes small differences smaller: only where a linear one hides them."""
+    figures = [sample.cpu for sample in report.samples.all]
+    return max(figures) > LINEAR_UP_TO * min(figures)
+
+
+def _panel(panel: "Axes", report: Report, scenario: Scenario, logarithmic: bool) -> None:
     """Bars from dear to cheap, each with its figure; the whiskers are the rounds' extremes."""
     bars = sorted(
         (
@@ -62,8 +71,12 @@ def _panel(panel: "Axes", report: Report, scenario: Scenario) -> None:
         error_kw={"elinewidth": 1, "ecolor": "#343a40"},
     )
     panel.bar_label(drawn, [f"{spread.middle:,.0f}" for spread, _ in bars], padding=6, fontsize=8)
-    panel.set_xscale("log")
-    panel.set_xlim(1, 4 * max(spread.high for spread, _ in bars))
+    highest = max(spread.high for spread, _ in bars)
+    if logarithmic:
+        panel.set_xscale("log")
+        panel.set_xlim(1, 4 * highest)
+    else:
+        panel.set_xlim(0, 1.2 * highest)
     panel.xaxis.set_visible(False)
     panel.set_title(scenario.title, fontsize=10, loc="left")
     panel.tick_params(labelsize=8)
