@@ -294,13 +294,22 @@ class Transaction:
 
     def timed_out(self) -> None:
         """Nothing has moved for as long as the pool's time-outs allow."""
-        if self._status:
+        if self._status and (self.tunnel or self._client_is_slow):
             self._give_up(ResponseTimeout())
-        elif self._body is not None and not self._client.gate.closed_for(flow.PEER_FULL):
+        elif (
+            not self._status
+            and self._body is not None
+            and not self._client.gate.closed_for(flow.PEER_FULL)
+        ):
             self._give_up(RequestTimeout())
         else:
             self._drop_upstream()
             self.try_failed(ResponseTimeout())
+
+    @property
+    def _client_is_slow(self) -> bool:
+        """Whether the response waits for the client to read: no fault of the backend's."""
+        return self._upstream is not None and self._upstream.gate.closed_for(flow.PEER_FULL)
 
     def client_lost(self) -> None:
         self._drop_upstream()
