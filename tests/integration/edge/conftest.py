@@ -1,0 +1,78 @@
+"""An edge of one's own, backends, and a shared edge for tests that leave it as it is."""
+
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pool import bus
+from tests.integration.edge.harness.backend import Backend, Script
+from tests.integration.edge.harness.processes import Edge, RedisServer
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class _Stage:
+    """Starts edges, each with a data folder and a Redis; ends all of them."""
+
+    def __init__(self) -> None:
+        self._edges: list[Edge] = []
+        self._folders: list[tempfile.TemporaryDirectory[str]] = []
+
+    def start(self, *options: str) -> Edge:
+        # Not pytest's: the path of a unix socket is limited to 107 bytes.
+        folder = tempfile.TemporaryDirectory(prefix="lb-edge-")
+        self._folders.append(folder)
+        path = Path(folder.name)
+        edge = Edge(path, RedisServer(path), _free_port(), "--graceful-timeout", "5", *options)
+        self._edges.append(edge)
+        return edge
+
+    def end(self) -> None:
+        for edge in self._edges:
+            edge.kill()
+            edge.redis_server.stop()
+        for folder in self._folders:
+            folder.cleanup()
+
+
+@pytest.fixture
+def start_edge() -> Iterator[Callable[..., Edge]]:
+    """Start an edge that the test may kill; arguments are gunicorn's options."""
+    stage = _Stage()
+    yield stage.start
+    stage.end()
+
+
+@pytest.fixture(scope="session")
+def _shared_edge() -> Iterator[Edge]:
+    stage = _Stage()
+    yield stage.start()
+    stage.end()
+
+
+@pytest.fixture
+def edge(_shared_edge: Edge) -> Edge:
+    """An edge with one worker that other tests use too: publish what you need."""
+    _shared_edge.redis.delete(bus.HEALTH_KEY)
+    return _shared_edge
+
+
+@pytest.fixture
+def backend() -> Iterator[Callable[..., Backend]]:
+    """Start a backend: `backend("a")`, or with a script instead of the echo."""
+    started: list[Backend] = []
+
+    def start(name: str = "a", script: Script | None = None) -> Backend:
+        started.append(Backend(name, script=script))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()

@@ -1,0 +1,184 @@
+"""A small HTTP/1.1 backend on threads: an echo by default, or whatever a script makes of it.
+
+As a program (`python backend.py NAME PORT`) it is a process that can be killed.
+"""
+
+import json
+import socket
+import struct
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, BinaryIO
+
+from pool.snapshot import BackendSpec
+
+_ids = count(1)
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
+_PIECE = 65536
+
+
+@dataclass
+class Call:
+    """One request at the backend, and the means to answer it."""
+
+    method: str
+    target: str
+    version: str
+    headers: dict[str, str]  # names in lower case
+    connection: int  # which connection of the backend it came on, from 1
+    _sock: socket.socket
+    _stream: BinaryIO
+    body_read: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        chunked = "transfer-encoding" in self.headers
+        self.body_read = not chunked and self.headers.get("content-length", "0") == "0"
+
+    def body(self) -> Iterator[bytes]:
+        """The body's content, piece by piece."""
+        if self.headers.get("transfer-encoding") == "chunked":
+            while size := int(self._stream.readline().partition(b";")[0], 16):
+                yield self._exactly(size)
+                self._stream.readline()
+            while self._stream.readline() not in (b"\r\n", b""):
+                pass
+        else:
+            left = int(self.headers.get("content-length", 0))
+            while left:
+                piece = self._exactly(min(left, _PIECE))
+                left -= len(piece)
+                yield piece
+        self.body_read = True
+
+    def _exactly(self, size: int) -> bytes:
+        piece = self._stream.read(size)
+        if len(piece) < size:
+            raise ConnectionError("the body was cut short")
+        return piece
+
+    def send(self, data: bytes) -> None:
+        self._sock.sendall(data)
+
+    def answer(self, body: bytes = b"", status: str = "200 OK", fields: str = "") -> None:
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{fields}\r\n"
+        self.send(head.encode() + (b"" if self.method == "HEAD" else body))
+
+    def cut(self) -> None:
+        """End the connection in the regular way, wherever the response is."""
+        self._sock.shutdown(socket.SHUT_RDWR)
+
+    def reset(self) -> None:
+        _reset(self._sock)
+
+    @property
+    def client_has_left(self) -> bool:
+        """Wait until the other side closes; whether it did without sending anything more."""
+        try:
+            return self._stream.read(1) == b""
+        except OSError:
+            return True
+
+
+Script = Callable[[Call], None]
+
+
+def _reset(sock: socket.socket) -> None:
+    with suppress(OSError):  # the other side was first
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        sock.shutdown(socket.SHUT_RD)  # wakes the thread that reads
+    sock.close()
+
+
+class Backend:
+    """Listens from the beginning. `calls` are the requests that have come, in order."""
+
+    def __init__(self, name: str, port: int = 0, script: Script | None = None) -> None:
+        self.id = next(_ids)
+        self.name = name
+        self.script = script or self.echo
+        self.calls: list[Call] = []
+        self.connections = 0
+        self._open: set[socket.socket] = set()
+        self.port = port
+        self.start()
+
+    def spec(self, **changes: Any) -> BackendSpec:
+        url = f"http://127.0.0.1:{self.port}"
+        return BackendSpec(**{"id": self.id, "name": self.name, "url": url} | changes)
+
+    def start(self) -> None:
+        """Listen (again), on the same port as before."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Go down as a killed process does: nothing listens, all connections are reset."""
+        if self._listener.fileno() >= 0:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+        for sock in list(self._open):
+            self._open.discard(sock)
+            _reset(sock)
+
+    def echo(self, call: Call) -> None:
+        """Tell who answers, and what came in."""
+        size = crc = 0
+        for piece in call.body():
+            size += len(piece)
+            crc = zlib.crc32(piece, crc)
+        told = {
+            "backend": self.name,
+            "method": call.method,
+            "target": call.target,
+            "headers": call.headers,
+            "size": size,
+            "crc": crc,
+        }
+        call.answer(json.dumps(told).encode(), fields=f"X-Backend: {self.name}\r\n")
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.add(sock)
+            threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        try:
+            with sock, sock.makefile("rb") as stream:
+                while (call := _read_call(sock, stream, number)) is not None:
+                    self.calls.append(call)
+                    self.script(call)
+                    if not call.body_read or call.headers.get("connection") == "close":
+                        break
+        except (OSError, ValueError):
+            pass  # the connection was cut: by the edge, or by `stop()`
+        finally:
+            self._open.discard(sock)
+
+
+def _read_call(sock: socket.socket, stream: BinaryIO, number: int) -> Call | None:
+    line = stream.readline()
+    if not line:
+        return None
+    method, target, version = line.decode("latin-1").split()
+    headers = {}
+    while (line := stream.readline()) not in (b"\r\n", b""):
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.lower()] = value.strip()
+    return Call(method, target, version, headers, number, sock, stream)
+
+
+if __name__ == "__main__":
+    Backend(sys.argv[1], int(sys.argv[2]))
+    threading.Event().wait()

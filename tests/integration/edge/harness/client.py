@@ -1,0 +1,118 @@
+"""A client that sees every byte: one connection, and the responses on it in order."""
+
+import json
+import socket
+from dataclasses import dataclass
+from typing import Any, Self
+
+_BODILESS = (204, 304)
+
+
+@dataclass
+class Response:
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+    complete: bool  # whether the body came to the end that its framing announced
+
+    @property
+    def closes(self) -> bool:
+        return self.headers.get("connection", "").lower() == "close"
+
+    @property
+    def backend(self) -> str:
+        return self.headers.get("x-backend", "")
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    def __init__(self, port: int, *, timeout: float = 10.0, receive_buffer: int = 0) -> None:
+        self.sock = socket.socket()
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(timeout)
+        self.sock.connect(("127.0.0.1", port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self.stream = self.sock.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.stream.close()
+        self.sock.close()
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def request(
+        self, method: str, target: str = "/", body: bytes = b"", **fields: str
+    ) -> "Response":
+        """Send a request and read its response. `fields`: accept="x" is `accept: x`."""
+        self.send(request_bytes(method, target, body, **fields))
+        return self.response(method)
+
+    def get(self, target: str = "/", **fields: str) -> "Response":
+        return self.request("GET", target, **fields)
+
+    def response(self, method: str = "GET") -> Response:
+        """The next response. Raises `ConnectionError` if the connection ends before its head."""
+        status, headers = self.head()
+        body, complete = self._body(method, status, headers)
+        return Response(status, headers, body, complete)
+
+    def head(self) -> tuple[int, dict[str, str]]:
+        line = self.stream.readline()
+        if not line.startswith(b"HTTP/1.1 "):
+            raise ConnectionError(f"no response: {line!r}")
+        headers: dict[str, str] = {}
+        while (field := self.stream.readline()) != b"\r\n":
+            if not field:
+                raise ConnectionError("the head was cut short")
+            name, _, value = field.decode("latin-1").partition(":")
+            headers[name.lower()] = value.strip()
+        return int(line.split()[1]), headers
+
+    def _body(self, method: str, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
+        if method == "HEAD" or status in _BODILESS:
+            return b"", True
+        if "transfer-encoding" in headers:
+            return self._chunks()
+        try:
+            if "content-length" in headers:
+                size = int(headers["content-length"])
+                body = self.stream.read(size)
+                return body, len(body) == size
+            return self.stream.read(), True
+        except ConnectionResetError:
+            return b"", False
+
+    def _chunks(self) -> tuple[bytes, bool]:
+        parts = []
+        while line := self.stream.readline():
+            size = int(line.partition(b";")[0], 16)
+            parts.append(self.stream.read(size))
+            end = self.stream.readline()
+            if not size or len(parts[-1]) < size:
+                return b"".join(parts), not size and end == b"\r\n"
+        return b"".join(parts), False
+
+    def ends(self) -> bool:
+        """Whether the edge closes the connection without another byte."""
+        try:
+            return self.stream.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+def request_bytes(method: str, target: str = "/", body: bytes = b"", **fields: str) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", "Host: shop.test"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "\r\n"]).encode("latin-1") + body

@@ -1,0 +1,179 @@
+"""The edge as it runs in production: gunicorn with its workers, and a Redis of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from lbsite.redis_server import command as redis_command
+from pool import bus
+from pool.bus import EdgeReport, HealthChange, HealthStatus, TrafficBatch, TrafficRow
+from pool.choices import HealthState
+from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build, encode
+from tests.integration.edge.harness.client import Client
+
+PATIENCE = 20.0
+
+
+def wait_until(what: str, met: Callable[[], object], patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
+    while not met():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience:g} s in vain: {what}")
+        time.sleep(0.01)
+
+
+class RedisServer:
+    """On `folder`/redis.sock; what it confirmed survives a kill."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.url = f"unix://{folder / 'redis.sock'}"
+        self.client = redis.Redis.from_url(self.url, retry=Retry(ConstantBackoff(0.02), 500))
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(redis_command(self._folder), stdout=subprocess.DEVNULL)
+        self.client.ping()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def stop(self) -> None:
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.kill()
+
+
+class Edge:
+    """Started without waiting for it: publish something, or `wait_for()` a number."""
+
+    def __init__(self, folder: Path, redis_server: RedisServer, port: int, *options: str) -> None:
+        self.folder = folder
+        self.port = port
+        self.number = 0
+        self.redis_server = redis_server
+        self.redis = redis_server.client
+        self._options = options
+        self.start()
+
+    def start(self) -> None:
+        environment = os.environ | {
+            "LB_DATA_DIR": str(self.folder),
+            "LB_REDIS_URL": self.redis_server.url,
+        }
+        with (self.folder / "edge.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "gunicorn", "-k", "proxy.worker.EdgeWorker"),
+                    *("--no-control-socket", "--bind", f"127.0.0.1:{self.port}"),
+                    *self._options,
+                    "proxy.worker",
+                ],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "edge.log").read_text()
+
+    @property
+    def workers(self) -> list[int]:
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
+
+    @property
+    def boards(self) -> list[Path]:
+        return sorted((self.folder / "edge").glob("*.board"))
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> None:
+        """As the supervisor does: SIGTERM, and it ends by itself."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """Whatever is left of it, after a test that has failed."""
+        if self.process.poll() is None:
+            for pid in [*self.workers, self.process.pid]:
+                os.kill(pid, signal.SIGKILL)
+            self.process.wait(PATIENCE)
+
+    # --- the control plane's part ---
+
+    def serve(self, *backends: BackendSpec, workers: int = 1, **policies: object) -> None:
+        """One pool of these backends for every host and path; returns when it runs."""
+        pool = PoolSpec(id=1, name="shop", backends=backends, **policies)  # type: ignore[arg-type]
+        self.publish((pool,), (RouteSpec(id=1, pool_id=1),), workers=workers)
+
+    def publish(
+        self, pools: tuple[PoolSpec, ...], routes: tuple[RouteSpec, ...], workers: int = 1
+    ) -> None:
+        self.number += 1
+        self.announce(build(self.number, pools, routes))
+        self.wait_for(self.number, workers)
+
+    def announce(self, snapshot: Snapshot) -> None:
+        self.redis.set(bus.SNAPSHOT_KEY, encode(snapshot))
+        self.redis.publish(bus.SNAPSHOT_CHANNEL, str(snapshot.number))
+
+    def wait_for(self, number: int, workers: int = 1) -> None:
+        """Until the listening port tells this snapshot's number, and so many workers report it."""
+        wait_until(f"snapshot {number} runs: {self.log[-2000:]}", lambda: self.health() == number)
+        wait_until("the workers report it", lambda: len(self.reports(number)) == workers)
+
+    def health(self) -> int:
+        """The number of the snapshot that a worker says it runs; -1: it does not say."""
+        try:
+            with Client(self.port) as client:
+                response = client.get("/-/health")
+        except OSError:
+            return -1
+        return int(response.json()["snapshot"]) if response.status == 200 else -1
+
+    def reports(self, number: int) -> list[EdgeReport]:
+        reports = [
+            msgspec.json.decode(raw, type=EdgeReport)
+            for raw in self.redis.hgetall(bus.EDGES_KEY).values()
+        ]
+        alive = self.workers
+        return [r for r in reports if r.snapshot_number == number and r.pid in alive]
+
+    def say_health(self, backend: BackendSpec, state: HealthState) -> None:
+        status = HealthStatus(state=state, since=time.time())
+        self.redis.hset(bus.HEALTH_KEY, str(backend.id), msgspec.json.encode(status))
+        change = HealthChange(backend_id=backend.id, status=status)
+        self.redis.publish(bus.HEALTH_CHANNEL, msgspec.json.encode(change))
+
+    # --- the analytics' part ---
+
+    def traffic(self) -> list[TrafficRow]:
+        """The rows of the stream; each batch counted once, as a reader has to."""
+        batches = {}
+        for _, entry in self.redis.xrange(bus.TRAFFIC_STREAM):
+            batch = msgspec.msgpack.decode(entry[bus.TRAFFIC_FIELD], type=TrafficBatch)
+            batches.setdefault((batch.source, batch.seq), batch)
+        return [
+            row for batch in batches.values() for second in batch.seconds for row in second.rows
+        ]
+
+    def rows_of(self, backend: str) -> list[TrafficRow]:
+        return [row for row in self.traffic() if row.backend == backend]
+
+    def counted(self) -> int:
+        return sum(row.requests for row in self.traffic())
