@@ -18,8 +18,14 @@ from pool.choices import DEFAULT_ALGORITHM, AdminState
 FORMAT = 1
 
 
-class _Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Unknown fields are refused: an edge must not run a policy that it cannot see."""
+class _Spec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Unknown fields are refused: an edge must not run a policy that it cannot see.
+
+    Defaults are left out, so that a field added later changes neither the
+    encoding nor the hash of the snapshots that were stored before it.
+    """
 
 
 class HealthPolicy(_Spec, frozen=True):

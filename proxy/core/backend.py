@@ -35,6 +35,12 @@ class Backend:
             and (self.health is None or self.health.state is not HealthState.UNHEALTHY)
         )
 
+    def set_health(self, status: HealthStatus | None) -> bool:
+        """Take `status` up; whether that changes where new requests may go."""
+        before = self.eligible
+        self.health = status
+        return self.eligible is not before
+
     def available(self) -> bool:
         """Whether one more request fits now."""
         return self.in_flight < self._limit

@@ -1,6 +1,7 @@
 """A snapshot made ready to run: routes compiled, live state of what stays kept."""
 
 from pool.snapshot import EMPTY, Snapshot
+from proxy.core.balancing import balancer_class
 from proxy.core.pool import Pool, build_pool
 from proxy.core.routing import Route, Router
 
@@ -11,11 +12,20 @@ class Configuration:
     def __init__(
         self, snapshot: Snapshot = EMPTY, previous: "Configuration | None" = None, offset: int = 0
     ) -> None:
-        """Raises `UnknownAlgorithm` if the snapshot needs one that is not installed."""
+        """Raises `UnknownAlgorithm` if the snapshot needs one that is not installed.
+
+        Whatever can fail comes before the first pool is built: that changes live
+        state which the previous configuration goes on using. Each algorithm is
+        looked up once, for it means a search through the installed packages.
+        """
         known = previous.pools if previous is not None else {}
+        algorithms = {
+            name: balancer_class(name) for name in {spec.algorithm for spec in snapshot.pools}
+        }
         self.snapshot = snapshot
         self.pools: dict[int, Pool] = {
-            spec.id: build_pool(spec, known.get(spec.id), offset) for spec in snapshot.pools
+            spec.id: build_pool(spec, algorithms[spec.algorithm], known.get(spec.id), offset)
+            for spec in snapshot.pools
         }
         self.pool_of_backend: dict[int, Pool] = {
             backend_id: pool for pool in self.pools.values() for backend_id in pool.backends

@@ -39,6 +39,7 @@ _KNOWN = {
     b"x-forwarded-proto": FORWARDING,
     b"x-forwarded-host": FORWARDING,
     b"x-forwarded-port": FORWARDING,
+    b"x-forwarded-prefix": FORWARDING,
     b"x-real-ip": FORWARDING,
 }
 
@@ -66,6 +67,7 @@ _FORBIDDEN_TRAILERS = PROTECTED | {
 # that the lower-casing is paid once; bounded because names are the peer's choice.
 _spellings: dict[bytes, int] = {}
 _MAX_SPELLINGS = 2048
+_MAX_SPELLING = 64  # bytes: a name may be as long as a head, and would be kept for good
 
 
 def classify(name: bytes) -> int:
@@ -77,7 +79,7 @@ def classify(name: bytes) -> int:
     field = _KNOWN.get(lowered, OTHER)
     if field is OTHER and b"_" in lowered and _is_alias(lowered):
         field = HOP_BY_HOP
-    if len(_spellings) < _MAX_SPELLINGS:
+    if len(_spellings) < _MAX_SPELLINGS and len(name) <= _MAX_SPELLING:
         _spellings[name] = field
     return field
 

@@ -52,8 +52,12 @@ def _forwarding(head: RequestHead, route: Route, peer: Peer, authority: bytes) -
     scheme = believed.get(b"x-forwarded-proto", peer.scheme)
     host = believed.get(b"x-forwarded-host", authority)
     fields.append(b"X-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (scheme, host))
-    if route.spec.strip_prefix and route.prefix:
-        fields.append(b"X-Forwarded-Prefix: %b\r\n" % route.prefix)
+    # What a proxy in front has stripped stands before what is stripped here.
+    prefix = believed.get(b"x-forwarded-prefix", b"").rstrip(b"/")
+    if route.spec.strip_prefix:
+        prefix += route.prefix
+    if prefix:
+        fields.append(b"X-Forwarded-Prefix: %b\r\n" % prefix)
     received = head.via + b", " if head.via else b""
     fields.append(b"Via: %b1.%d %b\r\n" % (received, head.minor_version, PSEUDONYM))
     return fields

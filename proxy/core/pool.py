@@ -1,11 +1,11 @@
 """A pool as one worker runs it: its live backends and the algorithm over them."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 from pool.bus import HealthStatus
 from pool.snapshot import PoolSpec
 from proxy.core.backend import Backend
-from proxy.core.balancing import Balancer, balancer_class
+from proxy.core.balancing import Balancer
 from proxy.core.balancing.base import NOTHING
 
 
@@ -29,14 +29,23 @@ class Pool:
 
     def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
         backend = self.backends.get(backend_id)
-        if backend is None or backend.health == status:
-            return
-        backend.health = status
-        self.refresh()
+        if backend is not None and backend.set_health(status):
+            self.refresh()
+
+    def set_all_health(self, statuses: Mapping[int, HealthStatus]) -> None:
+        """`statuses` of all backends; one that is missing has not been probed."""
+        changed = [
+            backend.set_health(statuses.get(backend_id))
+            for backend_id, backend in self.backends.items()
+        ]
+        if any(changed):
+            self.refresh()
 
 
-def build_pool(spec: PoolSpec, previous: Pool | None, offset: int) -> Pool:
-    """The pool of `spec`; backends and algorithm of `previous` live on where they fit."""
+def build_pool(
+    spec: PoolSpec, algorithm: type[Balancer], previous: Pool | None, offset: int
+) -> Pool:
+    """The pool of `spec`; backends and balancer of `previous` live on where they fit."""
     known = previous.backends if previous is not None else {}
     backends: dict[int, Backend] = {}
     for backend_spec in spec.backends:
@@ -47,7 +56,6 @@ def build_pool(spec: PoolSpec, previous: Pool | None, offset: int) -> Pool:
         else:
             backend = Backend(backend_spec)
         backends[backend_spec.id] = backend
-    wanted = balancer_class(spec.algorithm)
-    if previous is not None and type(previous.balancer) is wanted:
+    if previous is not None and type(previous.balancer) is algorithm:
         return Pool(spec, backends, previous.balancer)
-    return Pool(spec, backends, wanted((), offset))
+    return Pool(spec, backends, algorithm((), offset))

@@ -37,7 +37,10 @@ class Router:
         self._any: _Prefixes = {}
         self._max_segments = 0
         for route in routes:
-            self._prefixes_of(route.spec.host)[route.prefix] = route
+            prefixes = self._prefixes_of(route.spec.host)
+            known = prefixes.get(route.prefix)
+            if known is None or route.spec.priority > known.spec.priority:
+                prefixes[route.prefix] = route
             self._max_segments = max(self._max_segments, route.prefix.count(b"/"))
 
     def match(self, host: bytes, path: bytes) -> Route | None:

@@ -154,11 +154,13 @@ class ClientConnection(asyncio.Protocol):
         self._transaction = transaction = Transaction(self, prepared, route)
         if not prepared.has_body:
             self._buffer = rest
-            transaction.start()
-            return
-        transaction.start()
-        if rest:
+        elif rest:
+            # Before the head is sent: what is malformed must not reach a backend at all,
+            # and what is not goes out with the head in one write.
             self.data_received(rest)
+            if transaction.done:
+                return
+        transaction.start()
 
     def _hold(self, data: bytes) -> None:
         self._buffer += data

@@ -72,8 +72,7 @@ class Edge:
     def set_all_health(self, statuses: dict[int, HealthStatus]) -> None:
         """`statuses` of all backends; one that is missing has not been probed."""
         for pool in self.configuration.pools.values():
-            for backend_id in pool.backends:
-                pool.set_health(backend_id, statuses.get(backend_id))
+            pool.set_all_health(statuses)
 
     def connections_to(self, backend: Backend) -> ConnectionPool:
         """The connections to `backend`; such as are not kept if it was removed meanwhile."""

@@ -13,7 +13,10 @@ class UnknownAlgorithm(LookupError):
 def balancer_class(name: str) -> type[Balancer]:
     """The algorithm that is installed under `name`."""
     for entry in entry_points(group=ALGORITHM_GROUP, name=name):
-        loaded = entry.load()
+        try:
+            loaded = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise UnknownAlgorithm(f"{entry.value} cannot be loaded: {error}") from error
         if not (isinstance(loaded, type) and issubclass(loaded, Balancer)):
             raise UnknownAlgorithm(f"{entry.value} is not a Balancer")
         return loaded

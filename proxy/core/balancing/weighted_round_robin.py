@@ -7,6 +7,11 @@ themselves until one of them wins, and a heap for each distinct weight knows its
 best without looking at the others. A pick compares the heaps' tops: its cost is
 the number of distinct weights plus log(peers), and the sequence is the same to
 the letter, `a a b a c a a` for the weights 5, 1, 1.
+
+A peer that is passed over, because it is full or has failed this request, gains
+nothing in that turn and the winner pays for the others alone, as in nginx: the
+others share in their proportions, and nobody saves up turns for a burst later.
+The currents of all peers always add up to (nearly) nothing, so none can run away.
 """
 
 from collections.abc import Container, Sequence
@@ -33,9 +38,8 @@ class WeightedRoundRobin(Balancer):
         self._turn = 0
         self._total = 0
         self._classes: list[_WeightClass] = []
+        self._ahead = offset  # turns to go before the first one; there may be no peer yet
         super().__init__(backends, offset)
-        for _ in range(offset % self._total if self._total else 0):
-            self.pick()
 
     def update(self, backends: Sequence[Backend]) -> None:
         """Take the new set; peers that stay keep the `current` they had (as in nginx)."""
@@ -45,16 +49,25 @@ class WeightedRoundRobin(Balancer):
             for owed, _, backend in group.heap
         }
         super().update(backends)
+        stay = [carried[backend] for backend in backends if backend in carried]
+        # Those that left took their credit or debt along. Without this the others would
+        # drift further from the 0 that newcomers start with at each coming and going.
+        drift = sum(stay) // len(stay) if stay else 0
         self._turn = 0
         self._total = sum(backend.spec.weight for backend in backends)
         classes: dict[int, _WeightClass] = {}
         for place, backend in enumerate(backends):
             weight = backend.spec.weight
             group = classes.setdefault(weight, _WeightClass(weight))
-            group.heap.append((-carried.get(backend, 0), place, backend))
+            current = carried[backend] - drift if backend in carried else 0
+            group.heap.append((-current, place, backend))
         for group in classes.values():
             heapify(group.heap)
         self._classes = list(classes.values())
+        if self._total and self._ahead:
+            turns, self._ahead = self._ahead % self._total, 0
+            for _ in range(turns):
+                self.pick()
 
     def pick(self, excluded: Container[Backend] = NOTHING) -> Backend | None:
         self._turn += 1
@@ -87,6 +100,7 @@ class WeightedRoundRobin(Balancer):
 
     def _pick_past(self, excluded: Container[Backend]) -> Backend | None:
         """Set aside peers that may not be taken now until one may."""
+        total = self._total
         aside: list[tuple[_WeightClass, _Entry]] = []
         chosen: Backend | None = None
         while chosen is None and (group := self._leading()) is not None:
@@ -94,7 +108,10 @@ class WeightedRoundRobin(Balancer):
             owed, place, backend = entry
             if backend.available() and backend not in excluded:
                 chosen = backend
-                entry = (owed + self._total, place, backend)
+                entry = (owed + total, place, backend)
+            else:
+                total -= group.weight
+                entry = (owed + group.weight, place, backend)
             aside.append((group, entry))
         for group, entry in aside:
             heappush(group.heap, entry)
