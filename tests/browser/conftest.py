@@ -55,7 +55,8 @@ class AdminPages:
         return self.driver.find_element(By.CSS_SELECTOR, css)
 
     def link(self, text: str) -> WebElement:
-        return self.driver.find_element(By.LINK_TEXT, text)
+        """By part of its text: an icon's name is text too."""
+        return self.driver.find_element(By.PARTIAL_LINK_TEXT, text)
 
     def fill(self, name: str, value: str) -> None:
         field = self.driver.find_element(By.NAME, name)

@@ -1,0 +1,158 @@
+"""What an operator does in the admin, in a real browser against a real server."""
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from pool.bus import SNAPSHOT_KEY
+from pool.models import Backend, Event, Pool, Revision
+from pool.publish import publish
+from pool.snapshot import decode
+
+
+@pytest.fixture
+def web(transactional_db, redis_client):
+    pool = Pool.objects.create(name="web")
+    for name, weight in (("a", 1), ("b", 1), ("c", 1)):
+        Backend.objects.create(pool=pool, name=name, url=f"http://{name}:80", weight=weight)
+    return pool
+
+
+@pytest.fixture
+def published_weights(redis_client):
+    """The weights that edges would read."""
+    return lambda: {
+        backend.name: backend.weight
+        for pool in decode(redis_client.get(SNAPSHOT_KEY)).pools
+        for backend in pool.backends
+    }
+
+
+def add_backend(pages, index, **fields):
+    pages.click(pages.link("Add another"))
+    pages.wait(lambda: pages.driver.find_elements(By.NAME, f"backends-{index}-url"))
+    for name, value in fields.items():
+        pages.fill(f"backends-{index}-{name}", value)
+
+
+def row_of(pages, text):
+    return next(
+        row
+        for row in pages.driver.find_elements(By.CSS_SELECTOR, "#result_list tbody tr")
+        if text in row.text
+    )
+
+
+def test_a_person_logs_in_and_sees_the_overview(guest_pages, operator, redis_client):
+    guest_pages.open("")
+    guest_pages.fill("username", "olga")
+    guest_pages.fill("password", "correct horse battery staple")
+    guest_pages.click_through(guest_pages.find("button[type=submit]"))
+    assert guest_pages.driver.title.strip() == "Overview | lbsite"
+    assert "Backends available" in guest_pages.text
+
+
+def test_a_pool_is_made_with_its_backends(pages, published_weights):
+    pages.open("pool/pool/add/")
+    pages.fill("name", "shop")
+    pages.choose("algorithm", "Round robin")
+    add_backend(pages, 0, url="http://10.0.0.1:8080", weight="5")
+    add_backend(pages, 1, name="second", url="http://10.0.0.2:8080")
+    pages.save()
+    assert "was added successfully" in pages.text
+    assert published_weights() == {"10.0.0.1-8080": 5, "second": 1}
+
+
+def test_changed_weights_reach_the_edges_when_they_are_saved(pages, web, published_weights):
+    pages.open(f"pool/pool/{web.pk}/change/")
+    pages.fill("backends-0-weight", "5")
+    pages.save("_continue")
+    assert published_weights() == {"a": 5, "b": 1, "c": 1}
+    newest = Revision.objects.latest("number")
+    assert newest.actor == "olga"
+    assert newest.summary == "backend web/a changed: weight 1 → 5"
+
+
+def test_a_backend_is_removed_from_its_pool(pages, web, published_weights):
+    pages.open(f"pool/pool/{web.pk}/change/")
+    checkbox = "input[name=backends-0-DELETE]"
+    pages.click(pages.find(f"label:has({checkbox})"))
+    pages.wait(lambda: pages.find(checkbox).is_selected())
+    pages.save()
+    assert published_weights() == {"b": 1, "c": 1}
+
+
+def test_a_bad_url_is_told_at_the_field(pages, web):
+    pages.open(f"pool/pool/{web.pk}/change/")
+    pages.fill("backends-1-url", "ftp://b")
+    pages.save()
+    field = pages.find("td:has(> * [name=backends-1-url])")
+    assert "Start with http:// or https://" in field.text
+    assert Backend.objects.get(name="b").url == "http://b:80"
+
+
+def test_an_error_opens_the_tab_that_it_is_on(pages, web):
+    pages.open(f"pool/pool/{web.pk}/change/")
+    pages.click(pages.link("Health checks"))
+    pages.fill("health_timeout", "60")
+    pages.save()
+    pages.wait(lambda: "Must not be longer than the interval" in pages.text)
+
+
+def test_selected_backends_are_drained(pages, web):
+    pages.open("pool/backend/")
+    for name in ("a", "b"):
+        pages.click(row_of(pages, f"http://{name}:80").find_element(By.NAME, "_selected_action"))
+    pages.choose("action", "Drain selected backends")
+    pages.click_through(pages.find("#changelist-form button[name=index]"))
+    assert "web/a is draining, web/b is draining." in pages.text
+    states = dict(Backend.objects.values_list("name", "admin_state"))
+    assert states == {"a": "draining", "b": "draining", "c": "active"}
+    assert set(Event.objects.values_list("actor", flat=True)) >= {"olga"}
+
+
+def test_one_backend_is_drained_after_a_question(pages, web):
+    pages.open(f"pool/backend/{web.backends.get(name='a').pk}/change/")
+    pages.click(pages.link("Drain"))
+    pages.wait(lambda: pages.find("#dialog").is_displayed())
+    assert "Drain this backend?" in pages.find("#dialog").text
+    pages.click_through(pages.find("#dialog button[type=submit]"))
+    assert "web/a is draining." in pages.text
+    assert Backend.objects.get(name="a").admin_state == "draining"
+
+
+def test_a_revision_is_rolled_back(pages, web, published_weights):
+    Backend.objects.get(name="a").save()
+    first = publish()
+    backend = Backend.objects.get(name="a")
+    backend.weight = 9
+    backend.save()
+    assert published_weights()["a"] == 9
+    pages.open(f"pool/revision/{first.pk}/change/")
+    pages.click_through(pages.link("Roll back to this"))
+    assert "weight" in pages.text
+    pages.click_through(pages.find("button[name=_rollback]"))
+    assert f"The configuration is that of revision {first.number}." in pages.text
+    assert published_weights()["a"] == 1
+
+
+@pytest.mark.parametrize("path", ["", "pool/pool/", "pool/backend/add/", "pool/revision/edges/"])
+def test_a_page_asks_no_other_host_for_anything(pages, web, path):
+    pages.driver.get_log("browser")
+    pages.open(path)
+    loaded = pages.driver.execute_script(
+        "return performance.getEntriesByType('resource').map(entry => entry.name)"
+    )
+    assert loaded
+    assert [url for url in loaded if not url.startswith((pages.url, "data:"))] == []
+    assert [entry for entry in pages.driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.parametrize("path", ["", "pool/pool/", "pool/backend/", "pool/route/"])
+def test_a_page_fits_a_phone(pages, web, path):
+    pages.driver.set_window_size(500, 900)
+    try:
+        pages.open(path)
+        width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert pages.driver.execute_script(width) == 0
+    finally:
+        pages.driver.set_window_size(1400, 1000)
