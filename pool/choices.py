@@ -26,6 +26,14 @@ class ProbeResult(StrEnum):
     FAIL = "fail"
 
 
+class HeaderAction(StrEnum):
+    """What a header rule does with a field."""
+
+    SET = "set"  # in place of any that are there
+    ADD = "add"  # beside them
+    REMOVE = "remove"
+
+
 class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"

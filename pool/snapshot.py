@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pool.choices import DEFAULT_ALGORITHM, AdminState
+from pool.choices import DEFAULT_ALGORITHM, AdminState, HeaderAction
 
 FORMAT = 1
 
@@ -54,6 +54,35 @@ class RetryPolicy(_Spec, frozen=True):
     attempts: int = 3
 
 
+class HeaderRule(_Spec, frozen=True):
+    """One change to a message's header; rules are applied in their order."""
+
+    action: HeaderAction
+    name: str
+    value: str = ""
+
+
+class HeaderPolicy(_Spec, frozen=True):
+    """`host`: "" passes the client's Host on, "backend" sends the backend's own, else literal."""
+
+    host: str = ""
+    forwarded: bool = False  # also RFC 7239's Forwarded, beside X-Forwarded-*
+    request_rules: tuple[HeaderRule, ...] = ()
+    response_rules: tuple[HeaderRule, ...] = ()
+
+
+class LimitPolicy(_Spec, frozen=True):
+    max_body: int = 0  # bytes of a request's body; 0: no limit
+
+
+class TlsPolicy(_Spec, frozen=True):
+    """For https backends. `ca`: PEM certificates to trust in place of the system's."""
+
+    verify: bool = True
+    ca: str = ""
+    server_name: str = ""  # for SNI and verification; "": the host of the backend's URL
+
+
 class BackendSpec(_Spec, frozen=True):
     """One origin server. `id` is the identity under which health and counters are kept."""
 
@@ -74,6 +103,9 @@ class PoolSpec(_Spec, frozen=True):
     health: HealthPolicy = HealthPolicy()
     timeouts: TimeoutPolicy = TimeoutPolicy()
     retry: RetryPolicy = RetryPolicy()
+    headers: HeaderPolicy = HeaderPolicy()
+    limits: LimitPolicy = LimitPolicy()
+    tls: TlsPolicy = TlsPolicy()
     backends: tuple[BackendSpec, ...] = ()
 
 
@@ -92,6 +124,8 @@ class RouteSpec(_Spec, frozen=True):
     path_prefix: str = "/"
     strip_prefix: bool = False
     priority: int = 0
+    request_rules: tuple[HeaderRule, ...] = ()  # applied after the pool's
+    response_rules: tuple[HeaderRule, ...] = ()
 
 
 class Snapshot(_Spec, frozen=True):
