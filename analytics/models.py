@@ -13,7 +13,7 @@ class TrafficSeries(models.Model):
 
     route_id = models.BigIntegerField("route", help_text="0: no route matched.")
     pool_id = models.BigIntegerField("pool's number")
-    pool = models.CharField(max_length=100, blank=True)
+    pool = models.CharField(max_length=260, blank=True)
     backend_id = models.BigIntegerField(
         "backend's number", help_text="0: answered by the edge itself."
     )
@@ -76,7 +76,7 @@ class TrafficRollup(models.Model):
 class CountedBatch(models.Model):
     """A batch that the rollups contain. Written in one transaction with them."""
 
-    source = models.CharField(max_length=200)
+    source = models.CharField(max_length=260)
     seq = models.BigIntegerField()
     counted_at = models.DateTimeField(db_index=True)
 

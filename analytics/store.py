@@ -15,8 +15,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Q
+from msgspec.structs import astuple
 
 from analytics.aggregate import (
     SUMMED,
@@ -31,7 +32,8 @@ from analytics.aggregate import (
 from analytics.models import CountedBatch, TrafficRollup, TrafficSeries
 from pool.bus import TrafficBatch
 
-COUNTERS = (*SUMMED, "duration_min", "duration_max", "histogram")
+COUNTERS: tuple[str, ...] = (*SUMMED, "duration_min", "duration_max", "histogram")
+_KEY_COLUMNS = ("step", "at", "series_id")
 _ATTEMPTS = 10  # each failed one means that another aggregator counted a batch
 _DELETE_AT_ONCE = 5000
 
@@ -84,13 +86,10 @@ def _merge(rollups: Rollups) -> None:
     if not ids:
         return
     _add_stored(rollups, {number: series for series, number in ids.items()})
-    TrafficRollup.objects.bulk_create(
-        [_row(key, counters, ids[key.series]) for key, counters in rollups.items()],
-        batch_size=500,
-        update_conflicts=True,
-        unique_fields=["step", "at", "series"],
-        update_fields=COUNTERS,
-    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _upsert(), [_row(key, counters, ids[key.series]) for key, counters in rollups.items()]
+        )
 
 
 def _lock_series(wanted: set[Series]) -> dict[Series, int]:
@@ -136,18 +135,22 @@ def read_counters(values: Sequence[Any]) -> Counters:
     return Counters(**fields | {"histogram": unpack_histogram(fields["histogram"])})
 
 
-def _row(key: Key, counters: Counters, series_id: int) -> TrafficRollup:
-    row = TrafficRollup(
-        step=key.step,
-        at=_datetime(key.at),
-        series_id=series_id,
-        histogram=pack_histogram(counters.histogram),
-        duration_min=counters.duration_min,
-        duration_max=counters.duration_max,
-    )
-    for name in SUMMED:
-        setattr(row, name, getattr(counters, name))
-    return row
+def _upsert() -> str:
+    """As `bulk_create(update_conflicts=True)`, which spends five times as long on each row."""
+    columns = (*_KEY_COLUMNS, *COUNTERS)
+    values = ", ".join(["%s"] * len(columns))
+    updates = ", ".join(f"{name} = excluded.{name}" for name in COUNTERS)
+    table = TrafficRollup._meta.db_table
+    # Names of the model's own table and columns only.
+    insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"  # noqa: S608
+    return f"{insert} ON CONFLICT ({', '.join(_KEY_COLUMNS)}) DO UPDATE SET {updates}"
+
+
+def _row(key: Key, counters: Counters, series_id: int) -> tuple[Any, ...]:
+    """The parameters of `_upsert`."""
+    at = connection.ops.adapt_datetimefield_value(_datetime(key.at))
+    *numbers, histogram = astuple(counters)
+    return key.step, at, series_id, *numbers, pack_histogram(histogram)
 
 
 # --- pruning ---

@@ -17,6 +17,8 @@ Two channels announce changes, so that an edge acts at once; an edge that missed
 a message reads the keys again when it reconnects and every few seconds.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from pool.choices import HealthState
@@ -63,6 +65,11 @@ class EdgeReport(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""  # why the newest snapshot was not taken, if it was not
 
 
+# Checked when a batch is read: what no database could hold must not get as far as one.
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
+Name = Annotated[str, msgspec.Meta(max_length=260, pattern=r"\A[^\x00]*\Z")]
+
+
 class TrafficRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What one backend did for one route in one second.
 
@@ -72,30 +79,30 @@ class TrafficRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     `proxy.core.histogram`) to its count.
     """
 
-    route_id: int
-    pool_id: int
-    pool: str
-    backend_id: int
-    backend: str
-    requests: int
-    status_1xx: int
-    status_2xx: int
-    status_3xx: int
-    status_4xx: int
-    status_5xx: int
-    errors: int  # no usable response from the backend: connect, reset, time-out, cut short
-    retries: int  # requests that came to this backend after another one failed
-    client_aborts: int  # the client went away first (nginx logs these as 499)
-    bytes_in: int
-    bytes_out: int
-    duration_sum: int
-    duration_min: int
-    duration_max: int
-    histogram: dict[int, int]
+    route_id: Count
+    pool_id: Count
+    pool: Name
+    backend_id: Count
+    backend: Name
+    requests: Count
+    status_1xx: Count
+    status_2xx: Count
+    status_3xx: Count
+    status_4xx: Count
+    status_5xx: Count
+    errors: Count  # no usable response from the backend: connect, reset, time-out, cut short
+    retries: Count  # requests that came to this backend after another one failed
+    client_aborts: Count  # the client went away first (nginx logs these as 499)
+    bytes_in: Count
+    bytes_out: Count
+    duration_sum: Count
+    duration_min: Count
+    duration_max: Count
+    histogram: dict[Count, Count]
 
 
 class TrafficSecond(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    at: int  # Unix second
+    at: Annotated[int, msgspec.Meta(ge=0, lt=2**33)]  # Unix second
     rows: list[TrafficRow]
 
 
@@ -106,6 +113,6 @@ class TrafficBatch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     for each source and has no gaps.
     """
 
-    source: str
-    seq: int
+    source: Name
+    seq: Count
     seconds: list[TrafficSecond]

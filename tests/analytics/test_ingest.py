@@ -135,7 +135,7 @@ def test_a_failed_commit_leaves_everything_for_the_next_run(redis_client, send, 
         raise OperationalError("database is locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(TrafficRollup.objects, "bulk_create", locked)
+        patch.setattr("analytics.store._add_stored", locked)
         with pytest.raises(DatabaseError):
             ingest(redis_client)
     assert (CountedBatch.objects.count(), requests()) == (0, 0)
