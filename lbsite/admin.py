@@ -61,6 +61,12 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         user = self.get_object(request, object_id)
         return user is None or request.user.is_superuser or not user.is_superuser
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Names what goes with a user, but a token only by what it is."""
+        deleted, *rest = super().get_deleted_objects(objs, request)
+        keys = Token.objects.filter(user__in=objs).values_list("key", flat=True)
+        return _without(set(keys), deleted), *rest
+
     @action(
         description="Issue API token", url_path="issue-token", icon="key", permissions=["token"]
     )
@@ -115,3 +121,15 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
                 **context,
             },
         )
+
+
+def _without(secrets: set[str], texts: list[Any]) -> list[Any]:
+    """A list of texts, and of lists of texts, in which texts with a secret say less."""
+    return [
+        _without(secrets, text)
+        if isinstance(text, list)
+        else "API token"
+        if any(secret in text for secret in secrets)
+        else text
+        for text in texts
+    ]
