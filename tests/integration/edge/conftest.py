@@ -1,6 +1,5 @@
 """An edge of one's own, backends, and a shared edge for tests that leave it as it is."""
 
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,13 +8,7 @@ import pytest
 
 from pool import bus
 from tests.integration.edge.harness.backend import Backend, Script
-from tests.integration.edge.harness.processes import Edge, RedisServer
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+from tests.integration.edge.harness.processes import Edge, RedisServer, free_port
 
 
 class _Stage:
@@ -30,7 +23,7 @@ class _Stage:
         folder = tempfile.TemporaryDirectory(prefix="lb-edge-")
         self._folders.append(folder)
         path = Path(folder.name)
-        edge = Edge(path, RedisServer(path), _free_port(), "--graceful-timeout", "5", *options)
+        edge = Edge(path, RedisServer(path), free_port(), "--graceful-timeout", "5", *options)
         self._edges.append(edge)
         return edge
 

@@ -126,6 +126,10 @@ class Backend:
             self._open.discard(sock)
             _reset(sock)
 
+    @property
+    def open_connections(self) -> int:
+        return len(self._open)
+
     def echo(self, call: Call) -> None:
         """Tell who answers, and what came in."""
         size = crc = 0

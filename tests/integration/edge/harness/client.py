@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -46,6 +47,11 @@ class Client:
     def close(self) -> None:
         self.stream.close()
         self.sock.close()
+
+    def reset(self) -> None:
+        """Go away without a goodbye, as a client that was killed."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)

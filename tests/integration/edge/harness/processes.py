@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,12 @@ from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build, enc
 from tests.integration.edge.harness.client import Client
 
 PATIENCE = 20.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def wait_until(what: str, met: Callable[[], object], patience: float = PATIENCE) -> None:

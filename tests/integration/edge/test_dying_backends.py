@@ -1,0 +1,127 @@
+"""Backends that come and go under load: clients of idempotent requests see nothing of it."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from pool.snapshot import BackendSpec
+from tests.integration.edge.harness import backend as backend_program
+from tests.integration.edge.harness.backend import Backend, Call
+from tests.integration.edge.harness.load import Load
+from tests.integration.edge.harness.processes import Edge, free_port, wait_until
+
+MakeBackend = Callable[..., Backend]
+
+
+class Process:
+    """A backend that is a process of its own, and can be killed as one."""
+
+    def __init__(self, number: int) -> None:
+        self._port = free_port()
+        url = f"http://127.0.0.1:{self._port}"
+        self.spec = BackendSpec(id=10_000 + number, name=f"p{number}", url=url)
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, backend_program.__file__, self.spec.name, str(self._port)]
+        )
+
+    def is_up(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+
+@pytest.fixture
+def processes() -> Iterator[list[Process]]:
+    with ExitStack() as stack:
+        started = []
+        for number in range(3):
+            started.append(Process(number))
+            stack.callback(started[-1].kill)
+        wait_until("the backends are up", lambda: all(process.is_up() for process in started))
+        yield started
+
+
+def test_kill_9_of_a_backend_under_load_is_seen_by_no_client(
+    edge: Edge, processes: list[Process]
+) -> None:
+    edge.serve(*(process.spec for process in processes))
+    with Load(edge.port) as load:
+        wait_until("all serve", lambda: len(load.backends) == 3)
+        processes[0].kill()
+        load.go_on(1.0)
+        before = load.backends["p0"]
+        processes[0].start()
+        wait_until("it serves again", lambda: load.backends["p0"] > before, patience=5)
+    assert load.failures == []
+    assert load.answered > 300
+
+
+def test_removing_a_backend_under_load_fails_no_request(edge: Edge, backend: MakeBackend) -> None:
+    a, b, c = backend("a"), backend("b"), backend("c")
+    edge.serve(a.spec(), b.spec(), c.spec())
+    with Load(edge.port) as load:
+        load.go_on(0.3)
+        edge.serve(a.spec(), b.spec())
+        served = load.backends["c"]
+        load.go_on(0.5)
+    assert load.failures == []
+    # At most what was under way when the snapshot was swapped, one a client.
+    assert load.backends["c"] - served <= 6
+
+
+def test_removing_a_slow_backend_lets_its_requests_finish(edge: Edge, backend: MakeBackend) -> None:
+    def slowly(call: Call) -> None:
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\nX-Backend: slow\r\n\r\n")
+        for _ in range(6):
+            time.sleep(0.02)
+            call.send(b"." * 10)
+
+    slow, quick = backend("slow", slowly), backend("quick")
+    edge.serve(slow.spec(), quick.spec())
+    with Load(edge.port) as load:
+        for _ in range(5):
+            load.go_on(0.1)
+            edge.serve(quick.spec())
+            load.go_on(0.1)
+            edge.serve(slow.spec(), quick.spec())
+    assert load.failures == []
+    assert load.backends["slow"] > 5
+
+
+def test_fifty_snapshots_under_load_fail_no_request(edge: Edge, backend: MakeBackend) -> None:
+    a, b, c = (backend(name).spec() for name in "abc")
+    shapes = [(a, b), (b, c), (c,), (a, b, c), (c, a)]
+    edge.serve(a, b, c)
+    with Load(edge.port) as load:
+        for turn in range(50):
+            algorithm = "round_robin" if turn % 2 else "weighted_round_robin"
+            edge.serve(*shapes[turn % len(shapes)], algorithm=algorithm)
+    assert load.failures == []
+    assert load.answered > 50
+
+
+def test_a_backend_that_went_away_and_came_back_serves_again(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    a = backend("a")
+    edge.serve(a.spec())
+    with Load(edge.port) as load:
+        load.go_on(0.2)
+    a.stop()
+    a.start()
+    with Load(edge.port) as again:
+        again.go_on(0.2)
+    assert load.failures == again.failures == []
+    assert again.answered > 20
