@@ -236,6 +236,9 @@ def _split_request(raw: bytes, limits: HeadLimits) -> tuple[bytes, bytes, int, H
     except gunicorn_h1c.InvalidHTTPVersion as error:
         raise _version_error(raw[:line_end]) from error
     except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError) as error:
+        # Beyond 256 fields the parser has no room, and does not say so.
+        if raw.count(b"\r\n") - 2 > limits.fields:
+            raise HeadTooLarge from error
         raise BadRequest(f"Not a request head: {error}") from error
     method, target, minor = parsed["method"], parsed["path"], parsed["minor_version"]
     if method.translate(None, _TOKEN_BYTES):

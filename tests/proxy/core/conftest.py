@@ -16,9 +16,9 @@ from proxy.core.routing import Route, Router
 
 @pytest.fixture
 def backend_spec() -> Callable[..., BackendSpec]:
-    def build(id: int = 1, **fields: Any) -> BackendSpec:
-        defaults = {"name": f"b{id}", "url": f"http://10.0.0.{id}:80"}
-        return BackendSpec(id=id, **(defaults | fields))
+    def build(number: int = 1, **fields: Any) -> BackendSpec:
+        defaults = {"name": f"b{number}", "url": f"http://10.0.0.{number}:80"}
+        return BackendSpec(id=number, **(defaults | fields))
 
     return build
 
