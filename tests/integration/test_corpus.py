@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.raw.backend import ScriptedBackend
 from tests.integration.raw.case import Case, load
-from tests.integration.raw.edge import corpus_snapshot, refusing_port, running_edge
-from tests.integration.raw.judge import Judge
+from tests.integration.raw.judge import Judge, judging_an_edge
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 CASES = load(CORPUS)
@@ -16,17 +14,12 @@ CASES = load(CORPUS)
 
 @pytest.fixture(scope="module")
 def judge(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
-    backend = ScriptedBackend()
-    data_dir = tmp_path_factory.mktemp("edge")
-    with refusing_port() as dead_port:
-        published = corpus_snapshot(backend.port, dead_port)
-        with running_edge(redis_url, published, data_dir) as address:
-            yield Judge(address, backend)
-    backend.close()
+    with judging_an_edge(redis_url, tmp_path_factory.mktemp("edge")) as judge:
+        yield judge
 
 
 def test_the_corpus_is_there() -> None:
-    assert len(CASES) >= 150
+    assert len(CASES) >= 400
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

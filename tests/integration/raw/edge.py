@@ -16,6 +16,13 @@ from pool import bus, snapshot
 from pool.snapshot import BackendSpec, PoolSpec, RetryPolicy, RouteSpec, Snapshot, TimeoutPolicy
 
 START_PATIENCE = 20.0
+LOG = "edge.log"  # in the edge's data folder
+# Short, so that the cases that wait for them are quick; longer than any pause of the others.
+SETTINGS = {
+    "LB_REQUEST_HEAD_TIMEOUT": "2",
+    "LB_KEEP_ALIVE_TIMEOUT": "2",
+    "LB_TUNNEL_TIMEOUT": "1",
+}
 TIMEOUTS = TimeoutPolicy(connect=1.0, response=1.0, idle=1.0)
 
 
@@ -71,8 +78,9 @@ def running_edge(redis_url: str, published: Snapshot, data_dir: Path) -> Iterato
         client.set(bus.SNAPSHOT_KEY, snapshot.encode(published))
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
-    environment = os.environ | {"LB_DATA_DIR": str(data_dir), "LB_REDIS_URL": redis_url}
-    log = data_dir / "edge.log"
+    environment = {name: value for name, value in os.environ.items() if name[:3] != "LB_"}
+    environment |= SETTINGS | {"LB_DATA_DIR": str(data_dir), "LB_REDIS_URL": redis_url}
+    log = data_dir / LOG
     with log.open("wb") as output:
         process = subprocess.Popen(
             [

@@ -3,12 +3,15 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.integration.raw import backend as scripted
 from tests.integration.raw.backend import Exchange, Record, ScriptedBackend
 from tests.integration.raw.case import Case, Expected, ExpectedField, Step
 from tests.integration.raw.client import PATIENCE, RawClient
+from tests.integration.raw.edge import LOG, corpus_snapshot, refusing_port, running_edge
 from tests.integration.raw.message import Malformed, Message, read_response
 
 PLAIN = b"GET /plain HTTP/1.1\r\nHost: shop.test\r\n\r\n"
@@ -63,6 +66,19 @@ class Judge:
         client.close()
         if not _is_ok(client.received):
             yield f"afterwards, a plain request got {client.received[:300]!r}"
+
+
+@contextmanager
+def judging_an_edge(redis_url: str, data_dir: Path) -> Iterator[Judge]:
+    """A judge over a real edge, which must come to its end without having logged an exception."""
+    backend = ScriptedBackend()
+    with refusing_port() as dead_port:
+        published = corpus_snapshot(backend.port, dead_port)
+        with running_edge(redis_url, published, data_dir) as address:
+            yield Judge(address, backend)
+    backend.close()
+    log = (data_dir / LOG).read_text()
+    assert "Traceback" not in log, log[-5000:]
 
 
 def _is_ok(received: bytes) -> bool:
