@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
@@ -61,6 +62,7 @@ class ReadOnlyAdmin(StyledAdmin):
 
     list_filter_submit = True
     list_per_page = 50
+    show_facets = ShowFacets.NEVER  # each would count a table without end
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -43,6 +43,12 @@ class RecentFilter(DropdownFilter):
         return queryset.filter(at__gte=timezone.now() - _SPANS[self.value()][1])
 
 
+class BetweenFilter(RangeDateTimeFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "exact time"
+
+
 @admin.register(HealthRecord)
 class HealthRecordAdmin(ReadOnlyAdmin):
     list_display = (
@@ -61,9 +67,10 @@ class HealthRecordAdmin(ReadOnlyAdmin):
         ("result", ChoicesDropdownFilter),
         ("state", ChoicesDropdownFilter),
         RecentFilter,
-        ("at", RangeDateTimeFilter),
+        ("at", BetweenFilter),
     )
     search_fields = ("reason", "backend__name", "backend__pool__name")
+    search_help_text = "Words of the reason, or name of a backend or pool"
     # Counting millions of rows would take seconds.
     paginator = InfinitePaginator
     show_full_result_count = False
@@ -92,9 +99,10 @@ class EventAdmin(ReadOnlyAdmin):
         ("kind", ChoicesDropdownFilter),
         ("severity", ChoicesDropdownFilter),
         RecentFilter,
-        ("at", RangeDateTimeFilter),
+        ("at", BetweenFilter),
     )
     search_fields = ("message", "actor")
+    search_help_text = "Words of the message, or who caused it"
     paginator = InfinitePaginator
     show_full_result_count = False
 

@@ -1,9 +1,12 @@
 """What an operator does in the admin, in a real browser against a real server."""
 
+import time
+
+import msgspec
 import pytest
 from selenium.webdriver.common.by import By
 
-from pool.bus import SNAPSHOT_KEY
+from pool.bus import EDGES_KEY, SNAPSHOT_KEY, EdgeReport
 from pool.models import Backend, Event, Pool, Revision
 from pool.publish import publish
 from pool.snapshot import decode
@@ -156,3 +159,29 @@ def test_a_page_fits_a_phone(pages, web, path):
         assert pages.driver.execute_script(width) == 0
     finally:
         pages.driver.set_window_size(1400, 1000)
+
+
+def test_the_edges_page_keeps_itself_up_to_date(pages, web, redis_client):
+    pages.open("pool/revision/edges/")
+    assert "Nothing forwards traffic now" in pages.text
+    now = time.time()
+    report = EdgeReport(
+        worker_id="w",
+        host="edge-1",
+        pid=1,
+        version="0",
+        snapshot_number=0,
+        snapshot_hash="",
+        snapshot_since=now,
+        started_at=now,
+        seen_at=now,
+        requests=3,
+    )
+    redis_client.hset(EDGES_KEY, "w", msgspec.json.encode(report))
+    pages.wait(lambda: "edge-1" in pages.find("#edges").text)
+
+
+def test_a_page_that_outlives_its_session_asks_to_log_in(pages, web):
+    pages.open("pool/revision/edges/")
+    pages.driver.delete_all_cookies()
+    pages.wait(lambda: "/login/" in pages.driver.current_url)
