@@ -11,8 +11,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from secrets import token_hex
 from time import time
 from typing import Any
@@ -32,11 +33,13 @@ from proxy.engine.settings import read_settings
 from proxy.engine.traffic import Shipper, ship_orphans
 
 HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`
-ORPHAN_INTERVAL = 5  # heartbeats between two looks for boards of killed workers
+SHIP_INTERVAL = 1.0
+ORPHAN_INTERVAL = 5.0  # between two looks for boards of killed workers
 # How long a draining worker lets idle connections be used once more: closing at
 # once would reset requests that are already on their way.
 DRAIN_GRACE = 1.0
-LAST_BATCH_TIMEOUT = 2.0
+# Kept back from gunicorn's graceful_timeout, at whose end the worker is killed.
+LEAVE_TIMEOUT = 2.0
 
 
 class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
@@ -102,23 +105,31 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         shipper = Shipper(counters.board, redis)
         feed = Feed(self.edge, redis, folder / "snapshot.json", _report(worker_id, host))
         feed.load_file()
-        background = [
+        following = [
             self.loop.create_task(feed.run()),
             self.loop.create_task(feed.keep_reporting()),
+        ]
+        # Beside the heartbeat: it must go on while Redis hangs.
+        shipping = [
+            self.loop.create_task(self._repeat(shipper.tick, SHIP_INTERVAL)),
+            self.loop.create_task(
+                self._repeat(partial(ship_orphans, folder, redis), ORPHAN_INTERVAL)
+            ),
         ]
         self.edge.start_sweeping()
         servers = [await self._listen(listener.sock) for listener in self.sockets]
         # What was made at start-up stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        await self._beat(shipper, folder, redis)
+        await self._beat()
         for server in servers:
             server.close()
         await self._drain()
-        for task in background:
+        for task in following:
             task.cancel()
-        await feed.sign_off()
-        await self._ship_last(shipper, counters)
+        await self._leave(shipper, feed, counters)
+        for task in shipping:
+            task.cancel()
         await redis.aclose()
 
     async def _listen(self, sock: socket.socket) -> asyncio.Server:
@@ -129,30 +140,29 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             backlog=self.cfg.backlog,
         )
 
-    async def _beat(self, shipper: Shipper, folder: Path, redis: Redis) -> None:
-        """Once a second: tell the arbiter that this worker lives, and ship its counts."""
-        beats = 0
-        shipping: asyncio.Task[bool] | None = None
+    async def _repeat(self, chore: Callable[[], Awaitable[object]], pause: float) -> None:
+        while True:
+            try:
+                await chore()
+            except Exception:
+                self.log.exception("A chore of the edge failed; it is tried again")
+            await asyncio.sleep(pause)
+
+    async def _beat(self) -> None:
+        """Tell the arbiter once a second that this worker lives, until it shall stop."""
         while self.alive and self.ppid == os.getppid():
             self.notify()
-            if shipping is None or shipping.done():
-                shipping = self.loop.create_task(shipper.tick())
-            if beats % ORPHAN_INTERVAL == 0:
-                await ship_orphans(folder, redis)
-            beats += 1
             try:
                 async with asyncio.timeout(HEARTBEAT):
                     await self._stopping.wait()
             except TimeoutError:
                 continue
-        if shipping is not None:
-            await asyncio.wait([shipping], timeout=LAST_BATCH_TIMEOUT)
 
     async def _drain(self) -> None:
         """Let requests finish for as long as gunicorn's graceful_timeout allows."""
         edge = self.edge
         edge.start_draining()
-        deadline = self.loop.time() + self.cfg.graceful_timeout
+        deadline = self.loop.time() + max(0, self.cfg.graceful_timeout - LEAVE_TIMEOUT)
         close_idle_at = min(self.loop.time() + DRAIN_GRACE, deadline)
         while edge.clients and self.loop.time() < deadline:
             self.notify()
@@ -162,14 +172,15 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         for client in list(edge.clients):
             client.transport.abort()
 
-    async def _ship_last(self, shipper: Shipper, counters: Counters) -> None:
+    async def _leave(self, shipper: Shipper, feed: Feed, counters: Counters) -> None:
         """The last counts; if Redis is away, the board stays for another worker."""
         delivered = False
         try:
-            async with asyncio.timeout(LAST_BATCH_TIMEOUT):
+            async with asyncio.timeout(LEAVE_TIMEOUT):
                 delivered = await shipper.tick()
+                await feed.sign_off()
         except TimeoutError:
-            self.log.warning("Redis is away: the last counts stay on the board")
+            self.log.warning("Redis is away: what it has not confirmed stays on the board")
         counters.board.close(delete=delivered)
 
 

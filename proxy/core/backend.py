@@ -14,15 +14,17 @@ class Backend:
     backend out of the rotation for longer than a moment is in `eligible`.
     """
 
-    __slots__ = ("_limit", "health", "id", "in_flight", "spec")
+    __slots__ = ("_limit", "authority", "health", "id", "in_flight", "spec")
 
     def __init__(self, spec: BackendSpec) -> None:
         self.id = spec.id
+        self.authority = _authority(spec.url)
         self.in_flight = 0
         self.health: HealthStatus | None = None  # None: no probe has spoken yet
         self.configure(spec)
 
     def configure(self, spec: BackendSpec) -> None:
+        """Take a new configuration of the same server: the URL stays."""
         self.spec = spec
         self._limit = spec.max_connections or _NO_LIMIT
 
@@ -47,3 +49,12 @@ class Backend:
 
     def __repr__(self) -> str:
         return f"<Backend {self.id} {self.spec.name}>"
+
+
+def _authority(url: str) -> bytes:
+    """What the Host field says when the backend is addressed by its own name."""
+    scheme, separator, authority = url.partition("://")
+    if not separator:
+        return b"localhost"  # a unix socket has no name
+    default = ":443" if scheme == "https" else ":80"
+    return authority.removesuffix(default).encode("ascii")

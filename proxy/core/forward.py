@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+from proxy.core.backend import Backend
 from proxy.core.head import Headers, RequestHead, ResponseHead
 from proxy.core.routing import Route
+from proxy.core.rules import HeaderRules
 
 PSEUDONYM = b"lbsite"  # in Via: hides the host's name, as RFC 9110 §7.6.3 allows
 
@@ -17,17 +19,24 @@ class Peer(NamedTuple):
     trusted: bool = False  # a proxy of the operator's: what it says of its client is believed
 
 
-def request_prefix(head: RequestHead, route: Route, peer: Peer) -> bytes:
+HOST_OF_BACKEND = "backend"  # as a pool's host_header
+
+
+def request_prefix(head: RequestHead, route: Route, peer: Peer, backend: Backend | None) -> bytes:
     """The request head for a backend, up to and including "X-Request-Id: ".
+
+    `backend` is needed where the pool sends the backend's own host.
 
     The id is the one part that differs between two requests with the same head,
     so that all the rest can be remembered; it is followed by an empty line.
     """
     authority = head.authority or peer.local_authority
-    parts = [
-        b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, route.stripped(head.target), authority)
-    ]
-    parts += [b"%b: %b\r\n" % header for header in head.headers]
+    host = authority if backend is None else backend.authority
+    wanted = route.pool.spec.headers.host
+    if wanted and wanted != HOST_OF_BACKEND:
+        host = wanted.encode("ascii")
+    parts = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, route.stripped(head.target), host)]
+    parts += [b"%b: %b\r\n" % header for header in route.request_rules.apply(head.headers)]
     if head.chunked:
         parts.append(b"Transfer-Encoding: chunked\r\n")
     elif head.content_length or head.method in (b"POST", b"PUT", b"PATCH"):
@@ -52,6 +61,8 @@ def _forwarding(head: RequestHead, route: Route, peer: Peer, authority: bytes) -
     scheme = believed.get(b"x-forwarded-proto", peer.scheme)
     host = believed.get(b"x-forwarded-host", authority)
     fields.append(b"X-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (scheme, host))
+    if route.pool.spec.headers.forwarded:
+        fields.append(_forwarded(peer, believed.get(b"forwarded"), authority))
     # What a proxy in front has stripped stands before what is stripped here.
     prefix = believed.get(b"x-forwarded-prefix", b"").rstrip(b"/")
     if route.spec.strip_prefix:
@@ -63,6 +74,13 @@ def _forwarding(head: RequestHead, route: Route, peer: Peer, authority: bytes) -
     return fields
 
 
+def _forwarded(peer: Peer, received: bytes | None, authority: bytes) -> bytes:
+    """RFC 7239. An IPv6 address and a host with a port have to be quoted (§4, §6)."""
+    node = b'"[%b]"' % peer.address if b":" in peer.address else peer.address or b"unknown"
+    element = b'for=%b;host="%b";proto=%b' % (node, authority, peer.scheme)
+    return b"Forwarded: %b\r\n" % (b", ".join([received, element]) if received else element)
+
+
 def _joined(headers: Headers) -> dict[bytes, bytes]:
     """Fields by lower-case name; repeated ones are one list (RFC 9110 §5.3)."""
     joined: dict[bytes, bytes] = {}
@@ -72,10 +90,12 @@ def _joined(headers: Headers) -> dict[bytes, bytes]:
     return joined
 
 
-def response_bytes(head: ResponseHead, *, connection: bytes, chunked: bool) -> bytes:
+def response_bytes(
+    head: ResponseHead, rules: HeaderRules, *, connection: bytes, chunked: bool
+) -> bytes:
     """The response head for a client. `connection`: the option to send, or empty."""
     parts = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
-    parts += [b"%b: %b\r\n" % header for header in head.headers]
+    parts += [b"%b: %b\r\n" % header for header in rules.apply(head.headers)]
     if chunked:
         parts.append(b"Transfer-Encoding: chunked\r\n")
     elif head.content_length >= 0:
@@ -86,7 +106,7 @@ def response_bytes(head: ResponseHead, *, connection: bytes, chunked: bool) -> b
     return b"".join(parts)
 
 
-def switching_bytes(head: ResponseHead) -> bytes:
+def switching_bytes(head: ResponseHead, rules: HeaderRules) -> bytes:
     """The 101 response for a client that has asked to switch protocols."""
     head.headers.append((b"Upgrade", head.upgrade))
-    return response_bytes(head, connection=b"Upgrade", chunked=False)
+    return response_bytes(head, rules, connection=b"Upgrade", chunked=False)

@@ -4,17 +4,21 @@ from collections.abc import Iterable, Iterator
 
 from pool.snapshot import RouteSpec
 from proxy.core.pool import Pool
+from proxy.core.rules import HeaderRules
 
 
 class Route:
     """A route as one worker runs it. `prefix` has no trailing slash; "/" is empty."""
 
-    __slots__ = ("id", "pool", "prefix", "spec")
+    __slots__ = ("id", "pool", "prefix", "request_rules", "response_rules", "spec")
 
     def __init__(self, spec: RouteSpec, pool: Pool) -> None:
         self.id = spec.id
         self.spec = spec
         self.pool = pool
+        headers = pool.spec.headers
+        self.request_rules = HeaderRules(headers.request_rules + spec.request_rules)
+        self.response_rules = HeaderRules(headers.response_rules + spec.response_rules)
         self.prefix = spec.path_prefix.encode("ascii").rstrip(b"/")
 
     def stripped(self, target: bytes) -> bytes:

@@ -1,28 +1,76 @@
-"""Where a backend listens."""
+"""Where a backend listens, and how a connection to it is made."""
 
+import asyncio
 import ssl
+from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from ipaddress import ip_address
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
+
+from pool.snapshot import TlsPolicy
+from proxy.engine.resolver import Resolver
+
+P = TypeVar("P", bound=asyncio.Protocol)
 
 
 @cache
-def _default_context() -> ssl.SSLContext:
-    """Certificates are verified against the system's authorities; TLS 1.2 or newer."""
-    return ssl.create_default_context()
+def tls_context(verify: bool, ca: str) -> ssl.SSLContext:
+    """TLS 1.2 or newer; certificates are verified against `ca`, else the system's authorities."""
+    context = ssl.create_default_context(cadata=ca or None)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class Address(NamedTuple):
+    """`path` is set for a unix socket, `host` and `port` otherwise."""
+
     host: str
     port: int
     tls: bool
+    path: str
 
     @classmethod
     def parse(cls, url: str) -> "Address":
         """The address in a backend's URL, which the control plane has checked."""
+        if url.startswith("unix:"):
+            return cls("", 0, False, url.removeprefix("unix:"))
         parts = urlsplit(url)
         tls = parts.scheme == "https"
-        return cls(parts.hostname or "", parts.port or (443 if tls else 80), tls)
+        return cls(parts.hostname or "", parts.port or (443 if tls else 80), tls, "")
 
-    def ssl_context(self) -> ssl.SSLContext | None:
-        return _default_context() if self.tls else None
+    async def connect(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        factory: Callable[[], P],
+        resolver: Resolver,
+        policy: TlsPolicy,
+    ) -> P:
+        """A connection to the first of the host's addresses that takes one. Raises OSError."""
+        if self.path:
+            return (await loop.create_unix_connection(factory, self.path))[1]
+        context = tls_context(policy.verify, policy.ca) if self.tls else None
+        name = (policy.server_name or self.host) if self.tls else None
+        addresses = (self.host,) if is_literal(self.host) else await resolver.addresses(self.host)
+        failure: OSError = OSError("no address")
+        for address in addresses:
+            try:
+                _, protocol = await loop.create_connection(
+                    factory, address, self.port, ssl=context, server_hostname=name
+                )
+            except OSError as error:
+                failure = error
+            else:
+                return protocol
+        raise failure
+
+
+@cache
+def is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

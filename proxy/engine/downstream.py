@@ -17,7 +17,14 @@ from proxy.core.head import HEAD_END, RequestHead, check_unfinished
 from proxy.engine import flow
 from proxy.engine.prepared import HEALTH_PATH, Prepared, prepare
 from proxy.engine.transaction import Transaction
-from proxy.errors import MethodRefused, NoRoute, ProxyError, RequestTimeout, TooManyConnections
+from proxy.errors import (
+    BadRequest,
+    MethodRefused,
+    NoRoute,
+    ProxyError,
+    RequestTimeout,
+    TooManyConnections,
+)
 
 if TYPE_CHECKING:
     from proxy.engine.edge import Edge
@@ -84,6 +91,8 @@ class ClientConnection(asyncio.Protocol):
         self._half_closed = True
         if self._transaction is not None:
             return self._transaction.half_closed()
+        if self._head_begun:
+            self._refuse(BadRequest("The head ended early."))
         return bool(self._buffer)
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -7,12 +7,13 @@ from itertools import count
 from secrets import token_hex
 
 from pool.bus import HealthStatus
-from pool.snapshot import Snapshot
+from pool.snapshot import Snapshot, TlsPolicy
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
 from proxy.core.head import HeadLimits
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
+from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.upstream import IDLE_SECONDS, ConnectionPool
 
@@ -42,6 +43,7 @@ class Edge:
         self.clients: set[ClientConnection] = set()
         self.draining = False
         self._offset = offset
+        self._resolver = Resolver(loop)
         self._id_prefix = token_hex(10).encode("ascii")
         self._ids = count()
 
@@ -55,14 +57,19 @@ class Edge:
         self.configuration = Configuration(snapshot, self.configuration, self._offset)
         self.counters.configuration_changed()
         wanted = {
-            backend
+            backend: pool.spec.tls
             for pool in self.configuration.pools.values()
             for backend in pool.backends.values()
         }
-        for backend in self.connections.keys() - wanted:
-            self.connections.pop(backend).close()
-        for backend in wanted - self.connections.keys():
-            self.connections[backend] = ConnectionPool(backend, self.loop)
+        for backend, connections in list(self.connections.items()):
+            # A connection made under another TLS policy must not be used under this one.
+            if wanted.get(backend) != connections.tls:
+                self.connections.pop(backend).close()
+        for backend in wanted.keys() - self.connections.keys():
+            self.connections[backend] = self._connections(backend, wanted[backend])
+
+    def _connections(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
+        return ConnectionPool(backend, tls, self.loop, self._resolver)
 
     def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
         pool = self.configuration.pool_of_backend.get(backend_id)
@@ -74,11 +81,11 @@ class Edge:
         for pool in self.configuration.pools.values():
             pool.set_all_health(statuses)
 
-    def connections_to(self, backend: Backend) -> ConnectionPool:
+    def connections_to(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
         """The connections to `backend`; such as are not kept if it was removed meanwhile."""
         connections = self.connections.get(backend)
         if connections is None:
-            connections = ConnectionPool(backend, self.loop)
+            connections = self._connections(backend, tls)
             connections.close()
         return connections
 

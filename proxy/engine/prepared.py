@@ -7,8 +7,9 @@ the last one costs a tenth of parsing, routing and rewriting it anew.
 import re
 from dataclasses import dataclass
 
+from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
-from proxy.core.forward import Peer, request_prefix
+from proxy.core.forward import HOST_OF_BACKEND, Peer, request_prefix
 from proxy.core.head import DEFAULT_LIMITS, HeadLimits, RequestHead, parse_request_head
 from proxy.core.routing import Route
 from proxy.errors import BadRequest
@@ -28,10 +29,20 @@ class Prepared:
     head: RequestHead
     configuration: Configuration
     route: Route | None
-    prefix: bytes  # as sent, up to the value of X-Request-Id
+    peer: Peer
+    prefix: bytes  # as sent, up to the value of X-Request-Id; empty: it differs by backend
+    _prefixes: dict[Backend, bytes]
     has_body: bool
     idempotent: bool
     request_id: bytes  # kept from a trusted peer; empty: one is made for each request
+
+    def prefix_for(self, backend: Backend) -> bytes:
+        """`prefix` where the pool sends each backend its own host."""
+        prefix = self._prefixes.get(backend)
+        if prefix is None and self.route is not None:
+            prefix = request_prefix(self.head, self.route, self.peer, backend)
+            self._prefixes[backend] = prefix
+        return prefix or b""
 
 
 def prepare(
@@ -52,8 +63,16 @@ def prepare(
         head=head,
         configuration=configuration,
         route=route,
-        prefix=request_prefix(head, route, peer) if route is not None else b"",
+        peer=peer,
+        prefix=_common_prefix(head, route, peer),
+        _prefixes={},
         has_body=head.chunked or head.content_length > 0,
         idempotent=head.idempotent,
         request_id=head.request_id if peer.trusted and _ID.fullmatch(head.request_id) else b"",
     )
+
+
+def _common_prefix(head: RequestHead, route: Route | None, peer: Peer) -> bytes:
+    if route is None or route.pool.spec.headers.host == HOST_OF_BACKEND:
+        return b""
+    return request_prefix(head, route, peer, None)

@@ -84,15 +84,17 @@ class Shipper:
         self._touched: set[int] = set()  # rows read since the last freeze
         self._touched_before: set[int] = set()  # and those of the freeze before it
         self._pending: TrafficBatch | None = None
+        self._busy = asyncio.Lock()
 
     async def tick(self) -> bool:
         """Read what the last second brought and send it; False if Redis did not confirm."""
-        await self._read(int(time()))
-        while self._pending is not None or self._waiting:
-            if self._pending is None:
-                self._freeze()
-            if not await self._send():
-                return False
+        async with self._busy:  # the last one, at the worker's end, may meet one that still waits
+            await self._read(int(time()))
+            while self._pending is not None or self._waiting:
+                if self._pending is None:
+                    self._freeze()
+                if not await self._send():
+                    return False
         return True
 
     async def _read(self, second: int) -> None:

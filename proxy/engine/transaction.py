@@ -17,6 +17,7 @@ from proxy.engine import flow
 from proxy.engine.prepared import Prepared
 from proxy.errors import (
     BadRequest,
+    BodyTooLarge,
     ClientGone,
     NoBackend,
     ProxyError,
@@ -58,6 +59,7 @@ class Transaction:
         "plain",
         "prepared",
         "request_id",
+        "response_rules",
         "tunnel",
     )
 
@@ -67,6 +69,7 @@ class Transaction:
         self._client = client
         self._edge = edge
         self._route = route
+        self.response_rules = route.response_rules
         self.prepared = prepared
         self.request_id = prepared.request_id or edge.next_request_id()
         self._exchange = Exchange(route.pool, prepared.idempotent)
@@ -101,6 +104,9 @@ class Transaction:
     def start(self) -> None:
         """Send the request, as far as it has come, to the next backend."""
         exchange = self._exchange
+        if self.prepared.has_body and self._body_too_large():
+            self._give_up(BodyTooLarge())
+            return
         try:
             backend = exchange.choose()
         except NoBackend as error:
@@ -111,7 +117,7 @@ class Transaction:
         try:
             pool = self._edge.connections[backend]
         except KeyError:
-            pool = self._edge.connections_to(backend)
+            pool = self._edge.connections_to(backend, self._exchange.pool.spec.tls)
         connection = pool.take()
         if connection is None:
             self._connect(pool)
@@ -131,7 +137,8 @@ class Transaction:
     def _send(self, connection: "UpstreamConnection") -> None:
         self._upstream = connection
         prepared = self.prepared
-        data = prepared.prefix + self.request_id + HEAD_END
+        prefix = prepared.prefix or prepared.prefix_for(connection.backend)
+        data = prefix + self.request_id + HEAD_END
         if prepared.has_body:
             data = b"".join((data, *(self._replay or ()), *self._held))
             self._keep_for_replay(self._held)
@@ -158,10 +165,19 @@ class Transaction:
             self._give_up(error)
             return len(data)
         self._bytes_in += taken
+        if self._upstream is not None and not self.tunnel and self._body_too_large():
+            self._give_up(BodyTooLarge())
+            return len(data)
         if body.done:
             self._body = None
         self._send_body(data if taken == len(data) else data[:taken])
         return taken
+
+    def _body_too_large(self) -> bool:
+        limit = self._exchange.pool.spec.limits.max_body
+        head = self.prepared.head
+        received = self._bytes_in - len(self.prepared.raw)
+        return bool(limit) and max(head.content_length, received) > limit
 
     def _send_body(self, data: bytes) -> None:
         upstream = self._upstream
@@ -221,9 +237,8 @@ class Transaction:
             option = b"close"
         else:
             option = b"keep-alive" if self.prepared.head.minor_version == 0 else b""
-        return response_bytes(
-            head, connection=option, chunked=head.chunked and self.payload is None
-        )
+        chunked = head.chunked and self.payload is None
+        return response_bytes(head, self.response_rules, connection=option, chunked=chunked)
 
     def may_switch(self, protocol: bytes) -> bool:
         """Whether a 101 to `protocol` answers what the client has asked for."""
@@ -283,7 +298,7 @@ class Transaction:
         sent_all = self._replay is not None or not self.prepared.has_body
         replayable = untouched and sent_all
         if stale and replayable and backend is not None and self.prepared.idempotent:
-            self._connect(self._edge.connections_to(backend))
+            self._connect(self._edge.connections_to(backend, self._exchange.pool.spec.tls))
             return
         self._edge.counters.failed_try(self._route, backend)
         if self._exchange.failed(error, replayable=replayable):

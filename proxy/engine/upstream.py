@@ -3,12 +3,15 @@
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from pool.snapshot import TlsPolicy
 from proxy.core.backend import Backend
 from proxy.core.forward import response_bytes, switching_bytes
 from proxy.core.framing import BodyReader, CloseReader, response_reader
 from proxy.core.head import HEAD_END, MAX_RESPONSE_HEAD, ResponseHead, parse_response_head
+from proxy.core.rules import HeaderRules
 from proxy.engine.address import Address
 from proxy.engine.flow import ReadGate
+from proxy.engine.resolver import Resolver
 from proxy.errors import (
     BackendReset,
     BadResponse,
@@ -35,10 +38,12 @@ class UpstreamConnection(asyncio.Protocol):
         "_memo",
         "_memo_bytes",
         "_memo_raw",
+        "_memo_rules",
         "_method",
         "_pool",
         "_reader",
         "_transaction",
+        "backend",
         "gate",
         "idle_since",
         "transport",
@@ -48,6 +53,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, pool: "ConnectionPool") -> None:
         # connection
         self._pool = pool
+        self.backend = pool.backend
         self._eof = False
         self.used = False  # has answered before: a reset may be the backend's idle time-out
         self.idle_since = 0.0
@@ -55,6 +61,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._memo_raw: bytes | None = None
         self._memo: ResponseHead | None = None
         self._memo_bytes = b""
+        self._memo_rules: HeaderRules | None = None
         # request
         self._transaction: Transaction | None = None
         self._method = b""
@@ -129,8 +136,11 @@ class UpstreamConnection(asyncio.Protocol):
         transaction.begin_response(head, reader)
         payload = transaction.payload
         if transaction.plain:
-            if not self._memo_bytes:
-                self._memo_bytes = response_bytes(head, connection=b"", chunked=head.chunked)
+            if not self._memo_bytes or self._memo_rules is not transaction.response_rules:
+                self._memo_rules = transaction.response_rules
+                self._memo_bytes = response_bytes(
+                    head, transaction.response_rules, connection=b"", chunked=head.chunked
+                )
             head_bytes = self._memo_bytes
         else:
             head_bytes = transaction.special_head(head)
@@ -157,7 +167,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._interim += 1
         if self._interim > _MAX_INTERIM:
             raise BadResponse("Too many interim responses.")
-        transaction.interim(response_bytes(head, connection=b"", chunked=False))
+        rules = transaction.response_rules
+        transaction.interim(response_bytes(head, rules, connection=b"", chunked=False))
         if rest:
             self._read_head(transaction, rest)
 
@@ -170,7 +181,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._reader = reader = CloseReader()
         self._memo_raw = None
         transaction.begin_response(head, reader)
-        transaction.switch_protocols(switching_bytes(head) + rest)
+        transaction.switch_protocols(switching_bytes(head, transaction.response_rules) + rest)
 
     def write_eof(self) -> None:
         """The client has said all it wants to say."""
@@ -240,8 +251,16 @@ class UpstreamConnection(asyncio.Protocol):
 class ConnectionPool:
     """The idle connections to one backend; the one used last is used first."""
 
-    def __init__(self, backend: Backend, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        tls: TlsPolicy,
+        loop: asyncio.AbstractEventLoop,
+        resolver: Resolver,
+    ) -> None:
         self.backend = backend
+        self.tls = tls
+        self._resolver = resolver
         self.address = Address.parse(backend.spec.url)
         self.idle: list[UpstreamConnection] = []
         self._loop = loop
@@ -277,7 +296,9 @@ class ConnectionPool:
     async def _connect(self, ticket: "Connecting", timeout: float) -> None:
         try:
             async with asyncio.timeout(timeout):
-                connection = await self._open()
+                connection = await self.address.connect(
+                    self._loop, lambda: UpstreamConnection(self), self._resolver, self.tls
+                )
         except TimeoutError:
             ticket.failed(ConnectTimeout())
         except (OSError, UnicodeError) as error:
@@ -287,15 +308,6 @@ class ConnectionPool:
                 ticket.transaction.connected(connection)
             else:
                 self.give_back(connection)
-
-    async def _open(self) -> UpstreamConnection:
-        _, connection = await self._loop.create_connection(
-            lambda: UpstreamConnection(self),
-            self.address.host,
-            self.address.port,
-            ssl=self.address.ssl_context(),
-        )
-        return connection
 
     def close_idle(self, before: float) -> None:
         """Close connections that were given back before `before` (the loop's time)."""

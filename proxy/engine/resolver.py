@@ -1,0 +1,64 @@
+"""Names to addresses, without waiting on the request's path where it can be helped.
+
+The system's resolver may block for as long as it likes. Each name therefore has
+at most one look-up under way, in a thread of its own pool: a name that does not
+resolve holds up nobody else. An address that was known stays in use while the
+name cannot be looked up: a resolver's outage is not the backends'.
+"""
+
+import asyncio
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+FRESH = 10.0  # seconds; also the time for which a failure is remembered
+_THREADS = 32
+
+
+class Resolver:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._known: dict[str, tuple[str, ...]] = {}
+        self._looked_up_at: dict[str, float] = {}
+        self._failures: dict[str, OSError] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolve")
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """The IP addresses of `host`, one or more. Raises OSError."""
+        known = self._known.get(host)
+        stale = self._loop.time() - self._looked_up_at.get(host, -FRESH) >= FRESH
+        if stale:
+            task = self._under_way.get(host) or self._start(host)
+            if known is None:
+                # Shielded: the one who waits may give up, the look-up serves others too.
+                await asyncio.shield(task)
+                known = self._known.get(host)
+        if known is None:
+            raise OSError(f"the name {host} does not resolve: {self._failures.get(host)}")
+        return known
+
+    def _start(self, host: str) -> asyncio.Task[None]:
+        task = self._under_way[host] = self._loop.create_task(self._look_up(host))
+        return task
+
+    async def _look_up(self, host: str) -> None:
+        try:
+            found = await self._loop.run_in_executor(self._threads, _getaddrinfo, host)
+        except OSError as error:
+            self._failures[host] = error
+        else:
+            self._known[host] = found
+        finally:
+            self._looked_up_at[host] = self._loop.time()
+            del self._under_way[host]
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _getaddrinfo(host: str) -> tuple[str, ...]:
+    try:
+        infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label that is too long
+        raise OSError(str(error)) from error
+    return tuple(dict.fromkeys(str(info[4][0]) for info in infos))
