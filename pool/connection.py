@@ -19,7 +19,7 @@ def redis_client() -> Redis:
     connections = BlockingConnectionPool.from_url(
         settings.LB_REDIS_URL,
         max_connections=32,
-        timeout=2,
+        timeout=5,
         socket_timeout=2,
         socket_connect_timeout=1,
         retry=Retry(NoBackoff(), 1),

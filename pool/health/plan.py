@@ -13,7 +13,6 @@ from pool.snapshot import HealthPolicy, Snapshot
 
 _GOLDEN_RATIO = 0.6180339887498949
 _GRACE = 5.0  # seconds beyond a probe's timeout after which its worker counts as gone
-_FIRST_WITHIN = 2.0  # seconds until a new backend's first probe, however long its interval
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,12 +30,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def phase(self) -> float:
-        return _spread(self.backend_id) * self.period
-
-    @property
-    def first_delay(self) -> float:
-        """Seconds from the time that the backend is added until its first probe."""
-        return _spread(self.backend_id) * min(self.period, _FIRST_WITHIN)
+        return self.backend_id * _GOLDEN_RATIO % 1.0 * self.period
 
     @property
     def lease(self) -> float:
@@ -73,7 +67,3 @@ def plan_of(snapshot: Snapshot) -> Plan:
             )
     version = f"{snapshot.number}:{snapshot.content_hash}"
     return Plan(version=version, targets=targets, idle=frozenset(idle))
-
-
-def _spread(backend_id: int) -> float:
-    return backend_id * _GOLDEN_RATIO % 1.0

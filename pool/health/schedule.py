@@ -61,7 +61,7 @@ class Schedule:
     def sync(self, plan: Plan, now: float) -> None:
         """Make the schedule that of `plan`; what is not in it any more is forgotten."""
         targets = {
-            str(target.backend_id): (target.period, target.phase, target.lease, target.first_delay)
+            str(target.backend_id): (target.period, target.phase, target.lease)
             for target in plan.targets.values()
         }
         idle = {str(backend_id): True for backend_id in plan.idle}

@@ -1,7 +1,7 @@
 -- Makes the schedule that of a plan, in one step.
 --
 -- KEYS  due, plan, claims, standing, health
--- ARGV  now, version, targets (MessagePack: {id = {period, phase, lease, first delay}}),
+-- ARGV  now, version, targets (MessagePack: {id = {period, phase, lease}}),
 --       idle (MessagePack: {id = true}): they keep their state, but are not probed
 -- Returns the ids whose state was forgotten.
 
@@ -13,14 +13,22 @@ local function next_on_grid(period, phase)
   return (math.floor((now - phase) / period + 0.001) + 1) * period + phase
 end
 
+-- A new backend is probed within two seconds, however long its interval; many of them
+-- take longer, so that a start of everything is no burst.
+local added = 0
+for id in pairs(targets) do
+  if not redis.call('ZSCORE', due, id) then added = added + 1 end
+end
+local first_within = math.max(2, added / 100)
+
 for id, target in pairs(targets) do
-  local period, phase, lease, first = unpack(target)
+  local period, phase, lease = unpack(target)
   local entry = string.format('%.17g %.17g %.17g', period, phase, lease)
   local changed = redis.call('HGET', plan, id) ~= entry
   if changed then redis.call('HSET', plan, id, entry) end
   local score = tonumber(redis.call('ZSCORE', due, id) or nil)
   if not score then
-    redis.call('ZADD', due, now + first, id)
+    redis.call('ZADD', due, now + phase / period * math.min(period, first_within), id)
   elseif changed or score > now + period + 1 then  -- a new interval, or the clock stepped back
     redis.call('ZADD', due, math.min(score, next_on_grid(period, phase)), id)
   end

@@ -99,6 +99,13 @@ def test_every_backend_is_probed_within_two_seconds_of_being_added(schedule):
     assert len(schedule.claim(plan.version, NOW, NOW + 2)) == 20
 
 
+def test_many_new_backends_are_no_burst(schedule):
+    plan = make_plan(1000, interval=5)
+    schedule.sync(plan, NOW)
+    per_second = [len(schedule.claim(plan.version, NOW + n, NOW + n + 1)) for n in range(5)]
+    assert all(190 <= count <= 230 for count in per_second)
+
+
 def test_claims_come_in_the_order_of_their_due_times(schedule):
     plan = make_plan(20)
     schedule.sync(plan, NOW)
