@@ -89,6 +89,8 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client may close its half and still wait for the answer (RFC 9112 §9.6)."""
         self._half_closed = True
+        if self._closing:
+            return False
         if self._transaction is not None:
             return self._transaction.half_closed()
         if self._head_begun:
