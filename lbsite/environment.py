@@ -35,6 +35,13 @@ def database(variable: str, default: str) -> dj_database_url.DBConfig:
         ) from None
 
 
+def positive(variable: str, default: int) -> int:
+    value = env.int(variable, default)
+    if value < 1:
+        raise ImproperlyConfigured(f"{variable}: give a whole number from 1, not {value}")
+    return value
+
+
 def log_level(variable: str, default: str) -> str:
     level = (env.str(variable, "") or default).upper()
     if level not in logging.getLevelNamesMapping():

@@ -10,12 +10,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from environs import EnvError
 
 from lbsite import redis_server, servers_file
 from lbsite.launch import exclusive, programs, provisioning
 from lbsite.launch.startup import Plan, Startup
 from lbsite.launch.supervision import Supervision
 from pool.models import Backend
+from proxy.engine.settings import read_settings
 
 OPEN_FILES = 65536  # an edge needs two for each request in progress
 
@@ -72,6 +74,7 @@ class Command(BaseCommand):
             raise CommandError(f"{options['config']}: {error}; nothing was changed") from error
 
     def _run(self, options: dict[str, Any]) -> None:
+        _check_edge_settings()
         os.umask(0o077)  # what lands in the data folder is for its owner alone
         entries = _read_entries(options["config"])
         exclusive.check_folder(settings.DATA_DIR)
@@ -107,6 +110,14 @@ class Command(BaseCommand):
         with suppress(OSError):
             self.stdout.write(line)
             self.stdout.flush()
+
+
+def _check_edge_settings() -> None:
+    """The edge would refuse to start: better told here than by a program that keeps dying."""
+    try:
+        read_settings()
+    except (EnvError, ValueError) as error:
+        raise CommandError(str(error)) from error
 
 
 def _read_entries(path: Path | None) -> list[servers_file.ServerEntry]:
