@@ -108,7 +108,7 @@ def test_ambiguous_requests_are_refused(lines: list[bytes]) -> None:
         parse(*lines, start=b"POST / HTTP/1.1")
 
 
-@pytest.mark.parametrize("coding", [b"gzip, chunked", b"deflate, chunked", b"GZIP , Chunked"])
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"gzip,chunked", b"GZIP , Chunked"])
 def test_a_coding_that_is_not_understood_is_not_implemented(coding: bytes) -> None:
     with pytest.raises(UnknownTransferCoding):
         parse(b"Transfer-Encoding: " + coding, start=b"POST / HTTP/1.1")
