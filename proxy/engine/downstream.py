@@ -209,19 +209,20 @@ class ClientConnection(asyncio.Protocol):
 
     def _answer_unrouted(self, prepared: Prepared) -> None:
         head = prepared.head
+        close = prepared.has_body or not head.keep_alive or self.edge.draining
         if head.path == HEALTH_PATH:
-            self._answer_health(head)
+            self._answer_health(head, close=close)
         else:
-            self.send_error(NoRoute(), head, b"", close=prepared.has_body)
+            self.send_error(NoRoute(), head, b"", close=close)
             self.edge.count_unrouted(NoRoute.status)
-        self.finished(head.keep_alive and not prepared.has_body)
+        self.finished(not close)
 
-    def _answer_health(self, head: RequestHead) -> None:
+    def _answer_health(self, head: RequestHead, *, close: bool) -> None:
         if head.method not in (b"GET", b"HEAD"):
-            self.send_error(MethodRefused(), head, b"", close=not head.keep_alive)
+            self.send_error(MethodRefused(), head, b"", close=close)
             return
         status, body = self.edge.health()
-        data = answer(status, "application/json", body, now=time(), close=not head.keep_alive)
+        data = answer(status, "application/json", body, now=time(), close=close)
         self.transport.write(data if head.method == b"GET" else data[: -len(body)])
 
     def _refuse(self, error: ProxyError) -> None:
