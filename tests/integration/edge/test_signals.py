@@ -1,0 +1,108 @@
+"""gunicorn's signals, and workers that fail: what clients see of them is nothing."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from pool import bus
+from pool.bus import TrafficBatch
+from tests.integration.edge.harness.backend import Backend
+from tests.integration.edge.harness.client import Client
+from tests.integration.edge.harness.load import Load
+from tests.integration.edge.harness.processes import Edge, wait_until
+
+MakeBackend = Callable[..., Backend]
+StartEdge = Callable[..., Edge]
+
+
+def test_hup_replaces_the_workers_and_fails_no_request(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    edge = start_edge("--workers", "2")
+    edge.serve(backend("a").spec(), backend("b").spec(), workers=2)
+    with Load(edge.port) as load:
+        for _ in range(3):
+            before = set(edge.workers)
+            edge.signal(signal.SIGHUP)
+            wait_until("they are replaced", lambda old=before: not old & set(edge.workers))
+            edge.wait_for(edge.number, workers=2)
+            load.go_on(0.2)
+    assert load.failures == []
+    wait_until("all counts arrive", lambda: edge.counted() == load.answered)
+    wait_until("boards of old workers are gone", lambda: len(edge.boards) == 2)
+
+
+def test_ttin_and_ttou_change_the_number_of_workers_and_fail_no_request(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    edge = start_edge()
+    edge.serve(backend("a").spec(), backend("b").spec())
+    with Load(edge.port) as load:
+        for _ in range(2):
+            edge.signal(signal.SIGTTIN)
+            edge.wait_for(edge.number, workers=2)
+            load.go_on(0.2)
+            edge.signal(signal.SIGTTOU)
+            wait_until("one has ended", lambda: len(edge.workers) == 1)
+    assert load.failures == []
+    wait_until("all counts arrive", lambda: edge.counted() == load.answered)
+
+
+def test_a_worker_that_hangs_is_replaced(start_edge: StartEdge, backend: MakeBackend) -> None:
+    edge = start_edge("--timeout", "2")
+    edge.serve(backend("a").spec())
+    (hanging,) = edge.workers
+    os.kill(hanging, signal.SIGSTOP)
+    wait_until("it is replaced", lambda: edge.workers and hanging not in edge.workers)
+    edge.wait_for(edge.number)
+    with Client(edge.port) as client:
+        assert client.get().status == 200
+
+
+def test_a_redis_that_hangs_does_not_stop_the_heartbeat(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    """Also when boards of killed workers wait for it."""
+    edge = start_edge("--timeout", "3", "--workers", "2")
+    edge.serve(backend("a").spec(), workers=2)
+    edge.redis_server.process.send_signal(signal.SIGSTOP)
+    os.kill(edge.workers[0], signal.SIGKILL)
+    wait_until("another one takes its place", lambda: len(edge.workers) == 2)
+    workers = edge.workers
+    with Load(edge.port) as load:
+        load.go_on(7.5)
+    assert edge.workers == workers
+    assert load.failures == []
+
+
+def test_int_stops_without_waiting(start_edge: StartEdge, backend: MakeBackend) -> None:
+    edge = start_edge()
+    edge.serve(backend("a", lambda call: call.client_has_left).spec())
+    with Client(edge.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.1)
+        begun = time.monotonic()
+        edge.signal(signal.SIGINT)
+        edge.process.wait(10)
+        assert time.monotonic() - begun < 3
+
+
+def test_idle_connections_are_told_to_close_while_the_worker_drains(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    edge = start_edge()
+    edge.serve(backend("a").spec())
+    clients = [Client(edge.port) for _ in range(4)]
+    for client in clients:
+        assert client.get().status == 200
+    edge.process.terminate()
+    wait_until("it has begun to drain", lambda: edge.health() == -1)
+    targets = ["/", "/", "/-/health", "/-/health"]
+    for client, target in zip(clients, targets, strict=True):
+        answer = client.get(target)
+        assert (answer.closes, client.ends()) == (True, True), target
+        client.close()
+    edge.stop()
