@@ -14,7 +14,13 @@ from analytics.admin import requests_figure
 from analytics.reports import traffic
 from pool.admin.edges import EdgesNow
 from pool.admin.figures import Figure
-from pool.admin.health import attach_conditions, availability_badge, condition, why_not
+from pool.admin.health import (
+    REDIS_AWAY,
+    attach_conditions,
+    availability_badge,
+    condition,
+    why_not,
+)
 from pool.admin.history import events_table
 from pool.models import Backend, Event, Pool
 
@@ -60,7 +66,7 @@ def _pools_figure(pools: list[Pool]) -> Figure:
 def _edges_figure(edges: EdgesNow) -> Figure:
     link = reverse("admin:pool_edges")
     if edges.error:
-        return Figure("Edge workers", "?", edges.error, link)
+        return Figure("Edge workers", "?", REDIS_AWAY, link)
     if not edges.edges:
         return Figure("Edge workers", "0", "nothing forwards traffic", link)
     note = f"{edges.lagging} behind what is saved" if edges.lagging else "all run what is saved"

@@ -10,6 +10,7 @@ from django.utils.timesince import timesince
 from redis import RedisError
 
 from pool.admin.badges import GREEN, ORANGE, RED, badge
+from pool.admin.health import REDIS_AWAY
 from pool.edges import Edge, read_edges
 
 HEADERS = ["Host", "Process", "Version", "Revision", "Running it for", "Started", "Requests"]
@@ -27,7 +28,7 @@ class EdgesNow:
         try:
             return cls(read_edges())
         except RedisError as error:
-            return cls(error=f"unknown (Redis is away): {error}")
+            return cls(error=f"{REDIS_AWAY}: {error}")
 
     def workers_by_hash(self) -> Counter[str]:
         """How many workers run a content: two revisions can have the same one."""
