@@ -58,7 +58,7 @@ def read_all(received: bytes) -> list[int]:
 
 
 @given(data=mutated(), bytewise=st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_every_connection_ends_in_whole_responses(
     judge: Judge, data: bytes, bytewise: bool
 ) -> None:
