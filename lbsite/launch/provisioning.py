@@ -49,10 +49,7 @@ def _apply_entry(entry: ServerEntry, backend: Backend) -> list[str]:
     differences = [f"{field} {getattr(backend, field)} → {wanted[field]}" for field in changed]
     for field in changed:
         setattr(backend, field, wanted[field])
-    try:
-        backend.save()
-    except ValidationError as error:
-        raise ProvisioningError(f"{entry.label}, {_explain(error)}") from error
+    _save(backend, entry.label)
     detail = entry.url if verb == "added" else ", ".join(differences)
     return [f"{verb} backend {DEFAULT_POOL}/{entry.name} ({detail})"]
 
@@ -68,12 +65,23 @@ def set_interval(name: str, interval: float) -> list[str]:
 def _set_interval(pool: Pool, interval: float | None) -> list[str]:
     if interval is None or pool.health_interval == interval:
         return []
-    before, pool.health_interval = pool.health_interval, interval
-    try:
-        pool.save()
-    except ValidationError as error:
-        raise ProvisioningError(f"--interval: {_explain(error)}") from error
+    before = pool.health_interval
+    _probe_every(pool, interval)
+    _save(pool, "--interval")
     return [f"changed pool {pool.name} (health_interval {before:g} → {interval:g})"]
+
+
+def _probe_every(pool: Pool, interval: float) -> None:
+    pool.health_interval = interval
+    # A probe may not outlast the interval. Who asks for a shorter one means that, too.
+    pool.health_timeout = min(pool.health_timeout, interval)
+
+
+def _save(row: Pool | Backend, label: str) -> None:
+    try:
+        row.save()
+    except ValidationError as error:
+        raise ProvisioningError(f"{label}: {_explain(error)}") from error
 
 
 def demo_backends() -> dict[str, Listen]:
@@ -104,11 +112,10 @@ def _get_or_create_pool(name: str, interval: float | None) -> tuple[Pool, list[s
     pool = Pool.objects.filter(name=name).first()
     if pool is not None:
         return pool, _set_interval(pool, interval)
-    pool = Pool(name=name) if interval is None else Pool(name=name, health_interval=interval)
-    try:
-        pool.save()
-    except ValidationError as error:
-        raise ProvisioningError(f"pool {name}: {_explain(error)}") from error
+    pool = Pool(name=name)
+    if interval is not None:
+        _probe_every(pool, interval)
+    _save(pool, f"pool {name}" if interval is None else "--interval")
     return pool, [f"added pool {name}"]
 
 

@@ -95,6 +95,23 @@ class Product:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
+    def manage(self, *arguments: str) -> str:
+        command = [sys.executable, str(MANAGE), *arguments, "--data-dir", str(self.folder)]
+        return subprocess.run(
+            command, env=environment(), capture_output=True, text=True, check=True
+        ).stdout
+
+    def settle(self, figure: Callable[[], int]) -> None:
+        """Until `figure` has stayed the same for longer than a batch takes to be counted."""
+        seen = [figure()]
+
+        def settled() -> bool:
+            time.sleep(0.5)
+            seen.append(figure())
+            return len(set(seen[-8:])) == 1 and len(seen) > 8
+
+        self.wait_until(settled, "the figure to settle")
+
     def program(self, name: str) -> psutil.Process:
         """The process that supervises itself or runs alone as `name`; not its own workers."""
         marks = {
