@@ -180,14 +180,17 @@ def parse_response_head(raw: bytes) -> ResponseHead:
     if framing.options:
         kept = _without_nominated(kept, framing.options)
     chunked = _response_coding(framing, minor_version)
+    keep_alive = _keep_alive(framing.options, minor_version)
     if status < 200 or status == 204:  # RFC 9110 §8.6, RFC 9112 §6.1: they must not have either
+        # What was announced may follow all the same: nobody may read it as the next answer.
+        keep_alive = keep_alive and framing.content_length <= 0 and not chunked
         framing.content_length, chunked = -1, False
     return ResponseHead(
         status=status,
         reason=parsed["message"],
         minor_version=minor_version,
         headers=kept,
-        keep_alive=_keep_alive(framing.options, minor_version),
+        keep_alive=keep_alive,
         content_length=framing.content_length,
         chunked=chunked,
         upgrade=framing.upgrade,

@@ -49,9 +49,9 @@ def pool_of() -> Callable[..., Pool]:
 
 @pytest.fixture
 def route_of(pool_of: Callable[..., Pool]) -> Callable[..., Route]:
-    pool = pool_of([])
+    empty = pool_of([])
 
-    def build(path_prefix: str = "/", host: str = "", **fields: Any) -> Route:
+    def build(path_prefix: str = "/", host: str = "", pool: Pool = empty, **fields: Any) -> Route:
         fields = {"id": 1, "pool_id": 1, "host": host, "path_prefix": path_prefix} | fields
         return Route(RouteSpec(**fields), pool)
 

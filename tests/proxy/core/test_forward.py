@@ -4,8 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from pool.choices import HeaderAction
+from pool.snapshot import BackendSpec, HeaderPolicy, HeaderRule
+from proxy.core.backend import Backend
 from proxy.core.forward import Peer, request_prefix, response_bytes, switching_bytes
 from proxy.core.head import parse_request_head, parse_response_head
+from proxy.core.pool import Pool
 from proxy.core.routing import Route
 from proxy.core.rules import HeaderRules
 
@@ -166,6 +170,77 @@ def test_via_is_appended_to(route_of: RouteOf) -> None:
 def test_a_client_on_a_unix_socket_has_no_address(route_of: RouteOf) -> None:
     sent = forward(route_of(), b"Host: h", peer=PEER._replace(address=b""))
     assert values(sent, b"X-Forwarded-For") == []
+
+
+# --- what the operator changes ---
+
+
+@pytest.mark.parametrize(
+    ("url", "sent_host"),
+    [
+        ("http://app.internal:8080", b"app.internal:8080"),
+        ("http://app.internal:80", b"app.internal"),
+        ("https://app.internal:443", b"app.internal"),
+        ("https://app.internal:80", b"app.internal:80"),
+        ("http://[::1]", b"[::1]"),
+        ("unix:/run/app.sock", b"localhost"),
+    ],
+)
+def test_the_backend_s_own_host(
+    route_of: RouteOf, pool_of: Callable[..., Pool], url: str, sent_host: bytes
+) -> None:
+    pool = pool_of([], headers=HeaderPolicy(host="backend"))
+    head = parse_request_head(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+    backend = Backend(BackendSpec(id=1, name="b", url=url))
+    sent = request_prefix(head, route_of(pool=pool), PEER, backend).split(b"\r\n")
+    assert values(sent, b"Host") == [sent_host]
+    assert values(sent, b"X-Forwarded-Host") == [b"shop"]
+
+
+def test_a_literal_host(route_of: RouteOf, pool_of: Callable[..., Pool]) -> None:
+    pool = pool_of([], headers=HeaderPolicy(host="internal.example.com"))
+    sent = forward(route_of(pool=pool), b"Host: shop")
+    assert values(sent, b"Host") == [b"internal.example.com"]
+    assert values(sent, b"X-Forwarded-Host") == [b"shop"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "received", "sent_value"),
+    [
+        (PEER, b"for=1.2.3.4", b'for=192.0.2.7;host="h:81";proto=https'),
+        (TRUSTED, b"for=1.2.3.4", b'for=1.2.3.4, for=192.0.2.7;host="h:81";proto=https'),
+        (
+            PEER._replace(address=b"2001:db8::1"),
+            b"",
+            b'for="[2001:db8::1]";host="h:81";proto=https',
+        ),
+        (PEER._replace(address=b""), b"", b'for=unknown;host="h:81";proto=https'),
+    ],
+)
+def test_the_standard_forwarded_field(
+    route_of: RouteOf,
+    pool_of: Callable[..., Pool],
+    peer: Peer,
+    received: bytes,
+    sent_value: bytes,
+) -> None:
+    pool = pool_of([], headers=HeaderPolicy(forwarded=True))
+    lines = [b"Forwarded: " + received] if received else []
+    sent = forward(route_of(pool=pool), b"Host: h:81", *lines, peer=peer)
+    assert values(sent, b"Forwarded") == [sent_value]
+
+
+def test_header_rules_apply_one_after_the_other() -> None:
+    received = [(b"Server", b"secret"), (b"X-A", b"1"), (b"x-a", b"2"), (b"X-B", b"3")]
+    rules = HeaderRules(
+        [
+            HeaderRule(action=HeaderAction.REMOVE, name="server"),
+            HeaderRule(action=HeaderAction.SET, name="X-A", value="new"),
+            HeaderRule(action=HeaderAction.ADD, name="x-b", value="4"),
+        ]
+    )
+    assert rules.apply(received) == [(b"X-B", b"3"), (b"X-A", b"new"), (b"x-b", b"4")]
+    assert len(received) == 4, "remembered heads are shared"
 
 
 # --- what a proxy in front says ---

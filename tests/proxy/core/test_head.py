@@ -522,6 +522,21 @@ def test_a_response_that_has_no_content_has_no_framing(status: int) -> None:
     assert response(b"Transfer-Encoding: chunked", start=start).chunked is False
 
 
+@pytest.mark.parametrize(
+    ("line", "reusable"),
+    [
+        (b"Content-Length: 5", False),
+        (b"Transfer-Encoding: chunked", False),
+        (b"Content-Length: 0", True),
+        (b"X: y", True),
+    ],
+)
+def test_content_that_was_announced_with_204_is_not_read_as_the_next_response(
+    line: bytes, reusable: bool
+) -> None:
+    assert response(line, start=b"HTTP/1.1 204 No Content").keep_alive is reusable
+
+
 def test_end_to_end_fields_of_a_response_pass_in_order_and_hop_by_hop_ones_do_not() -> None:
     head = response(
         b"Server: s",
