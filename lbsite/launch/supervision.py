@@ -143,12 +143,19 @@ class Supervision(Supervisor):
             self._report_exit(process, f"trying again in {process.backoff} s")
         elif isinstance(event, events.ProcessStateRunningEvent):
             self._report_recovery(process)
+        elif isinstance(event, events.ProcessStateStoppedEvent):
+            self._report_stop(process)
 
     def _report_exit(self, process: Subprocess, then: str) -> None:
         name = process.config.name
         self._failed.add(name)
         reason = process.spawnerr if not process.pid else self._exit_reason()
         self._say(f"{name} ended ({reason}); {then}. See {process.config.stdout_logfile}")
+
+    def _report_stop(self, process: Subprocess) -> None:
+        if self.options.mood == SupervisorStates.RUNNING:  # by supervisorctl
+            self._failed.add(process.config.name)
+            self._say(f"{process.config.name} was stopped on request")
 
     def _exit_reason(self) -> str:
         return decode_wait_status(self.options.last_exit)[1].removesuffix("(core dumped)").strip()

@@ -111,6 +111,7 @@ def test_a_backend_that_is_killed_costs_no_request_and_comes_back(
         )
         assert "refused" in health_of(api, "demo-b")["reason"].lower()
         load.wait_for_more(product)
+        assert "demo-b was stopped on request" in product.output
         control("start", "demo:demo-b")
         product.wait_until(
             lambda: health_of(api, "demo-b")["state"] == "healthy", "the probes to notice"
