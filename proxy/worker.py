@@ -171,6 +171,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             await asyncio.sleep(0.05)
         for client in list(edge.clients):
             client.transport.abort()
+        await asyncio.sleep(0.05)  # until each has heard of it, and has counted its request
 
     async def _leave(self, shipper: Shipper, feed: Feed, counters: Counters) -> None:
         """The last counts; if Redis is away, the board stays for another worker."""
