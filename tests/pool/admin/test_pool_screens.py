@@ -162,6 +162,12 @@ def test_the_form_works_while_redis_is_away(admin, one, redis_away):
     assert "unknown (Redis is away)" in admin.get(change_url(one.pool)).content.decode()
 
 
+def test_the_form_has_every_field_that_can_be_edited(admin, web, redis_client):
+    editable = {field.name for field in Pool._meta.fields if field.editable} - {"id"}
+    form = admin.get(change_url(web)).context["adminform"].form
+    assert set(form.fields) == editable
+
+
 def test_help_texts_name_the_units(admin, web, redis_client):
     page = admin.get(change_url(web)).content.decode()
     assert "Seconds between two probes of a backend." in page
