@@ -123,7 +123,7 @@ startretries = {START_RETRIES}
 stopwaitsecs = {stop_seconds}
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = {folder}/log/{name}.log
+stdout_logfile = {log}
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 3
 """
@@ -156,7 +156,8 @@ def _program_section(program: Program, folder: Path) -> str:
         command=_escape(shlex.join(program.command)),
         priority=program.stop_last,
         stop_seconds=program.stop_seconds,
-        folder=_escape(str(folder)),
+        # Supervisor expands this value, and no other, twice.
+        log=_escape(_escape(f"{folder}/log/{program.name}.log")),
         START_SECONDS=START_SECONDS,
         START_RETRIES=START_RETRIES,
     )
