@@ -10,6 +10,9 @@ import re
 from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+UNIX = "unix:"
+HOST_OF_BACKEND = "backend"
+MAX_SOCKET_PATH = 100  # bytes; sockaddr_un has room for 108 on Linux, 104 on BSD and macOS
 
 # RFC 1123 §2.1 host names; "_" too, because container platforms hand out such names.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -17,12 +20,14 @@ _LOOKS_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ENCODED_DOT_OR_SLASH = re.compile(r"%(?:2e|2f|5c)", re.IGNORECASE)
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+")
 _STATUS_RANGE = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
 
 
 def normalise_origin(text: str) -> str:
     """An origin server's URL, `scheme://host[:port]`, in lower case and with nothing after it.
 
+    Or `unix:/path` for one that listens on a unix socket of the edge's machine.
     The text is never repeated in an error: it may hold a password.
     """
     text = text.strip()
@@ -31,9 +36,14 @@ def normalise_origin(text: str) -> str:
             "Use ASCII without spaces or backslashes; write an international name as its "
             "A-label (xn--…)."
         )
+    if text[: len(UNIX)].lower() == UNIX:
+        return UNIX + _normalise_socket_path(text[len(UNIX) :])
     scheme, separator, rest = text.partition("://")
     if not separator or scheme.lower() not in DEFAULT_PORTS:
-        raise ValueError("Start with http:// or https://, for example http://10.0.0.5:8080.")
+        raise ValueError(
+            "Start with http:// or https://, for example http://10.0.0.5:8080, or with unix: for "
+            "a socket, for example unix:/run/app.sock."
+        )
     if "@" in rest:
         raise ValueError("Remove the user name and password: a backend's URL must not hold them.")
     if "?" in rest or "#" in rest:
@@ -44,10 +54,48 @@ def normalise_origin(text: str) -> str:
     return f"{scheme.lower()}://{_normalise_authority(authority)}"
 
 
+def socket_path(origin: str) -> str:
+    """The path of a normalised origin on a unix socket, "" for any other one."""
+    return origin.removeprefix(UNIX) if origin.startswith(UNIX) else ""
+
+
 def origin_host_and_port(origin: str) -> tuple[str, int]:
-    """Host and port of a normalised origin; the scheme's own port if it names none."""
+    """Host and port of a normalised origin on the network; the scheme's own port if it names none.
+
+    Ask `socket_path` first where the origin may be a unix socket, which has neither.
+    """
     parts = urlsplit(origin)
     return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+
+
+def short_name(origin: str) -> str:
+    """A name for a normalised origin, of letters, digits, dots, hyphens and underscores."""
+    where = socket_path(origin) or "{}-{}".format(*origin_host_and_port(origin))
+    return _NOT_IN_NAMES.sub("-", where).strip("-._")
+
+
+def normalise_host_header(text: str) -> str:
+    """What a backend gets as Host: "" (the client's), "backend" (its own), else host[:port]."""
+    text = text.strip().lower()
+    if text in ("", HOST_OF_BACKEND):
+        return text
+    if not _VISIBLE_ASCII.fullmatch(text) or any(character in text for character in "/\\@?#"):
+        raise ValueError(
+            "Give a host with or without a port, as in app.internal:8080, without scheme or path; "
+            "or \"backend\" for the backend's own; or leave it empty for the client's."
+        )
+    return _normalise_authority(text)
+
+
+def normalise_server_name(text: str) -> str:
+    """The name in a TLS certificate: a host name or an address, without a port."""
+    text = text.strip().lower().removesuffix(".")
+    if not text:
+        return ""
+    if ":" in text:
+        literal = text if text.startswith("[") else f"[{text}]"
+        return _normalise_ipv6(literal)[1:-1]
+    return _normalise_name(text)
 
 
 def normalise_host(text: str) -> str:
@@ -118,6 +166,19 @@ def normalise_status_ranges(text: str) -> str:
     """The same ranges without spaces."""
     parse_status_ranges(text)
     return "".join(text.split())
+
+
+def _normalise_socket_path(text: str) -> str:
+    path = "/" + text.lstrip("/") if text.startswith("///") else text  # unix:///path is common
+    if not path.startswith("/") or path.startswith("//"):
+        raise ValueError("Give the socket's whole path, as in unix:/run/app.sock.")
+    if any(character in path for character in "?#%"):
+        raise ValueError("Rename the socket: its path must not hold ?, # or %.")
+    if any(segment in ("", ".", "..") for segment in path[1:].split("/")):
+        raise ValueError('Remove empty segments, "." and ".." from the socket\'s path.')
+    if len(path) > MAX_SOCKET_PATH:
+        raise ValueError(f"Shorten the socket's path to {MAX_SOCKET_PATH} bytes.")
+    return path
 
 
 def _normalise_authority(authority: str) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
-from pool.snapshot import Snapshot
+from pool.header_rules import format_rule
+from pool.snapshot import Snapshot, TlsPolicy
+from pool.tls import fingerprints
 
 SUMMARY_CHANGES = 3  # a summary is one line of a list; the diff has all of them
 
@@ -97,11 +99,18 @@ def _items(snapshot: Snapshot) -> Iterator[tuple[tuple[Kind, int], _Item]]:
 
 
 def _flatten(spec: msgspec.Struct) -> dict[str, Any]:
-    """Fields by name, those of policies as "health.interval"; without id and backends."""
+    """Fields by name, those of policies as "health.interval"; without id and backends.
+
+    What takes many lines is written as people compare it.
+    """
+    if isinstance(spec, TlsPolicy):
+        return msgspec.structs.asdict(spec) | {"ca": fingerprints(spec.ca)}
     flat: dict[str, Any] = {}
     for name, value in msgspec.structs.asdict(spec).items():
         if isinstance(value, msgspec.Struct):
             flat |= {f"{name}.{inner}": item for inner, item in _flatten(value).items()}
+        elif name in ("request_rules", "response_rules"):
+            flat[name] = [format_rule(rule) for rule in value]
         elif name not in ("id", "backends"):
             flat[name] = value
     return flat

@@ -8,12 +8,14 @@ import re
 from typing import Any
 
 import msgspec
+from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import BaseValidator
 from django.db import models
 from django.utils.deconstruct import deconstructible
 
-from pool import addresses
+from pool import addresses, header_rules, tls
+from pool.header_rules import HeaderRulesError, Message
 
 MAX_JSON_BYTES = 16 * 1024  # it travels with every snapshot
 
@@ -58,6 +60,99 @@ class RequestTargetField(NormalisedCharField):
 class StatusRangesField(NormalisedCharField):
     def normalise(self, text: str) -> str:
         return addresses.normalise_status_ranges(text)
+
+
+class HostHeaderField(NormalisedCharField):
+    def normalise(self, text: str) -> str:
+        return addresses.normalise_host_header(text)
+
+
+class ServerNameField(NormalisedCharField):
+    def normalise(self, text: str) -> str:
+        return addresses.normalise_server_name(text)
+
+
+class CertificatesFormField(forms.CharField):
+    def prepare_value(self, value: Any) -> Any:
+        """A key that was pasted by mistake is not shown again beside its error."""
+        return "" if isinstance(value, str) and tls.holds_private_key(value) else value
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {**super().widget_attrs(widget), "rows": 6, "spellcheck": "false"}
+
+
+class CertificatesField(models.TextField):
+    """PEM certificates that can be loaded, and nothing else."""
+
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        try:
+            value = tls.normalise_certificates(self.to_python(value) or "")
+        except ValueError as error:
+            raise ValidationError(str(error), code="invalid") from error
+        return super().clean(value, model_instance)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": CertificatesFormField, **kwargs})
+
+
+class HeaderRulesFormField(forms.Field):
+    """Header rules as text, one a line."""
+
+    widget = forms.Textarea
+
+    def __init__(self, *, message: Message, **kwargs: Any) -> None:
+        self.message = message
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> list[dict[str, str]]:
+        try:
+            rules = header_rules.parse_lines(value or "", self.message)
+        except HeaderRulesError as error:
+            raise ValidationError(error.problems, code="invalid") from error
+        return header_rules.format_json(rules)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Rules as lines; what was typed stays as it is."""
+        if value is None or isinstance(value, str):
+            return value
+        return header_rules.format_lines(header_rules.from_stored(value))
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        attributes = {"rows": 4, "spellcheck": "false", "placeholder": self._example()}
+        return {**super().widget_attrs(widget), **attributes}
+
+    def _example(self) -> str:
+        if self.message is Message.REQUEST:
+            return "set X-Environment: production\nremove Cookie"
+        return "set X-Frame-Options: DENY\nremove Server"
+
+
+class HeaderRulesField(models.JSONField):
+    """A list of header rules in the JSON of `pool.header_rules`."""
+
+    # As in JSONObjectField: {} and "" must not pass unchecked.
+    empty_values = ()
+
+    def __init__(self, *args: Any, message: Message, **kwargs: Any) -> None:
+        self.message = Message(message)
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, {**kwargs, "message": self.message.value}
+
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        try:
+            rules = header_rules.parse_json([] if value is None else value, self.message)
+        except HeaderRulesError as error:
+            raise ValidationError(error.problems, code="invalid_rules") from error
+        return header_rules.format_json(rules)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        # Not JSONField's, which would make a form field for JSON.
+        return models.Field.formfield(
+            self, **{"form_class": HeaderRulesFormField, "message": self.message, **kwargs}
+        )
 
 
 class JSONObjectField(models.JSONField):

@@ -10,7 +10,7 @@ from django.db.models.functions import Cast, Concat
 from pool.compilation import compile_configuration
 from pool.diff import Action, Kind, compare
 from pool.models import Backend, Pool, Route
-from pool.policies import HEALTH, RETRY, TIMEOUTS
+from pool.policies import POOL_GROUPS, to_column
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build
 
 MODELS: dict[Kind, type[Pool] | type[Backend] | type[Route]] = {
@@ -85,13 +85,10 @@ def _columns(kind: Kind, target: Snapshot) -> Iterable[tuple[int, dict[str, Any]
 
 
 def _pool_columns(pool: PoolSpec) -> dict[str, Any]:
-    return {
-        "name": pool.name,
-        "algorithm": pool.algorithm,
-        **HEALTH.restore(pool.health),
-        **TIMEOUTS.restore(pool.timeouts),
-        **RETRY.restore(pool.retry),
-    }
+    columns = {"name": pool.name, "algorithm": pool.algorithm}
+    for field, group in POOL_GROUPS.items():
+        columns |= group.restore(getattr(pool, field))
+    return columns
 
 
 def _backend_columns(backend: BackendSpec, pool: PoolSpec) -> dict[str, Any]:
@@ -114,4 +111,6 @@ def _route_columns(route: RouteSpec) -> dict[str, Any]:
         "path_prefix": route.path_prefix,
         "strip_prefix": route.strip_prefix,
         "priority": route.priority,
+        "request_headers": to_column(route.request_rules),
+        "response_headers": to_column(route.response_rules),
     }

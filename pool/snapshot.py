@@ -46,6 +46,7 @@ class TimeoutPolicy(_Spec, frozen=True):
     connect: float = 5.0
     response: float = 60.0
     idle: float = 60.0
+    request: float = 0.0  # for the whole of a request, all tries and both bodies; 0: no limit
 
 
 class RetryPolicy(_Spec, frozen=True):

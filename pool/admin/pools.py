@@ -17,6 +17,16 @@ from unfold.views import ChangeList
 from pool.admin.base import ConfigurationAdmin, Deletion
 from pool.admin.health import attach_conditions, availability_badge, condition
 from pool.models import Backend, Pool, Route
+from pool.policies import HEALTH, LIMITS, RETRY, TIMEOUTS, PolicyGroup
+
+Tab = tuple[str, dict[str, Any]]
+
+LISTENER_SETTINGS = (
+    "Before a request's pool is known, limits of the whole edge apply. They are set in its "
+    "environment: LB_REQUEST_HEAD_TIMEOUT, LB_KEEP_ALIVE_TIMEOUT and LB_TUNNEL_TIMEOUT in "
+    "seconds; LB_MAX_REQUEST_LINE and LB_MAX_REQUEST_HEAD in bytes; LB_MAX_REQUEST_FIELDS; and "
+    "LB_MAX_CONNECTIONS of one worker."
+)
 
 
 class BackendFormSet(PaginationInlineFormSet):
@@ -63,6 +73,30 @@ class BackendInline(TabularInline):
         return condition(backend).badge
 
 
+def _policy_tab(title: str, *policies: PolicyGroup[Any], about: str = "") -> Tab:
+    """All columns of the policies: a switch, if one has it, and then two in a row."""
+    rows: list[Any] = []
+    for policy in policies:
+        names = list(policy.columns.values())
+        rows += [names.pop(0)] if "enabled" in policy.columns else []
+        rows += [tuple(names[index : index + 2]) for index in range(0, len(names), 2)]
+    return title, {"classes": ["tab"], "description": about, "fields": rows}
+
+
+_HEADERS_AND_TLS: Tab = (
+    "Headers & TLS",
+    {
+        "classes": ["tab"],
+        "fields": (
+            ("host_header", "forwarded_header"),
+            ("request_headers", "response_headers"),
+            ("tls_server_name", "tls_verify"),
+            "tls_ca",
+        ),
+    },
+)
+
+
 class PoolChangeList(ChangeList):
     """Reads backends, routes and health once for all pools of the page."""
 
@@ -83,23 +117,10 @@ class PoolAdmin(ConfigurationAdmin):
     inlines = (BackendInline,)
     fieldsets = (
         ("General", {"classes": ["tab"], "fields": ("name", "algorithm")}),
-        (
-            "Health checks",
-            {
-                "classes": ["tab"],
-                "fields": (
-                    "health_enabled",
-                    ("health_path", "health_expected_status"),
-                    ("health_interval", "health_timeout"),
-                    ("health_rise", "health_fall"),
-                ),
-            },
-        ),
-        (
-            "Timeouts",
-            {"classes": ["tab"], "fields": ("connect_timeout", "response_timeout", "idle_timeout")},
-        ),
-        ("Retries", {"classes": ["tab"], "fields": ("retry_attempts",)}),
+        _policy_tab("Health checks", HEALTH),
+        _policy_tab("Timeouts & limits", TIMEOUTS, LIMITS, about=LISTENER_SETTINGS),
+        _policy_tab("Retries", RETRY),
+        _HEADERS_AND_TLS,
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:

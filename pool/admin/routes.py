@@ -47,6 +47,7 @@ class RouteAdmin(ConfigurationAdmin):
     fieldsets = (
         ("Matches", {"fields": (("host", "path_prefix"), "priority")}),
         ("Goes to", {"fields": (("pool", "strip_prefix"),)}),
+        ("Headers, after the pool's rules", {"fields": (("request_headers", "response_headers"),)}),
     )
 
     @display(description="Host")

@@ -1,23 +1,43 @@
 """The shapes of requests and answers. The rules are the models'."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
+from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from pool.api.errors import model_errors_as_answers
-from pool.choices import HealthState
+from pool.choices import HeaderAction, HealthState
 from pool.edges import Edge
+from pool.fields import HeaderRulesField
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
-from pool.policies import HEALTH, RETRY, TIMEOUTS
+from pool.policies import POOL_GROUPS
 
 _ALWAYS = ["id", "created_at", "updated_at"]
 
 
+class HeaderRuleSerializer(serializers.Serializer):
+    """Describes one rule; the model's field checks it."""
+
+    action = serializers.ChoiceField(choices=[action.value for action in HeaderAction])
+    name = serializers.CharField()
+    value = serializers.CharField(required=False, help_text="Not with remove.")
+
+
+@extend_schema_field(HeaderRuleSerializer(many=True))
+class HeaderRulesSerializerField(serializers.JSONField):
+    """A list of rules, passed on as it came."""
+
+
 class _ConfigurationSerializer(serializers.ModelSerializer):
     """Saves through the model, whose refusals it gives back by field."""
+
+    serializer_field_mapping: ClassVar[dict[type[models.Field], type[serializers.Field]]] = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        HeaderRulesField: HeaderRulesSerializerField,
+    }
 
     def save(self, **kwargs: Any) -> Any:
         with model_errors_as_answers():
@@ -68,9 +88,7 @@ class PoolSerializer(_ConfigurationSerializer):
             *_ALWAYS,
             "name",
             "algorithm",
-            *HEALTH.columns.values(),
-            *TIMEOUTS.columns.values(),
-            *RETRY.columns.values(),
+            *(column for group in POOL_GROUPS.values() for column in group.columns.values()),
             "backends",
         ]
 
@@ -82,7 +100,16 @@ class RouteSerializer(_ConfigurationSerializer):
 
     class Meta:
         model = Route
-        fields = [*_ALWAYS, "host", "path_prefix", "strip_prefix", "priority", "pool"]
+        fields = [
+            *_ALWAYS,
+            "host",
+            "path_prefix",
+            "strip_prefix",
+            "priority",
+            "pool",
+            "request_headers",
+            "response_headers",
+        ]
         validators: list[Any] = []  # the model's constraint speaks of normalised values
 
 

@@ -1,6 +1,5 @@
 """What operators edit: pools, their backends, and the routes to them."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models, transaction
 from django.db.models import Q
 
-from pool import addresses
+from pool import addresses, header_rules
 from pool.actor import Actor, acting_as
 from pool.choices import (
     DEFAULT_ALGORITHM,
@@ -21,12 +20,14 @@ from pool.models.base import ConfigurationModel
 from pool.models.constraints import UniqueWithin
 from pool.models.history import Event
 from pool.policies import (
-    HEALTH,
-    RETRY,
-    TIMEOUTS,
+    POOL_GROUPS,
+    HeaderPolicyFields,
+    HeaderRulesFields,
     HealthPolicyFields,
+    LimitPolicyFields,
     RetryPolicyFields,
     TimeoutPolicyFields,
+    TlsPolicyFields,
 )
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec
 
@@ -39,7 +40,15 @@ def admin_state_choices() -> list[tuple[str, str]]:
     return [(state.value, state.value.capitalize()) for state in AdminState]
 
 
-class Pool(HealthPolicyFields, TimeoutPolicyFields, RetryPolicyFields, ConfigurationModel):
+class Pool(
+    HealthPolicyFields,
+    TimeoutPolicyFields,
+    RetryPolicyFields,
+    HeaderPolicyFields,
+    LimitPolicyFields,
+    TlsPolicyFields,
+    ConfigurationModel,
+):
     """Backends that serve the same thing, and the policy over them."""
 
     name = models.SlugField(
@@ -62,6 +71,7 @@ class Pool(HealthPolicyFields, TimeoutPolicyFields, RetryPolicyFields, Configura
             *HealthPolicyFields.Meta.constraints,
             *TimeoutPolicyFields.Meta.constraints,
             *RetryPolicyFields.Meta.constraints,
+            *LimitPolicyFields.Meta.constraints,
             models.CheckConstraint(name="pool_pool_name_given", condition=~Q(name="")),
         ]
 
@@ -73,9 +83,7 @@ class Pool(HealthPolicyFields, TimeoutPolicyFields, RetryPolicyFields, Configura
             id=self.pk or 0,
             name=self.name,
             algorithm=self.algorithm,
-            health=HEALTH.compile(self),
-            timeouts=TIMEOUTS.compile(self),
-            retry=RETRY.compile(self),
+            **{field: group.compile(self) for field, group in POOL_GROUPS.items()},
             backends=tuple(backends),
         )
 
@@ -93,12 +101,13 @@ class Backend(ConfigurationModel):
                 "Use letters, digits, dots, hyphens and underscores; start with a letter or digit.",
             )
         ],
-        help_text="Unique within the pool; made from the URL's host and port when left empty.",
+        help_text="Unique within the pool; made from the URL when left empty.",
     )
     url = OriginField(
         "URL",
         max_length=300,
-        help_text="scheme://host[:port] with http or https, for example http://10.0.0.5:8080.",
+        help_text="scheme://host[:port] with http or https, for example http://10.0.0.5:8080; or "
+        "unix:/run/app.sock for a socket on the edge's machine.",
     )
     weight = models.PositiveSmallIntegerField(
         default=1,
@@ -145,7 +154,11 @@ class Backend(ConfigurationModel):
             ),
             models.CheckConstraint(
                 name="pool_backend_texts",
-                condition=(Q(url__startswith="http://") | Q(url__startswith="https://"))
+                condition=(
+                    Q(url__startswith="http://")
+                    | Q(url__startswith="https://")
+                    | Q(url__startswith="unix:/")
+                )
                 & Q(admin_state__in=[state.value for state in AdminState])
                 & ~Q(name=""),
                 violation_error_message="url, admin_state or name is not valid.",
@@ -159,10 +172,9 @@ class Backend(ConfigurationModel):
     def name_from_url(url: str) -> str:
         """The name that a backend with this URL gets when it is given none; "" if `url` is bad."""
         try:
-            host, port = addresses.origin_host_and_port(addresses.normalise_origin(url))
+            return addresses.short_name(addresses.normalise_origin(url))
         except ValueError:
             return ""
-        return re.sub(r"[^a-z0-9._]+", "-", f"{host}-{port}").strip("-._")
 
     def clean(self) -> None:
         super().clean()
@@ -220,7 +232,7 @@ class Backend(ConfigurationModel):
         )
 
 
-class Route(ConfigurationModel):
+class Route(HeaderRulesFields, ConfigurationModel):
     """Which requests go to which pool."""
 
     host = HostField(
@@ -278,4 +290,6 @@ class Route(ConfigurationModel):
             path_prefix=self.path_prefix,
             strip_prefix=self.strip_prefix,
             priority=self.priority,
+            request_rules=header_rules.from_stored(self.request_headers),
+            response_rules=header_rules.from_stored(self.response_headers),
         )

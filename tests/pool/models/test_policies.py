@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from pool.models import Pool
-from pool.policies import HEALTH, RETRY, TIMEOUTS
+from pool.policies import POOL_GROUPS
 
-GROUPS = [HEALTH, TIMEOUTS, RETRY]
+GROUPS = list(POOL_GROUPS.values())
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.struct.__name__)
@@ -17,7 +17,18 @@ def test_every_field_has_its_column_with_the_same_default(group):
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.struct.__name__)
 def test_what_is_compiled_is_restored(group):
-    pool = Pool(health_path="/up", health_interval=9.0, connect_timeout=1.5, retry_attempts=1)
+    pool = Pool(
+        health_path="/up",
+        health_interval=9.0,
+        connect_timeout=1.5,
+        retry_attempts=1,
+        host_header="backend",
+        request_headers=[{"action": "set", "name": "X-A", "value": "b"}],
+        response_headers=[{"action": "remove", "name": "Server"}],
+        max_body=2**40,
+        tls_verify=False,
+        tls_server_name="a.example",
+    )
     restored = Pool(**group.restore(group.compile(pool)))
     assert group.compile(restored) == group.compile(pool)
 
