@@ -4,6 +4,7 @@ The reader that judges the corpus is the second opinion: what the edge takes, th
 strict reader has to take too, and to mean the same by it.
 """
 
+import re
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -97,6 +98,16 @@ def first_head(data: bytes) -> bytes:
     return (data + HEAD_END).partition(HEAD_END)[0] + HEAD_END
 
 
+def origin_form(method: bytes, target: bytes) -> bytes:
+    """What a proxy makes of the target (RFC 9112 §3.2.1, §3.2.4)."""
+    if target.startswith((b"/", b"*")):
+        return target
+    rest = re.sub(rb"(?i)^https?://[^/?]+", b"", target)
+    if not rest:
+        return b"*" if method == b"OPTIONS" else b"/"
+    return rest if rest.startswith(b"/") else b"/" + rest
+
+
 @given(any_of(REQUESTS))
 @EXAMPLES
 def test_a_request_head_is_refused_or_means_what_it_says(data: bytes) -> None:
@@ -110,7 +121,7 @@ def test_a_request_head_is_refused_or_means_what_it_says(data: bytes) -> None:
     assert judged.size == len(raw)
     method, target, _ = judged.start.split(b" ")
     assert head.method == method
-    assert target.endswith((head.target, b"http://" + head.authority)) or head.target.endswith(b"/")
+    assert head.target == origin_form(method, target)
     assert head.chunked == (judged.framing == "chunked")
     assert [b"%d" % head.content_length] == [
         value.lstrip(b"0") or b"0" for value in judged.values(b"content-length") or [b"0"]
@@ -145,9 +156,10 @@ def test_a_response_head_is_refused_or_means_what_it_says(data: bytes) -> None:
         head = parse_response_head(raw)
     except BadResponse:
         return
-    if head.status < 200 or head.status == 204 or head.status >= 600:
-        return  # the judge has more to say on these than a head parser can
-    judged = read_response(raw, b"GET", ended=False)
+    if head.status < 200 or head.status == 204:
+        return  # the judge looks at their framing, which is not the head parser's to refuse
+    # Widely sent without the space that RFC 9112 §4 wants behind the status.
+    judged = read_response(re.sub(rb"\A([^\r ]+ \d+)\r", rb"\1 \r", raw), b"GET", ended=False)
     assert judged is not None
     assert judged.status == head.status
     assert head.chunked == (judged.framing == "chunked" or b"chunked" in _codings(judged.fields))
