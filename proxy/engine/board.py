@@ -130,6 +130,7 @@ class Board:
             self.path.unlink(missing_ok=True)
             self._names_path.unlink(missing_ok=True)
         self._names.close()
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # the map holds a descriptor of its own
         os.close(self._descriptor)
 
     def _append(self, name: RowName) -> int:

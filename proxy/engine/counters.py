@@ -56,7 +56,8 @@ class Counters:
         live[row + REQUESTS] += 1
         if status == ClientGone.status:
             live[row + CLIENT_ABORTS] += 1
-        live[row + STATUS + status // 100] += 1
+        # RFC 9110 §15: a status outside of all classes is taken for a server error.
+        live[row + STATUS + (status // 100 if status < 600 else 5)] += 1
         live[row + BYTES_IN] += bytes_in
         live[row + BYTES_OUT] += bytes_out
         live[row + DURATION_SUM] += duration
