@@ -1,0 +1,85 @@
+"""A request head made ready to forward."""
+
+import pytest
+
+from proxy.core.configuration import Configuration
+from proxy.core.forward import Peer
+from proxy.engine.prepared import HEALTH_PATH, Prepared, prepare
+from proxy.errors import BadRequest
+
+PEER = Peer(address=b"192.0.2.7", scheme=b"https", local_authority=b"10.0.0.1:8000")
+
+
+def prepared(configuration: Configuration, line: str, *fields: str, peer: Peer = PEER) -> Prepared:
+    raw = "\r\n".join([line, "Host: shop.test", *fields, "\r\n"]).encode("latin-1")
+    return prepare(raw, configuration, peer)
+
+
+def test_the_prefix_waits_only_for_the_request_id(configuration: Configuration) -> None:
+    request = prepared(configuration, "GET /a?b HTTP/1.1", "Accept: */*", "Connection: close")
+    lines = request.prefix.split(b"\r\n")
+    assert lines[:2] == [b"GET /a?b HTTP/1.1", b"Host: shop.test"]
+    assert lines[-1] == b"X-Request-Id: "
+    assert {b"X-Forwarded-For: 192.0.2.7", b"X-Forwarded-Proto: https"} <= set(lines)
+    assert not any(line.lower().startswith(b"connection") for line in lines)
+    assert request.route is not None
+    assert request.configuration is configuration
+
+
+def test_the_health_path_belongs_to_no_route(configuration: Configuration) -> None:
+    request = prepared(configuration, f"GET {HEALTH_PATH.decode()} HTTP/1.1")
+    assert (request.route, request.prefix) == (None, b"")
+    assert prepared(configuration, "GET /-/health/x HTTP/1.1").route is not None
+    assert prepared(configuration, "GET /-/health?x HTTP/1.1").route is None
+
+
+def test_no_route_no_prefix() -> None:
+    request = prepared(Configuration(), "GET / HTTP/1.1")
+    assert (request.route, request.prefix) == (None, b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "has_body", "idempotent"),
+    [
+        ("GET / HTTP/1.1", (), False, True),
+        ("POST / HTTP/1.1", (), False, False),
+        ("POST / HTTP/1.1", ("Content-Length: 0",), False, False),
+        ("PUT / HTTP/1.1", ("Content-Length: 3",), True, True),
+        ("PATCH / HTTP/1.1", ("Transfer-Encoding: chunked",), True, False),
+        ("DELETE / HTTP/1.1", (), False, True),
+    ],
+)
+def test_body_and_idempotence_are_known_beforehand(
+    configuration: Configuration,
+    line: str,
+    fields: tuple[str, ...],
+    has_body: bool,
+    idempotent: bool,
+) -> None:
+    request = prepared(configuration, line, *fields)
+    assert (request.has_body, request.idempotent) == (has_body, idempotent)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/..", "/../x", "/a/./b", "/a/..", "/%2e%2e/x", "/a/%2E/b", "/a%2f..%2fb", "/a/.%2e?x=1"],
+)
+def test_a_path_that_a_backend_would_resolve_to_another_is_refused(
+    configuration: Configuration, target: str
+) -> None:
+    with pytest.raises(BadRequest):
+        prepared(configuration, f"GET {target} HTTP/1.1")
+
+
+@pytest.mark.parametrize("target", ["/.well-known/x", "/a..b", "/...", "/a.", "/?x=/../y"])
+def test_dots_that_are_no_segments_pass(configuration: Configuration, target: str) -> None:
+    assert prepared(configuration, f"GET {target} HTTP/1.1").route is not None
+
+
+def test_a_request_id_is_kept_from_a_trusted_peer_only(configuration: Configuration) -> None:
+    line, field = "GET / HTTP/1.1", "X-Request-Id: abc-1"
+    assert prepared(configuration, line, field).request_id == b""
+    trusted = PEER._replace(trusted=True)
+    assert prepared(configuration, line, field, peer=trusted).request_id == b"abc-1"
+    for strange in ("X-Request-Id: a b", "X-Request-Id: " + "x" * 200):
+        assert prepared(configuration, line, strange, peer=trusted).request_id == b""
