@@ -36,7 +36,8 @@ def request_prefix(head: RequestHead, route: Route, peer: Peer, backend: Backend
     if wanted and wanted != HOST_OF_BACKEND:
         host = wanted.encode("ascii")
     parts = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, route.stripped(head.target), host)]
-    parts += [b"%b: %b\r\n" % header for header in route.request_rules.apply(head.headers)]
+    headers = route.request_rules.apply(head.headers)
+    parts += [name + b": " + value + b"\r\n" for name, value in headers]
     if head.chunked:
         parts.append(b"Transfer-Encoding: chunked\r\n")
     elif head.content_length or head.method in (b"POST", b"PUT", b"PATCH"):
@@ -95,7 +96,8 @@ def response_bytes(
 ) -> bytes:
     """The response head for a client. `connection`: the option to send, or empty."""
     parts = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
-    parts += [b"%b: %b\r\n" % header for header in rules.apply(head.headers)]
+    headers = rules.apply(head.headers) if rules else head.headers
+    parts += [name + b": " + value + b"\r\n" for name, value in headers]
     if chunked:
         parts.append(b"Transfer-Encoding: chunked\r\n")
     elif head.content_length >= 0:

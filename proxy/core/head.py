@@ -10,6 +10,7 @@ and where it says MAY the refusing choice.
 import re
 import string
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import gunicorn_h1c
@@ -30,16 +31,18 @@ from proxy.errors import (
 HEAD_END = b"\r\n\r\n"
 MAX_RESPONSE_HEAD = 65536
 
-# Everything a head may contain; what is left after deleting it is refused.
-_HEAD_BYTES = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)])
+# Everything that may stand in a head's lines; what is left after deleting it is their ends.
+_HEAD_BYTES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _TARGET_BYTES = bytes(set(range(0x21, 0x7F)) - {ord("#"), ord('"'), ord("<"), ord(">")})
 _TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + string.ascii_letters.encode() + string.digits.encode()
 _AUTHORITY = re.compile(rb"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5})?)?")
 _HTTP_URL = re.compile(rb"https?://([^/?]+)((?:[/?].*)?)", re.IGNORECASE)
-_DIGITS = re.compile(rb"\d{1,18}")  # 18 digits fit in 63 bits: no peer can overflow
+_MAX_DIGITS = 18  # of a Content-Length: they fit in 63 bits, where no peer overflows
 _VERSION = re.compile(rb"HTTP/\d\.\d")
 _IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"])
 _DROPPED_FROM_RESPONSES = (fields.HOP_BY_HOP, fields.TE)
+_STATUS_LINES = (b"HTTP/1.1 ", b"HTTP/1.0 ")
+_AFTER_STATUS = (b" ", b"\r")
 _REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
 
 Headers = list[tuple[bytes, bytes]]
@@ -163,20 +166,20 @@ def parse_response_head(raw: bytes) -> ResponseHead:
     except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError) as error:
         raise BadResponse(f"Not a response head: {error}") from error
     status: int = parsed["status"]
-    minor_version: int = parsed["minor_version"]
-    if raw[:9] != b"HTTP/1.%d " % minor_version or raw[9:12] != b"%d" % status:
+    if not raw.startswith(_STATUS_LINES) or raw[12:13] not in _AFTER_STATUS:
         raise BadResponse("Malformed status line.")
     if not 100 <= status <= 599:
         raise BadResponse("A status that HTTP does not have.")
     framing = _Framing()
     kept: Headers = []
-    for name, value in parsed["headers"]:
-        field = classify(name)
+    for header in parsed["headers"]:
+        field = classify(header[0])
         if field == OTHER or (
             field not in _DROPPED_FROM_RESPONSES
-            and not _note_framing(framing, field, value, BadResponse)
+            and not _note_framing(framing, field, header[1], BadResponse)
         ):
-            kept.append((name, value))
+            kept.append(header)
+    minor_version: int = parsed["minor_version"]
     if framing.options:
         kept = _without_nominated(kept, framing.options)
     chunked = _response_coding(framing, minor_version)
@@ -186,14 +189,14 @@ def parse_response_head(raw: bytes) -> ResponseHead:
         keep_alive = keep_alive and framing.content_length <= 0 and not chunked
         framing.content_length, chunked = -1, False
     return ResponseHead(
-        status=status,
-        reason=parsed["message"],
-        minor_version=minor_version,
-        headers=kept,
-        keep_alive=keep_alive,
-        content_length=framing.content_length,
-        chunked=chunked,
-        upgrade=framing.upgrade,
+        status,
+        parsed["message"],
+        minor_version,
+        kept,
+        keep_alive,
+        framing.content_length,
+        chunked,
+        framing.upgrade,
     )
 
 
@@ -208,11 +211,11 @@ def check_unfinished(buffered: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> No
 
 
 def _check_bytes(raw: bytes, error: type[ProxyError]) -> None:
-    if raw.translate(None, _HEAD_BYTES):
+    ends = raw.translate(None, _HEAD_BYTES)
+    if ends.strip(b"\r\n"):
         raise error("A control character in the head.")
     # RFC 9112 §2.2: a recipient MAY take a lone LF as a line's end. Others do not.
-    lines = raw.count(b"\r\n")
-    if raw.count(b"\r") != lines or raw.count(b"\n") != lines:
+    if 2 * raw.count(b"\r\n") != len(ends):
         raise error("A line ends with a bare CR or LF.")
     if b"\r\n " in raw or b"\r\n\t" in raw:  # RFC 9112 §5.2: obs-fold
         raise error("A folded header line.")
@@ -263,7 +266,7 @@ def _note_framing(framing: _Framing, field: int, value: bytes, error: type[Proxy
         # RFC 9112 §6.3 lets equal values pass; two parsers may still pick different ones.
         if framing.content_length >= 0:
             raise error("More than one Content-Length.")
-        if not _DIGITS.fullmatch(value):
+        if not value.isdigit() or len(value) > _MAX_DIGITS:
             raise error("Malformed Content-Length.")
         framing.content_length = int(value)
     elif field == fields.TRANSFER_ENCODING:
@@ -271,15 +274,20 @@ def _note_framing(framing: _Framing, field: int, value: bytes, error: type[Proxy
             raise error("More than one Transfer-Encoding field.")
         framing.transfer_encoding = value.lower()
     elif field == fields.CONNECTION:
-        options = frozenset(option.strip() for option in value.lower().split(b","))
+        options = _connection_options(value)
         if options & _UNNAMEABLE:
             raise error("Connection names a field that frames or routes the message.")
-        framing.options |= options
+        framing.options = framing.options | options if framing.options else options
     elif field == fields.UPGRADE:
         framing.upgrade = value
     else:
         return False
     return True
+
+
+@lru_cache(256)
+def _connection_options(value: bytes) -> frozenset[bytes]:
+    return frozenset(option.strip() for option in value.lower().split(b","))
 
 
 _UNNAMEABLE = PROTECTED - {b"upgrade", b"te"}
@@ -304,7 +312,7 @@ def _admit(method: bytes, headers: Headers) -> Headers:
         return headers
     counted = []
     for name, value in headers:
-        if name.lower() == b"max-forwards" and _DIGITS.fullmatch(value):
+        if name.lower() == b"max-forwards" and value.isdigit():
             if int(value) == 0:
                 raise MethodRefused
             value = b"%d" % (int(value) - 1)
