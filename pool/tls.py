@@ -6,7 +6,6 @@ Django-free: the control plane checks with it, and whoever connects uses it.
 import hashlib
 import re
 import ssl
-from functools import lru_cache
 
 from pool.snapshot import TlsPolicy
 
@@ -61,17 +60,12 @@ def fingerprints(certificates: str) -> list[str]:
 
 
 def client_context(policy: TlsPolicy) -> ssl.SSLContext:
-    """TLS 1.2 or newer. One context for equal policies: loading a trust store costs milliseconds.
+    """TLS 1.2 or newer, with the policy's trust. Keep it: loading a trust store takes milliseconds.
 
     The server's name is no part of it; it is given with each connection.
     """
-    return _client_context(policy.verify, policy.ca)
-
-
-@lru_cache(maxsize=256)
-def _client_context(verify: bool, ca: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=ca or None)
-    if not verify:
+    context = ssl.create_default_context(cadata=policy.ca or None)
+    if not policy.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

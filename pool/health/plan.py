@@ -8,20 +8,23 @@ evenly over the period, and adding a backend moves no other one.
 
 import msgspec
 
+from pool.addresses import HOST_OF_BACKEND
 from pool.choices import AdminState
-from pool.snapshot import HealthPolicy, Snapshot
+from pool.snapshot import HealthPolicy, Snapshot, TlsPolicy
 
 _GOLDEN_RATIO = 0.6180339887498949
 _GRACE = 5.0  # seconds beyond a probe's timeout after which its worker counts as gone
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A backend that is to be probed."""
+    """A backend that is to be probed. `host`: what to send as Host, "" for the backend's own."""
 
     backend_id: int
     origin: str
     name: str  # "pool/backend"
     policy: HealthPolicy
+    tls: TlsPolicy = TlsPolicy()
+    host: str = ""
 
     @property
     def period(self) -> float:
@@ -55,6 +58,7 @@ def plan_of(snapshot: Snapshot) -> Plan:
     for pool in snapshot.pools:
         if not pool.health.enabled:
             continue
+        host = "" if pool.headers.host == HOST_OF_BACKEND else pool.headers.host
         for backend in pool.backends:
             if backend.admin_state is AdminState.MAINTENANCE:
                 idle.add(backend.id)
@@ -64,6 +68,8 @@ def plan_of(snapshot: Snapshot) -> Plan:
                 origin=backend.url,
                 name=f"{pool.name}/{backend.name}",
                 policy=pool.health,
+                tls=pool.tls,
+                host=host,
             )
     version = f"{snapshot.number}:{snapshot.content_hash}"
     return Plan(version=version, targets=targets, idle=frozenset(idle))

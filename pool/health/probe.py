@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import lru_cache
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from time import monotonic
 from typing import Any
@@ -11,10 +11,10 @@ import msgspec
 import requests
 from urllib3 import exceptions as urllib3_errors
 
-from pool.addresses import parse_status_ranges
+from pool.addresses import parse_status_ranges, socket_path
 from pool.choices import ProbeResult
-from pool.health.transport import CannotConnect, ProbeAdapter
-from pool.snapshot import HealthPolicy
+from pool.health.transport import CannotConnect, ProbeAdapter, request_url
+from pool.snapshot import HealthPolicy, TlsPolicy
 
 # Enough to see that the body comes; an endless one must not cost memory or time.
 BODY_LIMIT = 64 * 1024
@@ -26,6 +26,8 @@ _HEADERS = {
     "Connection": "close",
 }
 
+_DEFAULT_TLS = TlsPolicy()
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a probe found. `latency_ms` is the time until the head of the answer was there."""
@@ -36,13 +38,19 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float | None = None
 
 
-def probe(origin: str, policy: HealthPolicy, adapter: ProbeAdapter | None = None) -> Outcome:
-    """Ask `origin` for `policy.path`; returns within `policy.timeout`, whatever happens."""
+def probe(
+    origin: str, policy: HealthPolicy, tls: TlsPolicy = _DEFAULT_TLS, host: str = ""
+) -> Outcome:
+    """Ask `origin` for `policy.path`; returns within `policy.timeout`, whatever happens.
+
+    As the traffic does: by the pool's rules for certificates, and with the name
+    that it sends as Host, if it has one of its own.
+    """
     started = monotonic()
+    headers = _HEADERS | _host_header(origin, host)
     try:
-        request = requests.Request("GET", origin + policy.path, headers=_HEADERS).prepare()
-        sender = adapter or _shared_adapter()
-        response = sender.send(request, stream=True, timeout=policy.timeout, proxies={})
+        request = requests.Request("GET", request_url(origin, policy.path), headers).prepare()
+        response = _adapter(tls).send(request, stream=True, timeout=policy.timeout, proxies={})
     except CannotConnect as error:
         return _failed(str(error))
     except _FOREIGN as error:
@@ -51,9 +59,15 @@ def probe(origin: str, policy: HealthPolicy, adapter: ProbeAdapter | None = None
     return _judge(response, latency_ms, policy)
 
 
-@cache
-def _shared_adapter() -> ProbeAdapter:
-    return ProbeAdapter()
+@lru_cache(maxsize=1000)  # of one pool each; without a bound, old authorities would pile up
+def _adapter(tls: TlsPolicy) -> ProbeAdapter:
+    return ProbeAdapter(tls)
+
+
+def _host_header(origin: str, host: str) -> dict[str, str]:
+    """A unix socket has no name of its own to send; the rest is http.client's part."""
+    name = host or ("localhost" if socket_path(origin) else "")
+    return {"Host": name} if name else {}
 
 
 def _judge(response: requests.Response, latency_ms: float, policy: HealthPolicy) -> Outcome:

@@ -25,7 +25,7 @@ from pool.health.plan import NO_PLAN, Plan, Target, plan_of
 from pool.health.probe import Outcome, probe
 from pool.health.records import Finding, Recorder
 from pool.health.schedule import Claim, Schedule, Stale, read_standing
-from pool.snapshot import HealthPolicy, SnapshotError, decode
+from pool.snapshot import HealthPolicy, SnapshotError, TlsPolicy, decode
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ SLACK = 0.25  # how late the next tick may come without a probe being late
 RESYNC = 10.0  # seconds between two comparisons of the schedule with the plan
 CLOSING = 3.0  # seconds that running probes get when the process ends
 
-Probe = Callable[[str, HealthPolicy], Outcome]
+Probe = Callable[[str, HealthPolicy, TlsPolicy, str], Outcome]
 
 
 class Prober:
@@ -149,7 +149,7 @@ class Prober:
 
     def _ask(self, target: Target) -> Outcome:
         try:
-            return self._probe(target.origin, target.policy)
+            return self._probe(target.origin, target.policy, target.tls, target.host)
         except Exception as error:
             # Whatever a backend manages to trigger must count against it, not end its probing.
             logger.exception("probing %s failed", target.name)

@@ -5,8 +5,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
-# As getaddrinfo() returns them: family, type, protocol, canonical name, socket address.
-Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+# As getaddrinfo() returns them: family, type, protocol, canonical name, socket address (a unix
+# socket's is its path).
+Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...] | str]
 
 
 class Resolver:

@@ -10,10 +10,11 @@ A connection serves one probe. Reuse would hide a backend that no longer accepts
 
 import socket
 import ssl
+from functools import cached_property
 from math import inf
 from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
 import urllib3
@@ -21,8 +22,10 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from pool.addresses import origin_host_and_port
+from pool.addresses import origin_host_and_port, socket_path
 from pool.health.resolver import Address, Resolver
+from pool.snapshot import TlsPolicy
+from pool.tls import client_context
 
 
 class CannotConnect(Exception):
@@ -90,7 +93,8 @@ class _Connection(HTTPConnection):
         sock = _Bounded(family, kind, protocol)
         try:
             sock.deadline = self._deadline
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(remaining(self._deadline))
             sock.connect(where)
             sock.settimeout(remaining(self._deadline))  # what is left for a TLS handshake
@@ -107,6 +111,15 @@ class _TLSConnection(_Connection, HTTPSConnection):
             self.sock.deadline = self._deadline
 
 
+class _UnixConnection(_Connection):
+    def __init__(self, *args: Any, path: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._path = path
+
+    def _addresses(self) -> list[Address]:
+        return [(socket.AF_UNIX, socket.SOCK_STREAM, 0, "", self._path)]
+
+
 def _why(error: OSError | None) -> str:
     if error is None:
         return "name has no address"
@@ -120,32 +133,45 @@ class _Pool(HTTPConnectionPool):
 class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
+    def _validate_conn(self, conn: Any) -> None:
+        """Connects, without urllib3's warning: who does not verify has chosen not to."""
+        if conn.is_closed:
+            conn.connect()
 
-def _tls_context() -> ssl.SSLContext:
-    """The system's trust store, as everything else on the machine (and SSL_CERT_FILE) has it.
 
-    Made once: loading the store costs more than a probe.
-    """
-    context = ssl.create_default_context()
-    context.sslsocket_class = _BoundedTLS
-    return context
+class _UnixPool(HTTPConnectionPool):
+    ConnectionCls = _UnixConnection
+
+
+def request_url(origin: str, target: str) -> str:
+    """The URL to ask for; of a unix socket the path stands, percent-encoded, where a host would."""
+    path = socket_path(origin)
+    return f"unix://{quote(path, safe='')}{target}" if path else origin + target
 
 
 class ProbeAdapter(HTTPAdapter):
     """Used without a Session: no cookies, netrc, redirects, nor proxies from the environment."""
 
-    def __init__(self, tls_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: TlsPolicy) -> None:
         super().__init__()
-        self._tls_context = tls_context or _tls_context()
-        self._tls_context.sslsocket_class = _BoundedTLS
+        self._tls = tls
+
+    @cached_property
+    def _tls_context(self) -> ssl.SSLContext:
+        context = client_context(self._tls)
+        context.sslsocket_class = _BoundedTLS
+        return context
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> urllib3.HTTPConnectionPool:
-        url = request.url or ""
-        host, port = origin_host_and_port(url)
-        if urlsplit(url).scheme == "https":
-            return _TLSPool(host, port, ssl_context=self._tls_context)
+        url = urlsplit(request.url or "")
+        if url.scheme == "unix":
+            return _UnixPool("localhost", path=unquote(url.netloc))
+        host, port = origin_host_and_port(url.geturl())
+        if url.scheme == "https":
+            name = self._tls.server_name or host
+            return _TLSPool(host, port, ssl_context=self._tls_context, server_hostname=name)
         return _Pool(host, port)
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:

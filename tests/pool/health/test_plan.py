@@ -6,7 +6,7 @@ import pytest
 
 from pool.choices import AdminState
 from pool.health.plan import Target, plan_of
-from pool.snapshot import BackendSpec, HealthPolicy, PoolSpec, build
+from pool.snapshot import BackendSpec, HeaderPolicy, HealthPolicy, PoolSpec, TlsPolicy, build
 
 
 def _backend(backend_id, state=AdminState.ACTIVE):
@@ -43,6 +43,15 @@ def test_a_target_carries_what_its_probe_needs():
     plan = _plan(PoolSpec(id=1, name="shop", health=policy, backends=(_backend(7),)))
     target = plan.targets[7]
     assert (target.origin, target.name, target.policy) == ("http://h7:80", "shop/b7", policy)
+
+
+@pytest.mark.parametrize(
+    ("host_header", "sent"), [("", ""), ("backend", ""), ("app.internal:81", "app.internal:81")]
+)
+def test_a_probe_is_sent_as_the_traffic_is(host_header, sent):
+    tls, headers = TlsPolicy(verify=False), HeaderPolicy(host=host_header)
+    plan = _plan(PoolSpec(id=1, name="shop", tls=tls, headers=headers, backends=(_backend(7),)))
+    assert (plan.targets[7].tls, plan.targets[7].host) == (tls, sent)
 
 
 def test_another_snapshot_is_another_version():

@@ -9,8 +9,7 @@ import pytest
 
 from pool.choices import ProbeResult
 from pool.health.probe import probe
-from pool.health.transport import ProbeAdapter
-from pool.snapshot import HealthPolicy
+from pool.snapshot import HealthPolicy, TlsPolicy
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("openssl"), reason="openssl makes the certificates"
@@ -39,8 +38,8 @@ def _server(folder) -> ssl.SSLContext:
     return context
 
 
-def _trusting(folder) -> ProbeAdapter:
-    return ProbeAdapter(ssl.create_default_context(cafile=str(folder / "cert.pem")))
+def _trusting(folder, **policy) -> TlsPolicy:
+    return TlsPolicy(ca=(folder / "cert.pem").read_text(), **policy)
 
 
 def test_trusted_certificate_passes(backend, answer, make_certificate):
@@ -59,6 +58,38 @@ def test_certificate_for_another_name_is_named(backend, answer, make_certificate
     folder = make_certificate("DNS:other.example")
     outcome = probe(backend(answer(OK), _server(folder)).origin, HealthPolicy(), _trusting(folder))
     assert outcome.reason.startswith("TLS certificate: IP address mismatch")
+
+
+def test_the_pools_server_name_is_asked_for_and_verified(backend, answer, make_certificate):
+    folder = make_certificate("DNS:other.example")
+    asked = []
+    server = _server(folder)
+    server.sni_callback = lambda _, name, __: asked.append(name)
+    trust = _trusting(folder, server_name="other.example")
+    outcome = probe(backend(answer(OK), server).origin, HealthPolicy(), trust)
+    assert (outcome.result, outcome.reason) == (ProbeResult.PASS, "status 200")
+    assert asked == ["other.example"]
+
+
+def test_the_pools_server_name_must_be_in_the_certificate(backend, answer, make_certificate):
+    folder = make_certificate("IP:127.0.0.1")
+    trust = _trusting(folder, server_name="other.example")
+    outcome = probe(backend(answer(OK), _server(folder)).origin, HealthPolicy(), trust)
+    assert outcome.reason.startswith("TLS certificate: Hostname mismatch")
+
+
+def test_an_authority_of_the_pool_takes_the_place_of_all_others(backend, answer, make_certificate):
+    ours, theirs = make_certificate("IP:127.0.0.1"), make_certificate("IP:127.0.0.1")
+    outcome = probe(backend(answer(OK), _server(theirs)).origin, HealthPolicy(), _trusting(ours))
+    assert outcome.reason.startswith("TLS certificate: self")
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_verified_where_the_pool_does_not_want_it(backend, answer, make_certificate):
+    folder = make_certificate("DNS:other.example")
+    trust = TlsPolicy(verify=False)
+    outcome = probe(backend(answer(OK), _server(folder)).origin, HealthPolicy(), trust)
+    assert (outcome.result, outcome.reason) == (ProbeResult.PASS, "status 200")
 
 
 def test_plain_http_on_the_port_is_named(backend):

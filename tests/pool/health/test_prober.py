@@ -45,7 +45,7 @@ class Answers:
         self.block = threading.Event()
         self.block.set()
 
-    def __call__(self, origin, policy):
+    def __call__(self, origin, policy, tls, host):
         self.asked.append(origin)
         self.block.wait(5)
         answer = self.by_origin.get(origin, PASSED)
@@ -172,7 +172,7 @@ def test_a_verdict_does_not_wait_for_a_probe_that_hangs(
     publish(redis_client)
     hanging = threading.Event()
 
-    def probe(origin, policy):
+    def probe(origin, policy, tls, host):
         if origin == "http://h1:80":
             hanging.wait(10)
         return PASSED
