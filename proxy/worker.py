@@ -32,6 +32,7 @@ from proxy.engine.feed import Feed
 from proxy.engine.settings import read_settings
 from proxy.engine.traffic import Shipper, ship_orphans
 
+START_PATIENCE = 1.0  # for Redis; without it the file has to do
 HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`
 SHIP_INTERVAL = 1.0
 ORPHAN_INTERVAL = 5.0  # between two looks for boards of killed workers
@@ -117,6 +118,8 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             ),
         ]
         self.edge.start_sweeping()
+        # Not before it is known what runs and who is unhealthy: clients wait in the backlog.
+        await feed.wait_until_caught_up(START_PATIENCE)
         servers = [await self._listen(listener.sock) for listener in self.sockets]
         # What was made at start-up stays: the collector need not look at it again.
         gc.collect()

@@ -5,6 +5,7 @@ of the last snapshot in a file lets even a restarted one serve.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -46,6 +47,7 @@ class Feed:
         self._report = report
         self._raw = b""  # the snapshot that was last looked at, as it was encoded
         self._away = False
+        self._caught_up = asyncio.Event()
 
     def load_file(self) -> None:
         """Start with the configuration that this machine ran last."""
@@ -66,12 +68,19 @@ class Feed:
                 self._away = True
             await asyncio.sleep(RECONNECT_DELAY)
 
+    async def wait_until_caught_up(self, patience: float) -> None:
+        """Until Redis has been read once, or for so many seconds if it is away."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._caught_up.wait()
+
     async def _follow(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as channels:
             await channels.subscribe(SNAPSHOT_CHANNEL, HEALTH_CHANNEL)
             while True:
                 # Subscribed first: what is announced during the reading is not missed.
                 await self._read_all()
+                self._caught_up.set()
                 if self._away:
                     log.warning("Redis is back")
                     self._away = False
