@@ -30,6 +30,28 @@ def test_before_any_configuration_the_health_path_says_so(start_edge: StartEdge)
         assert client.get("/").status == 404
 
 
+def test_the_first_request_after_a_start_finds_the_configuration(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    """Also on a machine that has no file of it yet: the worker asks Redis before it serves."""
+    edge = start_edge()
+    edge.serve(backend("a").spec())
+    edge.stop()
+    (edge.folder / "edge" / "snapshot.json").unlink()
+    edge.start()
+    wait_until("it listens", lambda: can_connect(edge))
+    with Client(edge.port) as client:
+        assert client.get().status == 200
+
+
+def can_connect(edge: Edge) -> bool:
+    try:
+        Client(edge.port).close()
+    except OSError:
+        return False
+    return True
+
+
 def test_started_with_redis_down_it_serves_from_its_file(
     start_edge: StartEdge, backend: MakeBackend
 ) -> None:

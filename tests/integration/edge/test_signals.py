@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from pool.choices import HealthState
 from tests.integration.edge.harness.backend import Backend
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.load import Load
@@ -29,6 +30,23 @@ def test_hup_replaces_the_workers_and_fails_no_request(
     assert load.failures == []
     wait_until("all counts arrive", lambda: edge.counted() == load.answered)
     wait_until("boards of old workers are gone", lambda: len(edge.boards) == 2)
+
+
+def test_a_new_worker_knows_who_is_unhealthy_before_it_serves(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    sick, well = backend("sick"), backend("well")
+    edge = start_edge()
+    edge.serve(sick.spec(), well.spec())
+    edge.say_health(sick.spec(), HealthState.UNHEALTHY)
+    time.sleep(0.25)
+    with Load(edge.port) as load:
+        for _ in range(3):
+            (old,) = edge.workers
+            edge.signal(signal.SIGHUP)
+            wait_until("it is replaced", lambda old=old: old not in edge.workers)
+    assert load.failures == []
+    assert set(load.backends) == {"well"}
 
 
 def test_ttin_and_ttou_change_the_number_of_workers_and_fail_no_request(

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def test_a_row_is_made_once_and_rows_do_not_overlap(
     board = open_board()
     rows = [board.row(row_name(number)) for number in range(5)]
     assert [board.row(row_name(number)) for number in range(5)] == rows
-    assert all(after - before >= 3 * WORDS for before, after in zip(rows, rows[1:], strict=False))
+    assert all(after - before >= 3 * WORDS for before, after in pairwise(rows))
 
 
 def test_what_was_counted_is_there_when_the_board_is_opened_again(
