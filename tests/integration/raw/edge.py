@@ -85,7 +85,7 @@ def running_edge(redis_url: str, published: Snapshot, data_dir: Path) -> Iterato
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn"),
-                *("-k", "proxy.worker.EdgeWorker", "proxy.worker"),
+                *("-k", "proxy.worker.EdgeWorker", "--no-control-socket", "proxy.worker"),
                 *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--graceful-timeout", "2"),
             ],
             env=environment,
