@@ -106,16 +106,19 @@ def test_one_attempt_turns_retries_off(edge: Edge, backend: MakeBackend) -> None
         assert sorted(client.get().status for _ in range(4)) == [200, 200, 502, 502]
 
 
-def test_a_backend_that_resets_every_new_connection_is_a_502_at_once(
+def test_a_backend_that_resets_each_connection_is_a_502_at_once(
     edge: Edge, backend: MakeBackend
 ) -> None:
-    """Its reset can come before the edge has used the connection."""
+    """Its reset can come before the edge has used the connection, or after the request."""
     broken = backend("broken", lambda call: call.reset())
-    edge.serve(broken.spec(), timeouts=TimeoutPolicy(connect=5.0, response=5.0, idle=5.0))
-    with Client(edge.port) as client:
-        begun = time.monotonic()
-        assert {client.request("POST", "/").status for _ in range(200)} == {502}
-        assert time.monotonic() - begun < 4
+    timeouts = TimeoutPolicy(connect=5.0, response=5.0, idle=5.0)
+    for at_once in (False, True):
+        broken.refuses = at_once
+        edge.serve(broken.spec(), timeouts=timeouts)
+        with Client(edge.port) as client:
+            begun = time.monotonic()
+            assert {client.request("POST", "/").status for _ in range(200)} == {502}
+            assert time.monotonic() - begun < 4
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_redis_that_hangs_does_not_stop_the_heartbeat(
     wait_until("another one takes its place", lambda: len(edge.workers) == 2)
     workers = edge.workers
     with Load(edge.port) as load:
-        load.go_on(5)
+        load.go_on(3.5)
     assert edge.workers == workers
     assert load.failures == []
 

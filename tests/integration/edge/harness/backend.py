@@ -103,6 +103,7 @@ class Backend:
         self.script = script or self.echo
         self.calls: list[Call] = []
         self.connections = 0
+        self.refuses = False  # reset each connection as soon as it is there
         self._open: set[socket.socket] = set()
         self.port = port
         self.start()
@@ -153,6 +154,9 @@ class Backend:
             except OSError:
                 return
             self.connections += 1
+            if self.refuses:
+                _reset(sock)
+                continue
             self._open.add(sock)
             threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
 
