@@ -33,10 +33,17 @@ class Pool:
             self.refresh()
 
     def set_all_health(self, statuses: Mapping[int, HealthStatus]) -> None:
-        """`statuses` of all backends; one that is missing has not been probed."""
+        """Take what is known of the backends.
+
+        Of one that is missing nothing is known any more if it is not probed. If it
+        is, Redis has lost it: the last verdict holds until the probes have spoken
+        again, or an outage of Redis would bring dead backends back.
+        """
+        forget = not self.spec.health.enabled
         changed = [
             backend.set_health(statuses.get(backend_id))
             for backend_id, backend in self.backends.items()
+            if forget or backend_id in statuses
         ]
         if any(changed):
             self.refresh()

@@ -47,8 +47,12 @@ class Address(NamedTuple):
         factory: Callable[[], P],
         resolver: Resolver,
         policy: TlsPolicy,
+        timeout: float,
     ) -> P:
-        """A connection to the first of the host's addresses that takes one. Raises OSError."""
+        """A connection to the first of the host's addresses that takes one. Raises OSError.
+
+        No address may use up the time of those after it.
+        """
         if self.path:
             return (await loop.create_unix_connection(factory, self.path))[1]
         context = tls_context(policy.verify, policy.ca) if self.tls else None
@@ -57,10 +61,11 @@ class Address(NamedTuple):
         failure: OSError = OSError("no address")
         for address in addresses:
             try:
-                _, protocol = await loop.create_connection(
-                    factory, address, self.port, ssl=context, server_hostname=name
-                )
-            except OSError as error:
+                async with asyncio.timeout(timeout / len(addresses)):
+                    _, protocol = await loop.create_connection(
+                        factory, address, self.port, ssl=context, server_hostname=name
+                    )
+            except OSError as error:  # TimeoutError is one
                 failure = error
             else:
                 return protocol

@@ -21,7 +21,6 @@ from proxy.engine.board import (
     Board,
     RowName,
 )
-from proxy.errors import ClientGone
 
 
 class Counters:
@@ -44,8 +43,12 @@ class Counters:
         bytes_in: int,
         bytes_out: int,
         duration: int,
+        aborted: bool = False,
     ) -> None:
-        """A request has ended. `duration` in microseconds; `backend` None: the edge answered."""
+        """A request has ended. `duration` in microseconds; `backend` None: the edge answered.
+
+        `aborted`: the client has gone first.
+        """
         try:
             row = self._rows[route][backend]
         except KeyError:
@@ -54,7 +57,7 @@ class Counters:
         live = self.board.live
         live[row] += 1  # ACTIVITY
         live[row + REQUESTS] += 1
-        if status == ClientGone.status:
+        if aborted:
             live[row + CLIENT_ABORTS] += 1
         # RFC 9110 §15: a status outside of all classes is taken for a server error.
         live[row + STATUS + (status // 100 if status < 600 else 5)] += 1

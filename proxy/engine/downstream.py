@@ -6,8 +6,10 @@ Future and no timer, and costs two reads and two writes.
 """
 
 import asyncio
+import re
 import socket
 import struct
+from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, cast
 
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     from proxy.engine.edge import Edge
 
 MAX_PIPELINED = 65536  # bytes of later requests that are held while one is answered
+STALLED = 30.0  # seconds in which a client has to read something of the last response
 LINGER = 2.0  # seconds in which a client may still read an error (RFC 9112 §9.6)
 
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
 
 
@@ -45,6 +49,7 @@ class ClientConnection(asyncio.Protocol):
         "_head_begun",
         "_prepared",
         "_transaction",
+        "_unsent",
         "_write_paused",
         "deadline",
         "edge",
@@ -63,6 +68,7 @@ class ClientConnection(asyncio.Protocol):
         self._half_closed = False
         self._write_paused = False  # the client does not read: no further request is begun
         self._closing = False  # what still comes is thrown away
+        self._unsent = 0  # bytes that the client had not read when it was last asked
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -128,8 +134,8 @@ class ClientConnection(asyncio.Protocol):
             or prepared.configuration is not self.edge.configuration
             or not data.startswith(prepared.raw)
         ):
-            while data.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before the request line
-                data = data[2:]
+            if data.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before the request line
+                data = data[_EMPTY_LINES.match(data).end() :]  # type: ignore[union-attr]
             size = data.find(HEAD_END) + len(HEAD_END)
             try:
                 if size < len(HEAD_END):
@@ -203,6 +209,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _read_pipelined(self) -> None:
         if self._buffer and self._transaction is None and not (self._write_paused or self._closing):
+            self.gate.open(flow.PIPELINE_FULL)
             self._read_head(b"")
 
     # --- answers of the edge itself ---
@@ -215,7 +222,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.send_error(NoRoute(), head, b"", close=close)
             self.edge.count_unrouted(NoRoute.status)
-        self.finished(not close)
+        self.finished(not close, linger=prepared.has_body)
 
     def _answer_health(self, head: RequestHead, *, close: bool) -> None:
         if head.method not in (b"GET", b"HEAD"):
@@ -254,7 +261,7 @@ class ClientConnection(asyncio.Protocol):
 
     def timed_out(self) -> None:
         if self._closing:
-            self.transport.abort()
+            self._close_in_time()
         elif self._transaction is not None:
             self.wait(LINGER)
             self._transaction.timed_out()
@@ -262,6 +269,15 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(RequestTimeout())
         else:
             self._close_kindly()
+
+    def _close_in_time(self) -> None:
+        """The connection should be closed by now: wait on only for a client that still reads."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and unsent != self._unsent:
+            self._unsent = unsent
+            self.wait(STALLED)
+        else:
+            self.transport.abort()
 
     @property
     def idle(self) -> bool:
@@ -282,7 +298,8 @@ class ClientConnection(asyncio.Protocol):
         self._closing = True
         sock = self.transport.get_extra_info("socket")
         if reset and sock is not None and sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            with suppress(OSError):  # the client may have closed it meanwhile
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
         else:
             self.wait(LINGER)
@@ -298,9 +315,9 @@ class ClientConnection(asyncio.Protocol):
         linger = linger or bool(self._buffer)
         self._closing = True
         self._buffer = b""
+        self.wait(LINGER)
         if linger and self.transport.can_write_eof() and not self._half_closed:
             self.gate.open_all()
-            self.wait(LINGER)
             self.transport.write_eof()
         else:
             self.transport.close()

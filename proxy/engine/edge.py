@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from ipaddress import ip_address
 from itertools import count
 from secrets import token_hex
@@ -16,6 +17,8 @@ from proxy.engine.downstream import ClientConnection
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.upstream import IDLE_SECONDS, ConnectionPool
+
+log = logging.getLogger("lbsite.edge")
 
 SWEEP_INTERVAL = 0.25  # seconds; a time-out may be noticed two of them late
 
@@ -117,16 +120,21 @@ class Edge:
     # --- chores ---
 
     def start_sweeping(self) -> None:
+        # First: no defect in what follows may leave the worker without time-outs.
+        self.loop.call_later(SWEEP_INTERVAL, self.start_sweeping)
         # `now` was up to a sweep old when a deadline was set by it: what was over at
         # the last sweep is over by any clock, and nobody gets less than was promised.
         last_sweep, self.now = self.now, self.loop.time()
         for client in [client for client in self.clients if client.deadline < last_sweep]:
-            client.timed_out()
+            try:
+                client.timed_out()
+            except Exception:
+                log.exception("a time-out could not be acted upon")
+                client.transport.abort()
         before = self.now - IDLE_SECONDS
         for connections in self.connections.values():
             if connections.idle:
                 connections.close_idle(before)
-        self.loop.call_later(SWEEP_INTERVAL, self.start_sweeping)
 
     def start_draining(self) -> None:
         """From now on each connection closes after the response that it is waiting for."""

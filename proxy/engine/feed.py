@@ -55,6 +55,9 @@ class Feed:
             raw = self._file.read_bytes()
         except FileNotFoundError:
             return
+        except OSError as error:
+            log.error("the configuration of the last run cannot be read: %s", error)
+            return
         self._take_snapshot(raw, keep=False)
 
     async def run(self) -> None:
@@ -124,8 +127,11 @@ class Feed:
             ):
                 self._edge.apply(snapshot)
         except (SnapshotError, UnknownAlgorithm) as error:
-            log.error("a configuration was refused, the last one runs on: %s", error)
-            self._report = msgspec.structs.replace(self._report, error=str(error))
+            self._refused(error)
+            return
+        except Exception as error:  # a good configuration runs on, whatever the new one holds
+            log.exception("a configuration could not be applied")
+            self._refused(error)
             return
         log.info("running snapshot %d", snapshot.number)
         self._report = msgspec.structs.replace(
@@ -137,6 +143,10 @@ class Feed:
         )
         if keep:
             self._save(raw)
+
+    def _refused(self, error: Exception) -> None:
+        log.error("a configuration was refused, the last one runs on: %s", error)
+        self._report = msgspec.structs.replace(self._report, error=str(error))
 
     def _save(self, raw: bytes) -> None:
         temporary = self._file.with_suffix(f".{os.getpid()}")

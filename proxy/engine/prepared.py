@@ -18,8 +18,9 @@ HEALTH_PATH = b"/-/health"
 
 # "." and ".." segments, plain or encoded: a backend would resolve them and serve
 # another path than the one that was routed. Clients resolve them before they send.
+# ";" begins a path parameter, which some backends take off first.
 _SLASH = rb"(?:/|\\|%2f|%5c)"
-_DOT_SEGMENT = re.compile(rb"%b(?:\.|%%2e){1,2}(?:%b|$)" % (_SLASH, _SLASH), re.IGNORECASE)
+_DOT_SEGMENT = re.compile(rb"%b(?:\.|%%2e){1,2}(?:%b|;|$)" % (_SLASH, _SLASH), re.IGNORECASE)
 _ID = re.compile(rb"[!-~]{1,128}")
 
 

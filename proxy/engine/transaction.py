@@ -5,6 +5,7 @@ moves the bytes. A transaction outlives no connection: whichever side is lost
 tells it, and after `done` it hears nothing more.
 """
 
+from collections.abc import Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
@@ -35,33 +36,27 @@ MAX_HELD = 65536  # body bytes that wait for a connection before the client is p
 
 
 class Transaction:
-    __slots__ = (
-        "_backend",
-        "_body",
-        "_bytes_in",
-        "_bytes_out",
-        "_client",
-        "_connecting",
-        "_edge",
-        "_exchange",
-        "_held",
-        "_idle",
-        "_last_error",
-        "_replay",
-        "_route",
-        "_started",
-        "_status",
-        "_until_close",
-        "_upstream",
-        "done",
-        "keep_alive",
-        "payload",
-        "plain",
-        "prepared",
-        "request_id",
-        "response_rules",
-        "tunnel",
-    )
+    # What most requests leave as it is stands here; slots would have to be filled each time.
+    done = False
+    _backend: "Backend | None" = None  # of the present try, or else of the last one
+    _upstream: "UpstreamConnection | None" = None
+    _connecting: "Connecting | None" = None
+    _last_error: ProxyError | None = None
+    # request
+    _body: BodyReader | None = None  # None: no more of it is to come
+    _held: list[bytes]  # body that waits for a connection
+    _held_bytes = 0
+    _replay: list[bytes] | None = None  # body sent, while it may be sent again
+    _replay_bytes = 0
+    # response
+    tunnel = False  # a protocol other than HTTP is spoken since the 101
+    plain = True  # the head that is remembered for most clients will do
+    payload: list[bytes] | None = None  # collects content that goes out without chunks
+    _status = 0  # 0: nothing of it was passed on yet
+    _bytes_out = 0
+    _switched = 0  # when the tunnel began: how long it lasts says nothing about the backend
+    _continued = False  # an interim response has been passed on
+    _until_close = False  # only a reset can tell the client that it was cut short
 
     def __init__(self, client: "ClientConnection", prepared: Prepared, route: "Route") -> None:
         edge = client.edge
@@ -73,31 +68,16 @@ class Transaction:
         self.prepared = prepared
         self.request_id = prepared.request_id or edge.next_request_id()
         self._exchange = Exchange(route.pool, prepared.idempotent)
-        self._backend: Backend | None = None  # of the present try, or else of the last one
-        self._upstream: UpstreamConnection | None = None
-        self._connecting: Connecting | None = None
-        self._last_error: ProxyError | None = None
-        self.done = False
-        # request
+        self._idle = route.pool.spec.timeouts.idle
+        self.keep_alive = prepared.head.keep_alive
         self._bytes_in = len(prepared.raw)
-        self._body: BodyReader | None = None  # None: no more of it is to come
-        self._held: list[bytes] = []  # body that waits for a connection
-        self._replay: list[bytes] | None = None  # body sent, while it may be sent again
         if prepared.has_body:
+            self._held = []
             self._replay = []
             head = prepared.head
             self._body = (
                 ChunkedReader(BadRequest) if head.chunked else LengthReader(head.content_length)
             )
-        # response
-        self._idle = route.pool.spec.timeouts.idle
-        self.tunnel = False  # a protocol other than HTTP is spoken since the 101
-        self._status = 0  # 0: nothing of it was passed on yet
-        self._bytes_out = 0
-        self.keep_alive = prepared.head.keep_alive
-        self._until_close = False  # only a reset can tell the client that it was cut short
-        self.plain = True  # the head that is remembered for most clients will do
-        self.payload: list[bytes] | None = None  # collects content that goes out without chunks
 
     # --- trying ---
 
@@ -141,9 +121,10 @@ class Transaction:
         data = prefix + self.request_id + HEAD_END
         if prepared.has_body:
             data = b"".join((data, *(self._replay or ()), *self._held))
-            self._keep_for_replay(self._held)
-            self._held = []
+            self._keep_for_replay(self._held, self._held_bytes)
+            self._held, self._held_bytes = [], 0
             self._client.gate.open(flow.CONNECTING)
+            self._client.gate.open(flow.PEER_FULL)  # closed for a connection that is gone
         timeouts = self._exchange.pool.spec.timeouts
         self._client.wait(timeouts.response if self._body is None else timeouts.idle)
         connection.begin(self, prepared.head.method, data)
@@ -165,7 +146,7 @@ class Transaction:
             self._give_up(error)
             return len(data)
         self._bytes_in += taken
-        if self._upstream is not None and not self.tunnel and self._body_too_large():
+        if self._backend is not None and not self.tunnel and self._body_too_large():
             self._give_up(BodyTooLarge())
             return len(data)
         if body.done:
@@ -183,18 +164,20 @@ class Transaction:
         upstream = self._upstream
         if upstream is None:
             self._held.append(data)
-            if sum(map(len, self._held)) > MAX_HELD:
+            self._held_bytes += len(data)
+            if self._held_bytes > MAX_HELD:
                 self._client.gate.close(flow.CONNECTING)
             return
-        self._keep_for_replay([data])
+        self._keep_for_replay([data], len(data))
         timeouts = self._exchange.pool.spec.timeouts
         self._client.wait(timeouts.response if self._body is None else self._idle)
         upstream.transport.write(data)
 
-    def _keep_for_replay(self, parts: list[bytes]) -> None:
-        if self._replay is not None and parts:
+    def _keep_for_replay(self, parts: Sequence[bytes], size: int) -> None:
+        if self._replay is not None:
             self._replay += parts
-            if sum(map(len, self._replay)) > MAX_REPLAY_BODY:
+            self._replay_bytes += size
+            if self._replay_bytes > MAX_REPLAY_BODY:
                 self._replay = None
 
     def half_closed(self) -> bool:
@@ -242,12 +225,13 @@ class Transaction:
 
     def may_switch(self, protocol: bytes) -> bool:
         """Whether a 101 to `protocol` answers what the client has asked for."""
-        asked = self.prepared.head.upgrade.lower()
-        return bool(asked) and self._body is None and protocol.lower() in asked
+        asked = [token.strip() for token in self.prepared.head.upgrade.lower().split(b",")]
+        return bool(protocol) and self._body is None and protocol.lower() in asked
 
     def switch_protocols(self, data: bytes) -> None:
         """Become a tunnel: what either side sends is passed on until one of them ends."""
         self.tunnel = True
+        self._switched = monotonic_ns()
         self._idle = self._edge.settings.tunnel_timeout
         self._body = CloseReader()
         self.relay(data)
@@ -255,6 +239,7 @@ class Transaction:
 
     def interim(self, data: bytes) -> None:
         """RFC 9110 §15.2: passed on, but not to an HTTP/1.0 client."""
+        self._continued = True
         if self.prepared.head.minor_version >= 1:
             self._client.transport.write(data)
 
@@ -266,9 +251,11 @@ class Transaction:
 
     def complete(self, data: bytes) -> None:
         """The last part of the response."""
+        # First: the connection may serve another request already, which a write that
+        # fills the client's buffer must not pause.
+        self._upstream = None
         self._bytes_out += len(data)
         self._client.transport.write(data)
-        self._upstream = None
         self._finish(self._status)
         unread = self._body is not None and not self.tunnel
         self._client.finished(self.keep_alive and not unread, linger=unread)
@@ -311,15 +298,19 @@ class Transaction:
         """Nothing has moved for as long as the pool's time-outs allow."""
         if self._status and (self.tunnel or self._client_is_slow):
             self._give_up(ResponseTimeout())
-        elif (
-            not self._status
-            and self._body is not None
-            and not self._client.gate.closed_for(flow.PEER_FULL)
-        ):
+        elif not self._status and self._client_owes_the_body:
             self._give_up(RequestTimeout())
         else:
             self._drop_upstream()
             self.try_failed(ResponseTimeout())
+
+    @property
+    def _client_owes_the_body(self) -> bool:
+        if self._body is None or self._client.gate.closed_for(flow.PEER_FULL):
+            return False
+        # Not before the backend has said 100, which this client may be waiting for.
+        begun = self._bytes_in > len(self.prepared.raw) or self._continued
+        return begun or not self.prepared.head.expects_continue
 
     @property
     def _client_is_slow(self) -> bool:
@@ -328,7 +319,7 @@ class Transaction:
 
     def client_lost(self) -> None:
         self._drop_upstream()
-        self._finish(ClientGone.status)
+        self._finish(ClientGone.status, aborted=True)
 
     def _give_up(self, error: ProxyError) -> None:
         """Answer with `error`, or cut the response short where it has already begun."""
@@ -352,7 +343,7 @@ class Transaction:
             self._connecting.transaction = None
             self._connecting = None
 
-    def _finish(self, status: int) -> None:
+    def _finish(self, status: int, *, aborted: bool = False) -> None:
         self._exchange.finish()
         self.done = True
         self._edge.counters.request(
@@ -362,5 +353,6 @@ class Transaction:
             attempts=self._exchange.attempts,
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
-            duration=(monotonic_ns() - self._started) // 1000,
+            duration=((self._switched or monotonic_ns()) - self._started) // 1000,
+            aborted=aborted,
         )

@@ -1,6 +1,7 @@
 """The side towards the backends: connections, their pools, and responses."""
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, cast
 
 from pool.snapshot import TlsPolicy
@@ -23,6 +24,8 @@ from proxy.errors import (
 
 if TYPE_CHECKING:
     from proxy.engine.transaction import Transaction
+
+log = logging.getLogger("lbsite.edge")
 
 IDLE_SECONDS = 60.0  # a connection that was not used for so long is closed
 _MAX_INTERIM = 16  # interim responses before a final one; more is an attack or a loop
@@ -109,13 +112,13 @@ class UpstreamConnection(asyncio.Protocol):
             head = self._memo
             size = len(raw)
         else:
-            end = data.find(HEAD_END)
-            if end < 0:
-                if len(data) > MAX_RESPONSE_HEAD:
-                    raise BadResponse("The response head is too large.")
+            size = data.find(HEAD_END) + len(HEAD_END)
+            unfinished = size < len(HEAD_END)
+            if (len(data) if unfinished else size) > MAX_RESPONSE_HEAD:
+                raise BadResponse("The response head is too large.")
+            if unfinished:
                 self._buffer = data
                 return
-            size = end + 4
             raw = data[:size]
             head = parse_response_head(raw)
             if head.status < 200:
@@ -206,14 +209,17 @@ class UpstreamConnection(asyncio.Protocol):
             self._transaction = None
             self._reader = None
             self._interim = 0
-            self._buffer = b""
             self.used = True
-            self.gate.open_all()
-            self._pool.give_back(self)
+            self.release()
         else:
             self._transaction = None
             self.transport.close()
         transaction.complete(data)
+
+    def release(self) -> None:
+        """Nobody uses this connection now."""
+        self.gate.open_all()
+        self._pool.give_back(self)
 
     def abandon(self) -> None:
         """The request is not wanted any more: what comes back for it belongs to nobody."""
@@ -297,17 +303,17 @@ class ConnectionPool:
         try:
             async with asyncio.timeout(timeout):
                 connection = await self.address.connect(
-                    self._loop, lambda: UpstreamConnection(self), self._resolver, self.tls
+                    self._loop, lambda: UpstreamConnection(self), self._resolver, self.tls, timeout
                 )
         except TimeoutError:
             ticket.failed(ConnectTimeout())
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
+            ticket.failed(ConnectFailed(str(error)))
+        except Exception as error:  # the request must not wait for a time-out because of a defect
+            log.exception("connecting to backend %s failed", self.backend.spec.name)
             ticket.failed(ConnectFailed(str(error)))
         else:
-            if ticket.transaction is not None:
-                ticket.transaction.connected(connection)
-            else:
-                self.give_back(connection)
+            ticket.connected(connection)
 
     def close_idle(self, before: float) -> None:
         """Close connections that were given back before `before` (the loop's time)."""
@@ -329,6 +335,14 @@ class Connecting:
 
     def __init__(self, transaction: "Transaction") -> None:
         self.transaction: Transaction | None = transaction
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        if connection.transport.is_closing():  # as a TLS peer does that wants a certificate
+            self.failed(ConnectFailed("The backend closed the connection at once."))
+        elif self.transaction is not None:
+            self.transaction.connected(connection)
+        else:
+            connection.release()
 
     def failed(self, error: ProxyError) -> None:
         if self.transaction is not None:

@@ -102,8 +102,17 @@ def test_the_health_of_all_is_taken_at_once(
     pool.set_all_health(dict.fromkeys([*range(1, 51), 999], unhealthy))
     assert chosen(pool, 200) == set(range(51, 101))
     assert len(refreshes) == 1
+
+
+def test_what_redis_has_lost_is_still_believed_until_the_probes_speak(
+    pool_of: PoolOf, backend_spec: SpecOf, health: Health
+) -> None:
+    pool = pool_of([backend_spec(number) for number in (1, 2)])
+    pool.set_all_health({1: health(HealthState.UNHEALTHY)})
     pool.set_all_health({})
-    assert chosen(pool, 200) == set(range(1, 101))
+    assert chosen(pool, 10) == {2}
+    pool.set_all_health({1: health(HealthState.UNKNOWN)})
+    assert chosen(pool, 10) == {1, 2}
 
 
 def test_news_that_does_not_change_who_may_be_chosen_rebuilds_nothing(

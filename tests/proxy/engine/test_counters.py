@@ -40,6 +40,7 @@ def count(
     status: int = 200,
     attempts: int = 1,
     duration: int = 1000,
+    aborted: bool = False,
 ) -> None:
     route = configuration.router.match(b"any", b"/")
     assert route is not None
@@ -51,6 +52,7 @@ def count(
         bytes_in=10,
         bytes_out=20,
         duration=duration,
+        aborted=aborted,
     )
 
 
@@ -102,9 +104,17 @@ def test_a_status_outside_of_all_classes_is_a_server_error(
 def test_a_client_that_went_away_is_counted_as_such(
     counters: Counters, configuration: Configuration
 ) -> None:
-    count(counters, configuration, status=499)
+    count(counters, configuration, status=499, aborted=True)
     row = row_of(counters, "a")
     assert (row[REQUESTS], row[CLIENT_ABORTS], row[ERRORS]) == (1, 1, 0)
+
+
+def test_a_backend_that_answers_499_has_an_answer_like_any_other(
+    counters: Counters, configuration: Configuration
+) -> None:
+    count(counters, configuration, status=499)
+    row = row_of(counters, "a")
+    assert (row[REQUESTS], row[CLIENT_ABORTS], row[STATUS + 4]) == (1, 0, 1)
 
 
 def test_a_retried_request_counts_once_where_it_ended(
