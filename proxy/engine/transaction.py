@@ -195,12 +195,12 @@ class Transaction:
 
     # --- response ---
 
-    def begin_response(self, head: ResponseHead, reader: BodyReader) -> None:
+    def begin_response(self, head: ResponseHead, *, until_close: bool) -> None:
         """The final response's head has come: settle how it is passed on."""
         self._exchange.responded()
         self._status = head.status
         self._replay = None
-        if reader.until_close:
+        if until_close:
             self._until_close = True
             self.keep_alive = False
         elif self._body is not None or self._edge.draining:

@@ -64,7 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._memo_raw: bytes | None = None
         self._memo: ResponseHead | None = None
         self._memo_bytes = b""
-        self._memo_rules: HeaderRules | None = None
+        self._memo_rules: HeaderRules | None = None  # those that are in `_memo_bytes`
         # request
         self._transaction: Transaction | None = None
         self._method = b""
@@ -126,40 +126,41 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             self._memo_raw = raw
             self._memo = head
-            self._memo_bytes = b""
+            self._memo_rules = None
         self._final_response(transaction, cast("ResponseHead", head), data, size)
 
     def _final_response(
         self, transaction: "Transaction", head: ResponseHead, data: bytes, size: int
     ) -> None:
-        reader = response_reader(
-            self._method, head.status, head.content_length, head.chunked, BadResponse
-        )
-        self._reader = reader
-        transaction.begin_response(head, reader)
-        payload = transaction.payload
-        if transaction.plain:
-            if not self._memo_bytes or self._memo_rules is not transaction.response_rules:
-                self._memo_rules = transaction.response_rules
-                self._memo_bytes = response_bytes(
-                    head, transaction.response_rules, connection=b"", chunked=head.chunked
-                )
-            head_bytes = self._memo_bytes
-        else:
-            head_bytes = transaction.special_head(head)
-        if len(data) == size:
-            if reader.done:
-                self._complete(transaction, head_bytes, reusable=head.keep_alive)
-            else:
-                transaction.relay(head_bytes)
+        length = head.content_length
+        if 0 < length == len(data) - size and head.status != 304 and self._method != b"HEAD":
+            # All of it in one piece, as most responses come: no reader has to find its end.
+            transaction.begin_response(head, until_close=False)
+            head_bytes = self._head_bytes(transaction, head)
+            self._complete(transaction, head_bytes + data[size:], reusable=head.keep_alive)
             return
-        taken = reader.feed(data[size:], payload)
+        reader = response_reader(self._method, head.status, length, head.chunked, BadResponse)
+        self._reader = reader
+        transaction.begin_response(head, until_close=reader.until_close)
+        head_bytes = self._head_bytes(transaction, head)
+        payload = transaction.payload
+        taken = reader.feed(data[size:], payload) if len(data) > size else 0
         body = b"".join(payload) if payload is not None else data[size : size + taken]
         if reader.done:
             reusable = head.keep_alive and size + taken == len(data)
             self._complete(transaction, head_bytes + body, reusable=reusable)
         else:
             transaction.relay(head_bytes + body)
+
+    def _head_bytes(self, transaction: "Transaction", head: ResponseHead) -> bytes:
+        if not transaction.plain:
+            return transaction.special_head(head)
+        if self._memo_rules is not transaction.response_rules:
+            self._memo_rules = transaction.response_rules
+            self._memo_bytes = response_bytes(
+                head, transaction.response_rules, connection=b"", chunked=head.chunked
+            )
+        return self._memo_bytes
 
     def _interim_response(
         self, transaction: "Transaction", head: ResponseHead, rest: bytes
@@ -181,9 +182,9 @@ class UpstreamConnection(asyncio.Protocol):
         """From here on bytes go both ways until one side ends (RFC 9110 §7.8)."""
         if not transaction.may_switch(head.upgrade):
             raise BadResponse("The backend switched protocols without having been asked.")
-        self._reader = reader = CloseReader()
+        self._reader = CloseReader()
         self._memo_raw = None
-        transaction.begin_response(head, reader)
+        transaction.begin_response(head, until_close=True)
         transaction.switch_protocols(switching_bytes(head, transaction.response_rules) + rest)
 
     def write_eof(self) -> None:
