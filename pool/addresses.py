@@ -92,9 +92,10 @@ def normalise_server_name(text: str) -> str:
     text = text.strip().lower().removesuffix(".")
     if not text:
         return ""
-    if ":" in text:
-        literal = text if text.startswith("[") else f"[{text}]"
-        return _normalise_ipv6(literal)[1:-1]
+    if text.startswith("[") or text.count(":") > 1:
+        return _normalise_ipv6(text if text.startswith("[") else f"[{text}]")[1:-1]
+    if ":" in text or "/" in text:
+        raise ValueError("Give the name alone, without scheme, port or path.")
     return _normalise_name(text)
 
 
@@ -169,7 +170,7 @@ def normalise_status_ranges(text: str) -> str:
 
 
 def _normalise_socket_path(text: str) -> str:
-    path = "/" + text.lstrip("/") if text.startswith("///") else text  # unix:///path is common
+    path = text[2:] if text.startswith("///") else text  # unix:///path is common
     if not path.startswith("/") or path.startswith("//"):
         raise ValueError("Give the socket's whole path, as in unix:/run/app.sock.")
     if any(character in path for character in "?#%"):

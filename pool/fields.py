@@ -149,10 +149,12 @@ class HeaderRulesField(models.JSONField):
         return header_rules.format_json(rules)
 
     def formfield(self, **kwargs: Any) -> Any:
+        ours = {"form_class": HeaderRulesFormField, "message": self.message}
+        # Django hides the initial value in the form when the default is a callable, for forms
+        # whose defaults differ by the time that they are sent; this one is always [].
+        ours["show_hidden_initial"] = False
         # Not JSONField's, which would make a form field for JSON.
-        return models.Field.formfield(
-            self, **{"form_class": HeaderRulesFormField, "message": self.message, **kwargs}
-        )
+        return models.Field.formfield(self, **{**ours, **kwargs})
 
 
 class JSONObjectField(models.JSONField):

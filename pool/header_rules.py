@@ -137,7 +137,8 @@ def _collect(
 
 def _parse_line(line: str, message: Message) -> HeaderRule:
     # Only what RFC 9110 §5.6.3 calls whitespace: any other character is an error below.
-    word, _, rest = line.strip(" \t").replace("\t", " ", 1).partition(" ")
+    word, *more = re.split(r"[ \t]+", line.strip(" \t"), maxsplit=1)
+    rest = more[0] if more else ""
     action = _action(word)
     name, colon, value = rest.partition(":")
     if action is HeaderAction.REMOVE and colon:

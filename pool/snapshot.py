@@ -150,9 +150,31 @@ def compute_hash(pools: tuple[PoolSpec, ...], routes: tuple[RouteSpec, ...]) -> 
 
 
 def build(number: int, pools: tuple[PoolSpec, ...], routes: tuple[RouteSpec, ...]) -> Snapshot:
-    """A snapshot with its hash filled in."""
+    """A snapshot with its hash filled in, and with one encoding for equal contents."""
+    pools, routes = _canonical(pools), _canonical(routes)
     return Snapshot(
         number=number, pools=pools, routes=routes, content_hash=compute_hash(pools, routes)
+    )
+
+
+def _canonical(value: Any) -> Any:
+    """`value` with each default as the struct's own object, since msgspec compares by identity.
+
+    An equal one, read from a database for example, would be written out.
+    """
+    if isinstance(value, tuple):
+        return tuple(map(_canonical, value))
+    if not isinstance(value, _Spec):
+        return value
+    names, defaults = value.__struct_fields__, value.__struct_defaults__
+    default_of = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True))
+    items = {name: _canonical(getattr(value, name)) for name in names}
+    return type(value)(
+        **{
+            name: item
+            for name, item in items.items()
+            if name not in default_of or item != default_of[name]
+        }
     )
 
 

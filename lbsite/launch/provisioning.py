@@ -13,7 +13,7 @@ from django.db import transaction
 from lbsite.launch.programs import Listen
 from lbsite.servers_file import ServerEntry
 from pool.actor import acting_as
-from pool.addresses import origin_host_and_port
+from pool.addresses import origin_host_and_port, socket_path
 from pool.models import Backend, Pool, Route
 
 ACTOR = "lb up"
@@ -92,7 +92,8 @@ def demo_backends() -> dict[str, Listen]:
     pool = Pool.objects.filter(name=DEMO_POOL).first()
     if pool is None:
         return {name: _free_address(port) for name, port in DEMO_PORTS.items()}
-    stored = {backend.name: backend for backend in pool.backends.filter(name__in=DEMO_PORTS)}
+    demo = pool.backends.filter(name__in=DEMO_PORTS)
+    stored = {backend.name: backend for backend in demo if not socket_path(backend.url)}
     addresses = {name: _listen(b.url) for name, b in stored.items()}
     return {name: listen for name, listen in addresses.items() if _is_loopback(listen.host)}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,12 @@ def one(web: Pool) -> Backend:
 @pytest.fixture
 def route(web: Pool) -> Route:
     return Route.objects.create(pool=web)
+
+
+@pytest.fixture
+def certificate() -> str:
+    """An authority's certificate in PEM."""
+    return (Path(__file__).parent / "authority.pem").read_text()
 
 
 @pytest.fixture

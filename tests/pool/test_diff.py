@@ -1,12 +1,18 @@
 """What changed, in words."""
 
+import re
+
+from pool.choices import HeaderAction
 from pool.diff import Action, Kind, compare, summarise
 from pool.snapshot import (
     EMPTY,
     BackendSpec,
+    HeaderPolicy,
+    HeaderRule,
     HealthPolicy,
     PoolSpec,
     RouteSpec,
+    TlsPolicy,
     build,
 )
 
@@ -35,6 +41,29 @@ def test_fields_of_policies_are_named():
     (change,) = compare(SNAPSHOT, build(2, (slower,), (ANY,)))
     assert str(change) == "pool web changed: health.interval 2.0 → 9.0"
     assert change.fields == {"health.interval": (2.0, 9.0)}
+
+
+def test_header_rules_are_shown_as_they_are_written():
+    rules = (
+        HeaderRule(action=HeaderAction.SET, name="X-A", value="b"),
+        HeaderRule(action=HeaderAction.REMOVE, name="Server"),
+    )
+    web = PoolSpec(id=1, name="web", backends=(ONE,), headers=HeaderPolicy(response_rules=rules))
+    route = RouteSpec(id=1, pool_id=1, request_rules=rules[:1])
+    changes = compare(SNAPSHOT, build(2, (web,), (route,)))
+    assert [change.fields for change in changes] == [
+        {"headers.response_rules": ([], ["set X-A: b", "remove Server"])},
+        {"request_rules": ([], ["set X-A: b"])},
+    ]
+
+
+def test_certificates_are_shown_by_their_fingerprints(certificate):
+    trusting = PoolSpec(id=1, name="web", backends=(ONE,), tls=TlsPolicy(ca=certificate))
+    (change,) = compare(SNAPSHOT, build(2, (trusting,), (ANY,)))
+    before, (fingerprint,) = change.fields["tls.ca"]
+    assert before == []
+    assert re.fullmatch("SHA-256 [0-9a-f]{64}", fingerprint)
+    assert "BEGIN" not in str(change)
 
 
 def test_a_renamed_pool_is_one_change():

@@ -39,6 +39,20 @@ def test_a_route_is_made(admin, web, redis_client, commit, published):
     assert (route.host, route.path_prefix) == ("www.example.com", "/api")
 
 
+def test_header_rules_are_lines(admin, route, redis_client):
+    url = reverse("admin:pool_route_change", args=[route.pk])
+    form = {"path_prefix": "/", "priority": 0, "pool": route.pool_id}
+    rules = "set X-Tenant: a\r\nremove Cookie"
+    assert admin.post(url, {**form, "request_headers": rules}).status_code == 302
+    route.refresh_from_db()
+    assert route.request_headers == [
+        {"action": "set", "name": "X-Tenant", "value": "a"},
+        {"action": "remove", "name": "Cookie"},
+    ]
+    shown = admin.get(url).context["adminform"].form["request_headers"].value()
+    assert shown == "set X-Tenant: a\nremove Cookie"
+
+
 def test_a_bad_host_is_an_error_at_the_host(admin, web):
     form = {"host": "http://x/", "path_prefix": "/", "priority": 0, "pool": web.pk}
     response = admin.post(reverse("admin:pool_route_add"), form)

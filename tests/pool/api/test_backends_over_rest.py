@@ -32,6 +32,13 @@ def test_a_backend_without_a_name_is_found_under_the_one_it_got(boss, web):
     assert boss.get(f"{URL}{name}/").status_code == 200
 
 
+def test_a_backend_on_a_unix_socket_is_made_and_named(boss, web):
+    answer = boss.post(URL, {"url": "unix:///run/app.sock"}, format="json")
+    assert answer.status_code == 201
+    assert answer.json()["url"] == "unix:/run/app.sock"
+    assert boss.get(f"{URL}run-app.sock/").status_code == 200
+
+
 def test_backends_of_another_pool_are_not_found(boss, one):
     Pool.objects.create(name="other")
     assert boss.get("/api/v1/pools/other/backends/").json()["results"] == []

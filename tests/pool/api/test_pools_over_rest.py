@@ -1,5 +1,7 @@
 """Pools are made, read, changed and deleted by name."""
 
+import pytest
+
 from pool.models import Backend, Pool
 
 
@@ -80,3 +82,69 @@ def test_listing_costs_the_same_for_many_backends(boss, web, django_assert_max_n
         Backend.objects.create(pool=web, url=f"http://127.0.0.1:{9000 + number}")
     with django_assert_max_num_queries(7):
         boss.get("/api/v1/pools/")
+
+
+RULES = [
+    {"action": "set", "name": "X-Frame-Options", "value": "DENY"},
+    {"action": "remove", "name": "Server"},
+]
+
+
+def test_header_rules_limits_and_tls_are_set_and_read(boss, web, certificate):
+    wanted = {
+        "host_header": "app.internal:8080",
+        "forwarded_header": True,
+        "request_headers": RULES[:1],
+        "response_headers": RULES,
+        "max_body": 2**40,
+        "request_timeout": 30.0,
+        "tls_verify": False,
+        "tls_ca": certificate,
+        "tls_server_name": "app.internal",
+    }
+    answer = boss.patch("/api/v1/pools/web/", wanted, format="json")
+    assert answer.status_code == 200
+    read = boss.get("/api/v1/pools/web/").json()
+    assert {name: read[name] for name in wanted} == wanted
+
+
+def test_a_pool_without_header_rules_has_empty_lists(boss, web):
+    read = boss.get("/api/v1/pools/web/").json()
+    assert (read["request_headers"], read["response_headers"]) == ([], [])
+
+
+def test_every_bad_header_rule_is_named(boss, web):
+    rules = [*RULES, {"action": "set", "name": "Content-Length", "value": "1"}, "remove X"]
+    answer = boss.patch("/api/v1/pools/web/", {"response_headers": rules}, format="json")
+    assert answer.status_code == 400
+    third, fourth = answer.json()["response_headers"]
+    assert third.startswith("Rule 3: Content-Length cannot be changed by a rule: ")
+    assert fourth.startswith("Rule 4: give an object")
+
+
+def test_a_list_is_wanted(boss, web):
+    for value in ("set X-A: b", {}, None, [None]):
+        answer = boss.patch("/api/v1/pools/web/", {"request_headers": value}, format="json")
+        assert answer.status_code == 400
+        assert list(answer.json()) == ["request_headers"]
+
+
+@pytest.mark.parametrize("size", [-1, 2**40 + 1, 2**70, "much"])
+def test_a_body_limit_out_of_range_is_refused(boss, web, size):
+    answer = boss.patch("/api/v1/pools/web/", {"max_body": size}, format="json")
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["max_body"]
+
+
+@pytest.mark.parametrize("body", ["json", "multipart"])
+def test_a_private_key_is_refused_and_neither_stored_nor_repeated(boss, web, certificate, body):
+    key = "-----BEGIN EC PRIVATE KEY-----\nc2VjcmV0\n-----END EC PRIVATE KEY-----\n"
+    for accepted in ("application/json", "text/html"):
+        answer = boss.patch(
+            "/api/v1/pools/web/", {"tls_ca": certificate + key}, format=body, HTTP_ACCEPT=accepted
+        )
+        assert answer.status_code == 400
+        assert "Remove the private key" in answer.content.decode()
+        assert "c2VjcmV0" not in answer.content.decode()
+    web.refresh_from_db()
+    assert web.tls_ca == ""

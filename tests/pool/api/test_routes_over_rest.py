@@ -38,3 +38,13 @@ def test_a_route_is_changed_and_deleted(boss, route):
 def test_routes_are_filtered_by_pool(boss, route):
     assert boss.get(f"{URL}?pool=web").json()["count"] == 1
     assert boss.get(f"{URL}?pool=other").json()["count"] == 0
+
+
+def test_a_route_has_header_rules_of_its_own(boss, route):
+    rules = [{"action": "add", "name": "X-A", "value": "b"}]
+    answer = boss.patch(f"{URL}{route.pk}/", {"request_headers": rules}, format="json")
+    assert (answer.json()["request_headers"], answer.json()["response_headers"]) == (rules, [])
+    bad = {"request_headers": [{"action": "set", "name": "X-A"}]}
+    assert boss.patch(f"{URL}{route.pk}/", bad, format="json").json() == {
+        "request_headers": ["Rule 1: give a value for X-A, or remove the field."]
+    }

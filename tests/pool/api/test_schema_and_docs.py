@@ -24,3 +24,15 @@ def test_the_docs_load_local_assets_only(client):
 @pytest.mark.django_db
 def test_the_schema_is_served(client):
     assert b"/api/v1/pools/{pool_name}/backends/" in client.get("/api/v1/schema/").content
+
+
+@pytest.mark.django_db
+def test_the_schema_describes_header_rules(client):
+    schema = client.get("/api/v1/schema/", headers={"accept": "application/json"}).json()
+    schemas = schema["components"]["schemas"]
+    rules = schemas["Pool"]["properties"]["request_headers"]
+    assert rules["type"] == "array"
+    rule = schemas[rules["items"]["$ref"].rpartition("/")[2]]
+    assert rule["required"] == ["action", "name"]
+    assert set(rule["properties"]) == {"action", "name", "value"}
+    assert "Bytes" in schemas["Pool"]["properties"]["max_body"]["description"]

@@ -16,6 +16,10 @@ from pool import addresses
         ("http://[::1]", "http://[::1]"),
         ("http://xn--bcher-kva.example", "http://xn--bcher-kva.example"),
         ("http://a:0080", "http://a:80"),
+        ("unix:/run/app.sock", "unix:/run/app.sock"),
+        ("UNIX:/Run/App.sock", "unix:/Run/App.sock"),
+        ("unix:///run/app.sock", "unix:/run/app.sock"),
+        (f"unix:/{'a' * 99}", f"unix:/{'a' * 99}"),
     ],
 )
 def test_an_origin_has_one_spelling(text, normalised):
@@ -58,6 +62,21 @@ def test_an_origin_has_one_spelling(text, normalised):
         ("http://256.0.0.1", "four decimal numbers"),
         ("http://-a", "Give a host name"),
         ("http://a..b", "Give a host name"),
+        ("unix:", "whole path"),
+        ("unix:run/app.sock", "whole path"),
+        ("unix://run/app.sock", "whole path"),
+        ("unix:////run/app.sock", "whole path"),
+        ("unix:/run//app.sock", "Remove empty segments"),
+        ("unix:/run/", "Remove empty segments"),
+        ("unix:/", "Remove empty segments"),
+        ("unix:/run/../app.sock", 'Remove empty segments, "." and ".."'),
+        ("unix:/./app.sock", 'Remove empty segments, "." and ".."'),
+        ("unix:/run/app.sock?x", "Rename the socket"),
+        ("unix:/run/a%2fb", "Rename the socket"),
+        ("unix:/run/a b", "without spaces"),
+        ("unix:/run/\x00", "without spaces"),
+        ("unix:/run/ä", "ASCII"),
+        (f"unix:/{'a' * 100}", "to 100 bytes"),
         (f"http://{'a' * 64}", "Give a host name"),
         (f"http://{'a.' * 127}aaa", "Give a host name"),
     ],
@@ -66,6 +85,86 @@ def test_a_bad_origin_is_refused_with_the_fix(text, fix):
     with pytest.raises(ValueError, match=fix.replace("(", r"\(")) as caught:
         addresses.normalise_origin(text)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("origin", "path", "name"),
+    [
+        ("http://10.0.0.5:8080", "", "10.0.0.5-8080"),
+        ("https://shop.example.com", "", "shop.example.com-443"),
+        ("http://[2001:db8::5]:80", "", "2001-db8-5-80"),
+        ("unix:/run/My_app+1.sock", "/run/My_app+1.sock", "run-My_app-1.sock"),
+    ],
+)
+def test_an_origin_has_a_path_or_none_and_a_short_name(origin, path, name):
+    assert (addresses.socket_path(origin), addresses.short_name(origin)) == (path, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "normalised"),
+    [
+        ("", ""),
+        (" Backend ", "backend"),
+        ("App.Internal", "app.internal"),
+        ("app_1:8080", "app_1:8080"),
+        ("10.0.0.5:080", "10.0.0.5:80"),
+        ("[2001:DB8::0:5]:80", "[2001:db8::5]:80"),
+    ],
+)
+def test_a_host_header_has_one_spelling(text, normalised):
+    assert addresses.normalise_host_header(text) == normalised
+    assert addresses.normalise_host_header(normalised) == normalised
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("http://a", "without scheme or path"),
+        ("a/b", "without scheme or path"),
+        ("anna@a", "without scheme or path"),
+        ("a b", "with or without a port"),
+        ("a\r\nX: y", "with or without a port"),
+        ("bücher.example", "with or without a port"),
+        ("a:0", "port from 1 to 65535"),
+        ("a:", "port from 1 to 65535"),
+        ("*.example.com", "Give a host name"),
+        ("2001:db8::5", "Give a host name"),
+        ("127.1", "four decimal numbers"),
+    ],
+)
+def test_a_bad_host_header_is_refused_with_the_fix(text, fix):
+    with pytest.raises(ValueError, match=fix):
+        addresses.normalise_host_header(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "normalised"),
+    [
+        ("", ""),
+        ("App.Internal.", "app.internal"),
+        ("10.0.0.5", "10.0.0.5"),
+        ("2001:DB8::0:5", "2001:db8::5"),
+        ("[2001:db8::5]", "2001:db8::5"),
+    ],
+)
+def test_a_server_name_has_one_spelling(text, normalised):
+    assert addresses.normalise_server_name(text) == normalised
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("a:443", "name alone"),
+        ("https://a", "name alone"),
+        ("a:b:c", "valid IPv6"),
+        ("*.example.com", "Give a host name"),
+        ("a b", "Give a host name"),
+        ("bücher.example", "A-label"),
+    ],
+)
+def test_a_bad_server_name_is_refused_with_the_fix(text, fix):
+    with pytest.raises(ValueError, match=fix):
+        addresses.normalise_server_name(text)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,20 @@ def refusal(row):
         ("response_timeout", float("inf"), "from 0.05 to 86400"),
         ("idle_timeout", None, "cannot be null"),
         ("retry_attempts", 0, "greater than or equal to 1"),
+        ("request_timeout", -1, "from 0 to 86400"),
+        ("request_timeout", float("nan"), "from 0 to 86400"),
+        ("max_body", -1, "greater than or equal to 0"),
+        ("max_body", 2**40 + 1, "less than or equal to 1099511627776"),
+        ("host_header", "http://a", "without scheme or path"),
+        ("request_headers", {}, "Give a list of rules"),
+        ("request_headers", "", "Give a list of rules"),
+        ("request_headers", [{"action": "remove", "name": "Via"}], "Rule 1: Via cannot"),
+        ("response_headers", [{"action": "set", "name": "X-A", "value": "ä"}], "Rule 1: write"),
+        ("response_headers", [{"action": "remove", "name": "Te"}], "Rule 1: Te cannot"),
+        ("tls_verify", None, "True or False"),
+        ("tls_ca", "nonsense", "Give certificates in PEM"),
+        ("tls_ca", "-----BEGIN PRIVATE KEY-----", "Remove the private key"),
+        ("tls_server_name", "a:443", "name alone"),
     ],
 )
 def test_a_pool_is_refused(field, value, message):
@@ -47,6 +61,7 @@ def test_a_pool_is_refused(field, value, message):
     [
         ("url", "http://a/path", "Remove the path"),
         ("url", "", "ASCII"),
+        ("url", "unix:app.sock", "whole path"),
         ("name", "a/b", "Use letters"),
         ("name", "a\n", "Use letters"),
         ("weight", -1, "greater than or equal to 0"),
@@ -75,6 +90,7 @@ def test_a_backend_is_refused(web, field, value, message):
         ("host", "*.a.*", "Give a host name"),
         ("path_prefix", "/a/../b", "Remove the segments"),
         ("priority", 1001, "less than or equal to 1000"),
+        ("request_headers", [{"action": "set", "name": "Host", "value": "a"}], "host_header"),
         ("pool", None, "cannot be null"),
     ],
 )
@@ -106,6 +122,10 @@ def test_values_are_normalised_when_saved(web):
     assert backend.url == "http://localhost:9001"
     route = Route.objects.create(pool=web, host="*.Example.com.", path_prefix="/api/")
     assert (route.host, route.path_prefix) == ("*.example.com", "/api")
+    rules = [{"action": "set", "name": " X-A", "value": "b "}]
+    pool = Pool.objects.create(name="p", host_header="App:080", response_headers=rules)
+    assert pool.host_header == "app:80"
+    assert pool.response_headers == [{"action": "set", "name": "X-A", "value": "b"}]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +134,7 @@ def test_values_are_normalised_when_saved(web):
         ("http://10.0.0.5:8080", "10.0.0.5-8080"),
         ("https://shop.example.com", "shop.example.com-443"),
         ("http://[::1]:8080", "1-8080"),
+        ("unix:/run/app.sock", "run-app.sock"),
     ],
 )
 def test_a_backend_without_a_name_is_named_after_its_url(web, url, name):

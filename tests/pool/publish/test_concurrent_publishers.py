@@ -31,11 +31,11 @@ import sys, django
 django.setup()
 from pool.compilation import compile_configuration
 from pool.models import Revision
-from pool.snapshot import compute_hash
+from pool.snapshot import build
 numbers = list(Revision.objects.order_by("number").values_list("number", flat=True))
 assert numbers == list(range(1, len(numbers) + 1)), numbers
 latest = Revision.objects.first()
-assert latest.content_hash == compute_hash(*compile_configuration())
+assert latest.content_hash == build(0, *compile_configuration()).content_hash
 assert not Revision.objects.filter(published_at=None).exists()
 sys.stdout.write(latest.snapshot)
 """

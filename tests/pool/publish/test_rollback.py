@@ -6,21 +6,48 @@ from django.db.models import Max
 
 from pool.compilation import compile_configuration
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
+from pool.policies import POOL_GROUPS
 from pool.publish import PublishError, rollback
 from pool.snapshot import decode
 
 pytestmark = pytest.mark.django_db
+RULES = [
+    {"action": "set", "name": "X-A", "value": "b"},
+    {"action": "remove", "name": "Cookie"},
+]
+
+POLICY_COLUMNS = [name for group in POOL_GROUPS.values() for name in group.columns.values()]
 
 
 @pytest.fixture
-def before(commit, published, one, route):
+def before(commit, published, one, route, certificate):
     """The configuration to come back to, as revision 1."""
     with commit():
         Backend.objects.create(
             pool=one.pool, name="two", url="http://b", weight=3, tier=2, metadata={"rack": 1}
         )
-        other = Pool.objects.create(name="other", algorithm="round_robin", health_interval=9)
-        Route.objects.create(pool=other, host="a.example", path_prefix="/x", strip_prefix=True)
+        other = Pool.objects.create(
+            name="other",
+            algorithm="round_robin",
+            health_interval=9,
+            request_timeout=30,
+            max_body=2**20,
+            host_header="backend",
+            forwarded_header=True,
+            request_headers=RULES,
+            response_headers=RULES[1:],
+            tls_verify=False,
+            tls_ca=certificate,
+            tls_server_name="app.internal",
+        )
+        Route.objects.create(
+            pool=other,
+            host="a.example",
+            path_prefix="/x",
+            strip_prefix=True,
+            request_headers=RULES[:1],
+            response_headers=RULES,
+        )
     return Revision.objects.get()
 
 
@@ -40,6 +67,12 @@ def change_values():
     Backend.objects.filter(name="one").first().maintain()
     Pool.objects.update(retry_attempts=1, connect_timeout=1)
     Route.objects.update(priority=5)
+
+
+def clear_policies():
+    defaults = {field: Pool._meta.get_field(field).get_default() for field in POLICY_COLUMNS}
+    Pool.objects.update(**defaults)
+    Route.objects.update(request_headers=[], response_headers=[])
 
 
 def delete_everything():
@@ -79,7 +112,14 @@ def move_between_pools():
 
 @pytest.mark.parametrize(
     "change",
-    [change_values, delete_everything, swap_names, replace_by_namesakes, move_between_pools],
+    [
+        change_values,
+        clear_policies,
+        delete_everything,
+        swap_names,
+        replace_by_namesakes,
+        move_between_pools,
+    ],
 )
 def test_what_was_is_back(before, commit, published, change):
     with commit():
