@@ -1,5 +1,6 @@
 """Balancing algorithms: one file each, found by name through entry points."""
 
+from functools import cache
 from importlib.metadata import entry_points
 
 from pool.choices import ALGORITHM_GROUP
@@ -10,8 +11,13 @@ class UnknownAlgorithm(LookupError):
     """No installed package provides an algorithm of this name."""
 
 
+@cache
 def balancer_class(name: str) -> type[Balancer]:
-    """The algorithm that is installed under `name`."""
+    """The algorithm that is installed under `name`.
+
+    Looked up once: reading the metadata of every installed package takes longer
+    than all the rest of taking up a snapshot.
+    """
     for entry in entry_points(group=ALGORITHM_GROUP, name=name):
         try:
             loaded = entry.load()

@@ -77,6 +77,7 @@ def test_each_algorithm_is_looked_up_once(
     snapshot_of: SnapshotOf, pool_spec: PoolSpecOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look-up searches all installed packages: a thousand of them would hold traffic up."""
+    balancer_class.cache_clear()
     looked_up: list[str] = []
     entry_points = balancing.entry_points
 
