@@ -198,7 +198,8 @@ class ClientConnection(asyncio.Protocol):
         """
         self._transaction = None
         buffered = self._buffer
-        if not keep_alive or self.edge.draining or (self._half_closed and not buffered):
+        # While the edge drains: only what was announced. A request may be on its way.
+        if not keep_alive or (self._half_closed and not buffered):
             self._close_kindly(linger=linger)
             return
         self.wait(self.edge.settings.keep_alive_timeout)
@@ -245,7 +246,7 @@ class ClientConnection(asyncio.Protocol):
         data = error_answer(
             error,
             now=time(),
-            close=close or self.edge.draining,
+            close=close,
             accept=head.accept if head is not None else b"",
             head_only=head is not None and head.method == b"HEAD",
             request_id=request_id,

@@ -137,7 +137,7 @@ class Edge:
                 connections.close_idle(before)
 
     def start_draining(self) -> None:
-        """From now on each connection closes after the response that it is waiting for."""
+        """From now on each response says that its connection closes, unless its head is out."""
         self.draining = True
 
     def close_idle_clients(self) -> None:

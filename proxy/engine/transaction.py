@@ -328,7 +328,7 @@ class Transaction:
             self._finish(self._status)
             self._client.cut(reset=self._until_close)
             return
-        close = self._body is not None or not self.keep_alive
+        close = self._body is not None or not self.keep_alive or self._edge.draining
         self._bytes_out += self._client.send_error(
             error, self.prepared.head, self.request_id, close=close
         )

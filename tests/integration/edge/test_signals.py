@@ -2,12 +2,13 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 
 from pool.choices import HealthState
-from tests.integration.edge.harness.backend import Backend
-from tests.integration.edge.harness.client import Client
+from tests.integration.edge.harness.backend import Backend, Call
+from tests.integration.edge.harness.client import Client, request_bytes
 from tests.integration.edge.harness.load import Load
 from tests.integration.edge.harness.processes import Edge, wait_until
 
@@ -120,4 +121,28 @@ def test_idle_connections_are_told_to_close_while_the_worker_drains(
         answer = client.get(target)
         assert (answer.closes, client.ends()) == (True, True), target
         client.close()
+    edge.stop()
+
+
+def test_a_connection_that_was_promised_to_stay_open_serves_once_more_while_draining(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    draining = threading.Event()
+
+    def head_then_wait(call: Call) -> None:
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        assert draining.wait(10)
+        call.send(b"done")
+
+    edge = start_edge()
+    edge.serve(backend("a", head_then_wait).spec())
+    with Client(edge.port) as client:
+        client.send(request_bytes("GET"))
+        status, headers = client.head()
+        edge.process.terminate()
+        wait_until("it has begun to drain", lambda: edge.health() == -1)
+        draining.set()
+        assert (status, headers.get("connection"), client.stream.read(4)) == (200, None, b"done")
+        answer = client.get()
+        assert (answer.status, answer.body, answer.closes) == (200, b"done", True)
     edge.stop()
