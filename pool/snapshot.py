@@ -149,9 +149,14 @@ def compute_hash(pools: tuple[PoolSpec, ...], routes: tuple[RouteSpec, ...]) -> 
     return hashlib.sha256(msgspec.json.encode((pools, routes), order="deterministic")).hexdigest()
 
 
+_Content = tuple[tuple[PoolSpec, ...], tuple[RouteSpec, ...]]
+
+
 def build(number: int, pools: tuple[PoolSpec, ...], routes: tuple[RouteSpec, ...]) -> Snapshot:
     """A snapshot with its hash filled in, and with one encoding for equal contents."""
-    pools, routes = _canonical(pools), _canonical(routes)
+    # Through the codec once: an int where a float belongs is read back as another text.
+    content = msgspec.json.decode(msgspec.json.encode((pools, routes)), type=_Content)
+    pools, routes = _canonical(content)
     return Snapshot(
         number=number, pools=pools, routes=routes, content_hash=compute_hash(pools, routes)
     )

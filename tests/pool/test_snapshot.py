@@ -4,7 +4,7 @@ import pytest
 
 from pool.compilation import compile_configuration
 from pool.models import Backend, Pool, Route
-from pool.snapshot import HealthPolicy, PoolSpec, TlsPolicy, build, decode, encode
+from pool.snapshot import HealthPolicy, PoolSpec, TimeoutPolicy, TlsPolicy, build, decode, encode
 
 # As the first version stored it, before pools had header rules, limits and TLS.
 STORED = (
@@ -33,3 +33,9 @@ def test_defaults_compile_to_the_same_bytes():
     Backend(pk=1, pool=web, name="one", url="http://127.0.0.1:9001").save()
     Route(pk=1, pool=web).save()
     assert encode(build(1, *compile_configuration())) == STORED
+
+
+def test_whole_seconds_given_as_integers_survive_the_way_to_an_edge():
+    pool = PoolSpec(id=1, name="web", timeouts=TimeoutPolicy(connect=3))
+    snapshot = build(1, (pool,), ())
+    assert decode(encode(snapshot)) == snapshot
