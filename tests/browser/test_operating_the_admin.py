@@ -101,6 +101,20 @@ def test_an_error_opens_the_tab_that_it_is_on(pages, web):
     pages.wait(lambda: "Must not be longer than the interval" in pages.text)
 
 
+def test_header_rules_are_typed_and_bad_lines_told(pages, web):
+    pages.open(f"pool/pool/{web.pk}/change/")
+    pages.click(pages.link("Headers & TLS"))
+    pages.fill("response_headers", "set X-Frame-Options: DENY\nset Connection: close")
+    pages.save()
+    pages.wait(lambda: "Line 2: Connection cannot be changed by a rule" in pages.text)
+    pages.fill("response_headers", "set X-Frame-Options: DENY\nremove Server")
+    pages.save("_continue")
+    assert Revision.objects.latest("number").summary == (
+        "pool web changed: headers.response_rules [] → "
+        '["set X-Frame-Options: DENY","remove Server"]'
+    )
+
+
 def test_selected_backends_are_drained(pages, web):
     pages.open("pool/backend/")
     for name in ("a", "b"):
