@@ -11,9 +11,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
+from inspect import isawaitable
+from pathlib import Path
 from secrets import token_hex
 from time import time
 from typing import Any
@@ -29,12 +31,16 @@ from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.edge import Edge
 from proxy.engine.feed import Feed
+from proxy.engine.listener_tls import ListenerTls
+from proxy.engine.live import LiveBoard
 from proxy.engine.settings import read_settings
 from proxy.engine.traffic import Shipper, ship_orphans
 
 START_PATIENCE = 1.0  # for Redis; without it the file has to do
 HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`
 SHIP_INTERVAL = 1.0
+LIVE_INTERVAL = 1.0  # seconds between two looks for workers that have come or gone
+CERTIFICATE_INTERVAL = 2.0  # between two looks at the listener's certificate
 ORPHAN_INTERVAL = 5.0  # between two looks for boards of killed workers
 # How long a draining worker lets idle connections be used once more: closing at
 # once would reset requests that are already on their way.
@@ -48,14 +54,31 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
 
     loop: asyncio.AbstractEventLoop
     edge: Edge
+    # The arbiter's, inherited by each worker: after a SIGHUP with a broken
+    # certificate new workers have the last good one, and any worker can resume
+    # the sessions of any other.
+    tls: ListenerTls | None = None
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Called once by the arbiter: a bad variable ends the start, not each worker."""
         try:
             read_settings()
+            cls.tls = _listener_tls(cfg)
         except (EnvError, ValueError) as error:
             sys.exit(f"The edge cannot start: {error}")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Runs in the arbiter, before the fork."""
+        super().__init__(*args, **options)
+        cls = type(self)
+        try:
+            if cls.tls is None or not self.cfg.is_ssl or cls.tls.files != _certificate(self.cfg):
+                cls.tls = _listener_tls(self.cfg)
+            else:
+                cls.tls.follow()
+        except ValueError as error:
+            self.log.error("The last certificate stays: %s", error)
 
     def load_wsgi(self) -> None:
         """There is no application: the published snapshot says what to do."""
@@ -102,11 +125,13 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         worker_id = f"{host}-{self.pid or os.getpid()}-{token_hex(4)}"
         redis: Redis = Redis.from_url(settings.redis_url, socket_timeout=5)
         counters = Counters(folder / f"{worker_id}.board")
-        self.edge = Edge(self.loop, counters, settings, offset=self.age - 1)
+        live = LiveBoard(folder / f"{worker_id}.live")
+        self.edge = Edge(self.loop, counters, settings, live, offset=self.age - 1)
         shipper = Shipper(counters.board, redis)
         feed = Feed(self.edge, redis, folder / "snapshot.json", _report(worker_id, host))
         feed.load_file()
         following = [
+            self.loop.create_task(self._repeat(live.refresh, LIVE_INTERVAL)),
             self.loop.create_task(feed.run()),
             self.loop.create_task(feed.keep_reporting()),
         ]
@@ -121,6 +146,10 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         # Not before it is known what runs and who is unhealthy: clients wait in the backlog.
         await feed.wait_until_caught_up(START_PATIENCE)
         servers = [await self._listen(listener.sock) for listener in self.sockets]
+        if self.tls is not None:
+            following.append(
+                self.loop.create_task(self._repeat(self._follow_tls, CERTIFICATE_INTERVAL))
+            )
         # What was made at start-up stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -128,6 +157,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         for server in servers:
             server.close()
         await self._drain()
+        live.close()
         for task in following:
             task.cancel()
         await self._leave(shipper, feed, counters)
@@ -136,17 +166,26 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         await redis.aclose()
 
     async def _listen(self, sock: socket.socket) -> asyncio.Server:
+        tls = self.tls
         return await self.loop.create_server(
             lambda: ClientConnection(self.edge),
             sock=sock,
-            ssl=ssl_context(self.cfg) if self.cfg.is_ssl else None,
+            ssl=tls.context if tls is not None else None,
+            # A client that trickles its handshake is no better than one that does its head.
+            ssl_handshake_timeout=self.edge.settings.request_head_timeout if tls else None,
             backlog=self.cfg.backlog,
         )
 
-    async def _repeat(self, chore: Callable[[], Awaitable[object]], pause: float) -> None:
+    async def _follow_tls(self) -> None:
+        if self.tls is not None:
+            self.tls.follow()
+
+    async def _repeat(self, chore: Callable[[], object], pause: float) -> None:
         while True:
             try:
-                await chore()
+                pending = chore()
+                if isawaitable(pending):
+                    await pending
             except Exception:
                 self.log.exception("A chore of the edge failed; it is tried again")
             await asyncio.sleep(pause)
@@ -186,6 +225,24 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         except TimeoutError:
             self.log.warning("Redis is away: what it has not confirmed stays on the board")
         counters.board.close(delete=delivered)
+
+
+def _certificate(cfg: Any) -> tuple[Path, ...]:
+    """The files that gunicorn's options name."""
+    names = (cfg.certfile, cfg.keyfile, cfg.ca_certs)
+    return tuple(Path(name).absolute() for name in names if name)
+
+
+def _listener_tls(cfg: Any) -> ListenerTls | None:
+    """What the listener speaks TLS with. Raises ValueError naming the files."""
+    if not cfg.is_ssl:
+        return None
+    files = _certificate(cfg)
+    try:
+        return ListenerTls(files, partial(ssl_context, cfg))
+    except OSError as error:
+        named = ", ".join(map(str, files))
+        raise ValueError(f"--certfile and --keyfile cannot be used ({named}): {error}") from error
 
 
 def _report(worker_id: str, host: str) -> EdgeReport:

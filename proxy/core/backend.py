@@ -1,10 +1,18 @@
 """A backend as one worker sees it: its configuration and what is happening to it now."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
 from pool.snapshot import BackendSpec
 
-_NO_LIMIT = 1 << 62
+
+class Cell(Protocol):
+    """A number in a place that others may read: a list of one, or shared memory."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+    def __setitem__(self, index: int, value: int, /) -> None: ...
 
 
 class Backend:
@@ -14,19 +22,21 @@ class Backend:
     backend out of the rotation for longer than a moment is in `eligible`.
     """
 
-    __slots__ = ("_limit", "authority", "health", "id", "in_flight", "spec")
+    __slots__ = ("_limit", "authority", "cell", "elsewhere", "health", "id", "in_flight", "spec")
 
     def __init__(self, spec: BackendSpec) -> None:
         self.id = spec.id
         self.authority = _authority(spec.url)
-        self.in_flight = 0
+        self.in_flight = 0  # requests of this worker
+        self.cell: Cell = [0]  # where other workers see `in_flight`
+        self.elsewhere: Sequence[Cell] = ()  # the cells in which they show theirs
         self.health: HealthStatus | None = None  # None: no probe has spoken yet
         self.configure(spec)
 
     def configure(self, spec: BackendSpec) -> None:
         """Take a new configuration of the same server: the URL stays."""
         self.spec = spec
-        self._limit = spec.max_connections or _NO_LIMIT
+        self._limit = spec.max_connections
 
     @property
     def eligible(self) -> bool:
@@ -43,9 +53,27 @@ class Backend:
         self.health = status
         return self.eligible is not before
 
+    def load(self) -> int:
+        """Requests in flight from all workers of the machine."""
+        load = self.in_flight
+        for cell in self.elsewhere:
+            load += cell[0]
+        return load
+
     def available(self) -> bool:
         """Whether one more request fits now."""
-        return self.in_flight < self._limit
+        limit = self._limit
+        return not limit or self.load() < limit
+
+    def take(self) -> None:
+        """A request has been given to this backend."""
+        self.in_flight += 1
+        self.cell[0] = self.in_flight
+
+    def give_back(self) -> None:
+        """A request that it had has ended."""
+        self.in_flight -= 1
+        self.cell[0] = self.in_flight
 
     def __repr__(self) -> str:
         return f"<Backend {self.id} {self.spec.name}>"

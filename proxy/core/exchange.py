@@ -52,7 +52,7 @@ class Exchange:
         if backend is None:
             self.phase = _DONE
             raise NoBackend
-        backend.in_flight += 1
+        backend.take()
         self.backend = backend
         self.attempts += 1
         self.phase = _TRYING
@@ -89,6 +89,6 @@ class Exchange:
         """The response has been passed on to its end, or nobody waits for it any more."""
         backend = self.backend
         if backend is not None:
-            backend.in_flight -= 1
+            backend.give_back()
             self.backend = None
         self.phase = _DONE

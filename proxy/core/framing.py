@@ -29,6 +29,8 @@ class BodyReader(Protocol):
     done: bool
     # Whether the connection's end is the body's end.
     until_close: bool
+    # Bytes of content that have been announced so far.
+    size: int
 
     def feed(self, data: bytes, payload: list[bytes] | None = None) -> int:
         """How many leading bytes of `data` belong to the body; sets `done` at its end.
@@ -40,11 +42,11 @@ class BodyReader(Protocol):
 class LengthReader:
     """Content-Length."""
 
-    __slots__ = ("done", "remaining")
+    __slots__ = ("done", "remaining", "size")
     until_close = False
 
     def __init__(self, length: int) -> None:
-        self.remaining = length
+        self.remaining = self.size = length
         self.done = length == 0
 
     def feed(self, data: bytes, payload: list[bytes] | None = None) -> int:
@@ -59,11 +61,12 @@ class LengthReader:
 class CloseReader:
     """A response without a length: it ends when the connection does (RFC 9112 §6.3)."""
 
-    __slots__ = ("done",)
+    __slots__ = ("done", "size")
     until_close = True
 
     def __init__(self) -> None:
         self.done = False
+        self.size = 0
 
     def feed(self, data: bytes, payload: list[bytes] | None = None) -> int:
         if payload is not None:
@@ -74,11 +77,12 @@ class CloseReader:
 class ChunkedReader:
     """The chunked transfer coding; `error` is raised on what is malformed."""
 
-    __slots__ = ("_error", "_line", "_remaining", "_step", "_trailer_bytes", "done")
+    __slots__ = ("_error", "_line", "_remaining", "_step", "_trailer_bytes", "done", "size")
     until_close = False
 
     def __init__(self, error: type[ProxyError]) -> None:
         self.done = False
+        self.size = 0
         self._error = error
         self._line = b""  # the beginning of a line whose end has not come yet
         self._remaining = 0
@@ -100,6 +104,7 @@ class ChunkedReader:
         if match is None:
             raise self._error("Malformed chunk size.")
         self._remaining = int(match[1], 16)
+        self.size += self._remaining
         self._step = self._content if self._remaining else self._trailer
         return position
 

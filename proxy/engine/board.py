@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.core.histogram import BUCKETS
+from proxy.engine.lockfile import create_locked, lock
 
 # Words of a row's part.
 ACTIVITY = 0  # goes up with each change: tells cheaply whether anything happened
@@ -57,31 +58,23 @@ class RowName(NamedTuple):
     backend: str
 
 
-class BoardLocked(Exception):
-    """The worker that owns the board is alive."""
-
-
 class Board:
     """`live` is the map as 64-bit words; a row is known by the index of its first word."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the board at `path`, or create it. Raises `BoardLocked`."""
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        """Create the board at `path`, or open the one that is there.
+
+        Raises `Locked` if its worker is alive, FileNotFoundError without `create`.
+        """
         self.path = path
         self._names_path = path.with_suffix(".rows")
-        # Made under another name: nobody may find and take it before it is locked.
-        created = path.with_suffix(".new")
-        opened = path if path.exists() else created
-        self._descriptor = os.open(opened, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._descriptor)
-            raise BoardLocked(path.name) from error
-        if opened is created:
-            created.rename(path)
+        existing = path.exists() or not create
+        self._descriptor = lock(path, os.O_RDWR) if existing else create_locked(path)
+        status = os.fstat(self._descriptor)
+        self.last_changed = int(status.st_mtime)
         self._names = self._names_path.open("a+", encoding="utf-8")
         self.rows: dict[RowName, int] = {}
-        self._map(max(os.fstat(self._descriptor).st_size, self._size(_GROW_ROWS)))
+        self._map(max(status.st_size, self._size(_GROW_ROWS)))
         self._load_names()
 
     @property
@@ -143,7 +136,9 @@ class Board:
 
     def _map(self, size: int) -> None:
         """Map `size` bytes. Older maps of the file show the same pages and stay usable."""
-        os.ftruncate(self._descriptor, size)
+        # Allocated, not just sized: on a full disk a hole would kill the worker with SIGBUS
+        # at the first count that falls into it, instead of raising here.
+        os.posix_fallocate(self._descriptor, 0, size)
         self._bytes = size
         self.live: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
 

@@ -1,5 +1,6 @@
 """Counting what happened, on the board, at the end of each request."""
 
+import logging
 from pathlib import Path
 
 from proxy.core.backend import Backend
@@ -22,10 +23,13 @@ from proxy.engine.board import (
     RowName,
 )
 
+log = logging.getLogger("lbsite.edge")
+
 
 class Counters:
     def __init__(self, path: Path) -> None:
         self.board = Board(path)
+        self._unrouted = self.board.row(_row_name(None, None))
         self.requests = 0
         self._rows: dict[Route | None, dict[Backend | None, int]] = {}
 
@@ -83,13 +87,22 @@ class Counters:
         rows = self._rows.setdefault(route, {})
         row = rows.get(backend)
         if row is None:
-            row = rows[backend] = self.board.row(
-                RowName(
-                    route_id=route.id if route is not None else 0,
-                    pool_id=route.pool.spec.id if route is not None else 0,
-                    pool=route.pool.spec.name if route is not None else "",
-                    backend_id=backend.id if backend is not None else 0,
-                    backend=backend.spec.name if backend is not None else "",
-                )
-            )
+            row = rows[backend] = self._make_row(_row_name(route, backend))
         return row
+
+    def _make_row(self, name: RowName) -> int:
+        try:
+            return self.board.row(name)
+        except OSError as error:  # a request must not fail because it cannot be counted apart
+            log.error("no room to count %s/%s apart: %s", name.pool, name.backend, error)
+            return self._unrouted
+
+
+def _row_name(route: Route | None, backend: Backend | None) -> RowName:
+    return RowName(
+        route_id=route.id if route is not None else 0,
+        pool_id=route.pool.spec.id if route is not None else 0,
+        pool=route.pool.spec.name if route is not None else "",
+        backend_id=backend.id if backend is not None else 0,
+        backend=backend.spec.name if backend is not None else "",
+    )

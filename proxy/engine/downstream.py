@@ -93,9 +93,16 @@ class ClientConnection(asyncio.Protocol):
                 self.data_received(data[taken:])
 
     def eof_received(self) -> bool:
-        """A client may close its half and still wait for the answer (RFC 9112 §9.6)."""
+        """A client may close its half and still wait for the answer (RFC 9112 §9.6).
+
+        Not over TLS, where asyncio closes both: what would still be written is lost.
+        """
         self._half_closed = True
         if self._closing:
+            return False
+        if not self.transport.can_write_eof():
+            self.wait(LINGER)
+            self._abandon_transaction()
             return False
         if self._transaction is not None:
             return self._transaction.half_closed()
@@ -105,6 +112,9 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.edge.clients.discard(self)
+        self._abandon_transaction()
+
+    def _abandon_transaction(self) -> None:
         self._closing = True
         transaction, self._transaction = self._transaction, None
         if transaction is not None and not transaction.done:

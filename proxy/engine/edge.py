@@ -14,6 +14,7 @@ from proxy.core.configuration import Configuration
 from proxy.core.head import HeadLimits
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
+from proxy.engine.live import LiveBoard
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.upstream import IDLE_SECONDS, ConnectionPool
@@ -31,12 +32,14 @@ class Edge:
         loop: asyncio.AbstractEventLoop,
         counters: Counters,
         settings: EdgeSettings,
+        live: LiveBoard,
         *,
         offset: int = 0,
     ) -> None:
         self.loop = loop
         self.counters = counters
         self.settings = settings
+        self._live = live
         self.head_limits = HeadLimits(
             settings.max_request_line, settings.max_request_head, settings.max_request_fields
         )
@@ -70,6 +73,8 @@ class Edge:
                 self.connections.pop(backend).close()
         for backend in wanted.keys() - self.connections.keys():
             self.connections[backend] = self._connections(backend, wanted[backend])
+
+        self._live.show(wanted)
 
     def _connections(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
         return ConnectionPool(backend, tls, self.loop, self._resolver)

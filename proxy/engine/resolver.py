@@ -8,15 +8,19 @@ name cannot be looked up: a resolver's outage is not the backends'.
 
 import asyncio
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 FRESH = 10.0  # seconds; also the time for which a failure is remembered
 _THREADS = 32
 
+LookUp = Callable[[str], tuple[str, ...]]  # may block; raises OSError
+
 
 class Resolver:
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, look_up: LookUp | None = None) -> None:
         self._loop = loop
+        self._ask = look_up or _getaddrinfo
         self._known: dict[str, tuple[str, ...]] = {}
         self._looked_up_at: dict[str, float] = {}
         self._failures: dict[str, OSError] = {}
@@ -43,7 +47,7 @@ class Resolver:
 
     async def _look_up(self, host: str) -> None:
         try:
-            found = await self._loop.run_in_executor(self._threads, _getaddrinfo, host)
+            found = await self._loop.run_in_executor(self._threads, self._ask, host)
         except OSError as error:
             self._failures[host] = error
         else:

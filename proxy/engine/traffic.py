@@ -33,9 +33,9 @@ from proxy.engine.board import (
     STATUS,
     WORDS,
     Board,
-    BoardLocked,
     RowName,
 )
+from proxy.engine.lockfile import Locked
 
 MAX_SECONDS = 300  # kept apart in memory while Redis is away
 _ROWS_A_TURN = 50  # rows that are read before other callbacks get their turn
@@ -193,8 +193,8 @@ async def ship_orphans(folder: Path, redis: Redis) -> None:
     """Send what killed workers of this machine have left, and delete their boards."""
     for path in sorted(folder.glob("*.board")):
         try:
-            board = Board(path)
-        except BoardLocked:
+            board = Board(path, create=False)
+        except (Locked, FileNotFoundError):  # its worker lives, or another has delivered it
             continue
         delivered = await _ship_remains(board, redis)
         board.close(delete=delivered)
@@ -215,7 +215,7 @@ def _remains(board: Board) -> Iterator[TrafficBatch]:
     if number > board.acknowledged:
         yield _difference(board, number, board.frozen_at, final=False)
     # Numbered as the worker would have: if this is not confirmed, it comes again as it is.
-    yield _difference(board, number + 1, int(board.path.stat().st_mtime), final=True)
+    yield _difference(board, number + 1, board.last_changed, final=True)
 
 
 def _difference(board: Board, number: int, at: int, *, final: bool) -> TrafficBatch:

@@ -84,7 +84,7 @@ class Transaction:
     def start(self) -> None:
         """Send the request, as far as it has come, to the next backend."""
         exchange = self._exchange
-        if self.prepared.has_body and self._body_too_large():
+        if self._body is not None and self._too_large(self._body):
             self._give_up(BodyTooLarge())
             return
         try:
@@ -146,7 +146,7 @@ class Transaction:
             self._give_up(error)
             return len(data)
         self._bytes_in += taken
-        if self._backend is not None and not self.tunnel and self._body_too_large():
+        if self._too_large(body):
             self._give_up(BodyTooLarge())
             return len(data)
         if body.done:
@@ -154,11 +154,8 @@ class Transaction:
         self._send_body(data if taken == len(data) else data[:taken])
         return taken
 
-    def _body_too_large(self) -> bool:
-        limit = self._exchange.pool.spec.limits.max_body
-        head = self.prepared.head
-        received = self._bytes_in - len(self.prepared.raw)
-        return bool(limit) and max(head.content_length, received) > limit
+    def _too_large(self, body: BodyReader) -> bool:
+        return 0 < self._exchange.pool.spec.limits.max_body < body.size
 
     def _send_body(self, data: bytes) -> None:
         upstream = self._upstream
@@ -183,8 +180,7 @@ class Transaction:
     def half_closed(self) -> bool:
         """The client has closed its half; whether the rest of the response is still wanted."""
         if self.tunnel and self._upstream is not None:
-            self._upstream.write_eof()
-            return True
+            return self._upstream.write_eof()
         return self._body is None
 
     def upstream_full(self) -> None:

@@ -187,10 +187,12 @@ class UpstreamConnection(asyncio.Protocol):
         transaction.begin_response(head, until_close=True)
         transaction.switch_protocols(switching_bytes(head, transaction.response_rules) + rest)
 
-    def write_eof(self) -> None:
-        """The client has said all it wants to say."""
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+    def write_eof(self) -> bool:
+        """The client has said all it wants to say; False: over TLS there is no telling."""
+        if not self.transport.can_write_eof():
+            return False
+        self.transport.write_eof()
+        return True
 
     def _read_body(self, transaction: "Transaction", reader: BodyReader, data: bytes) -> None:
         payload = transaction.payload
@@ -273,6 +275,7 @@ class ConnectionPool:
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._failure = ""  # why no connection could be made, until one can
 
     def take(self) -> UpstreamConnection | None:
         while self.idle:
@@ -307,14 +310,23 @@ class ConnectionPool:
                     self._loop, lambda: UpstreamConnection(self), self._resolver, self.tls, timeout
                 )
         except TimeoutError:
+            self._tell(f"not within {timeout:g} s")
             ticket.failed(ConnectTimeout())
         except OSError as error:
+            self._tell(str(error) or type(error).__name__)
             ticket.failed(ConnectFailed(str(error)))
         except Exception as error:  # the request must not wait for a time-out because of a defect
             log.exception("connecting to backend %s failed", self.backend.spec.name)
             ticket.failed(ConnectFailed(str(error)))
         else:
+            self._failure = ""
             ticket.connected(connection)
+
+    def _tell(self, failure: str) -> None:
+        """Log why there is no connection: the client is not told. Once, not for each request."""
+        if failure != self._failure:
+            self._failure = failure
+            log.warning("no connection to backend %s: %s", self.backend.spec.name, failure)
 
     def close_idle(self, before: float) -> None:
         """Close connections that were given back before `before` (the loop's time)."""

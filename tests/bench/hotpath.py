@@ -18,13 +18,13 @@ from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, build
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.edge import Edge
+from proxy.engine.live import LiveBoard
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.upstream import UpstreamConnection
 
 BARE = b"GET /path HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 BROWSER = b"GET /path HTTP/1.1\r\nHost: shop.test\r\n%b\r\n" % b"".join(
-    b"X-Header-%d: a value such as browsers send, %d\r\n" % (number, number)
-    for number in range(10)
+    b"X-Header-%d: a value such as browsers send, %d\r\n" % (number, number) for number in range(10)
 )
 POST = b"POST /path HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000
 _RESPONSE = (
@@ -48,7 +48,8 @@ class Transport(asyncio.Transport):
 
 
 def make_edge(loop: asyncio.AbstractEventLoop, folder: Path, backends: int) -> Edge:
-    edge = Edge(loop, Counters(folder / "bench.board"), EdgeSettings())
+    live = LiveBoard(folder / "bench.live")
+    edge = Edge(loop, Counters(folder / "bench.board"), EdgeSettings(), live)
     pool = PoolSpec(
         id=1,
         name="bench",
@@ -102,9 +103,7 @@ def main() -> None:
         loop.close()
 
 
-def _timed(
-    edge: Edge, client: ClientConnection, request: bytes, responses: list[bytes]
-) -> float:
+def _timed(edge: Edge, client: ClientConnection, request: bytes, responses: list[bytes]) -> float:
     start = perf_counter()
     run(edge, client, request, responses)
     return perf_counter() - start

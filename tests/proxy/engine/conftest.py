@@ -7,7 +7,8 @@ import pytest
 
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, build
 from proxy.core.configuration import Configuration
-from proxy.engine.board import Board, BoardLocked, RowName
+from proxy.engine.board import Board, RowName
+from proxy.engine.lockfile import Locked
 
 OpenBoard = Callable[..., Board]
 
@@ -25,7 +26,7 @@ def open_board(tmp_path: Path) -> Iterator[OpenBoard]:
     for board in opened:
         try:
             board.close(delete=False)
-        except (OSError, BoardLocked):
+        except (OSError, Locked):
             continue  # the test has closed it
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engine.board import REQUESTS, WORDS, Board, BoardLocked, RowName
+from proxy.engine.board import REQUESTS, WORDS, Board, RowName
+from proxy.engine.lockfile import Locked
 
 OpenBoard = Callable[..., Board]
 NameOf = Callable[[int], RowName]
@@ -89,7 +90,7 @@ def test_names_may_hold_any_character(open_board: OpenBoard) -> None:
 
 def test_a_board_in_use_cannot_be_opened(open_board: OpenBoard) -> None:
     board = open_board()
-    with pytest.raises(BoardLocked):
+    with pytest.raises(Locked):
         open_board()
     board.close(delete=False)
     open_board()

@@ -1,0 +1,127 @@
+"""What each worker of the machine has in flight, visible to the others.
+
+A worker shows its own numbers in a file of its own, mapped into memory, and
+reads the others' the same way: nobody writes to a shared place, and a reader
+takes no lock. The file is locked for as long as its worker lives; when the lock
+is free the worker is dead, and its numbers go with its file.
+
+The file holds 64-bit words: how many backends, then an (id, in flight) pair each.
+"""
+
+import fcntl
+import mmap
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from proxy.core.backend import Backend
+from proxy.engine.lockfile import create_locked
+
+_PAIR = 2
+_GROW = 256  # pairs
+
+
+class LiveBoard:
+    """The file of this worker, and what it sees in those of the others."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = create_locked(path)
+        self._backends: dict[int, Backend] = {}
+        self._cells: dict[int, memoryview[int]] = {}
+        self._others: dict[Path, _Other] = {}
+        self._map(_GROW)
+
+    def show(self, backends: Iterable[Backend]) -> None:
+        """From now on what these have in flight is visible to the others."""
+        self._backends = {backend.id: backend for backend in backends}
+        for backend_id, backend in self._backends.items():
+            if backend_id not in self._cells:
+                self._cells[backend_id] = self._append(backend_id)
+            backend.cell = self._cells[backend_id]
+            backend.cell[0] = backend.in_flight
+        self._connect()
+
+    def refresh(self) -> None:
+        """Take up workers that have come and those that have gone, and what they show."""
+        paths = set(self._path.parent.glob("*.live")) - {self._path}
+        for path in paths - self._others.keys():
+            other = _Other.open(path)
+            if other is not None:
+                self._others[path] = other
+        for path, other in list(self._others.items()):
+            if path not in paths or other.is_dead():
+                other.close()
+                del self._others[path]
+                path.unlink(missing_ok=True)
+            else:
+                other.read()
+        self._connect()
+
+    def close(self) -> None:
+        self._path.unlink(missing_ok=True)
+        for other in self._others.values():
+            other.close()
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # the map keeps a duplicate open
+        os.close(self._descriptor)
+
+    def _connect(self) -> None:
+        """Give each backend the cells in which other workers show what they have on it."""
+        others = [other.cells for other in self._others.values()]
+        for backend_id, backend in self._backends.items():
+            backend.elsewhere = [cells[backend_id] for cells in others if backend_id in cells]
+
+    def _append(self, backend_id: int) -> "memoryview[int]":
+        count = len(self._cells)
+        if count == self._capacity:
+            self._map(2 * count)
+        index = 1 + _PAIR * count
+        self._words[index] = backend_id
+        self._words[0] = count + 1  # last: a reader sees no pair that is not complete
+        return self._words[index + 1 : index + _PAIR]
+
+    def _map(self, capacity: int) -> None:
+        size = 8 * (1 + _PAIR * capacity)
+        os.ftruncate(self._descriptor, size)
+        self._capacity = capacity
+        self._words: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
+
+
+class _Other:
+    """Another worker's file, read only."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.cells: dict[int, memoryview[int]] = {}
+
+    @classmethod
+    def open(cls, path: Path) -> "_Other | None":
+        try:
+            return cls(os.open(path, os.O_RDONLY))
+        except FileNotFoundError:  # it has gone since the folder was listed
+            return None
+
+    def is_dead(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def read(self) -> None:
+        """Map the file again if it shows more backends than before."""
+        size = os.fstat(self._descriptor).st_size
+        if size < 8:
+            return
+        words: memoryview[int] = memoryview(
+            mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
+        ).cast("Q")
+        if words[0] == len(self.cells):
+            return
+        self.cells = {
+            words[index]: words[index + 1 : index + _PAIR]
+            for index in range(1, 1 + _PAIR * words[0], _PAIR)
+        }
+
+    def close(self) -> None:
+        os.close(self._descriptor)

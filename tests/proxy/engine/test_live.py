@@ -1,0 +1,103 @@
+"""Workers of a machine see what the others have in flight, and nothing of dead ones."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pool.snapshot import BackendSpec
+from proxy.core.backend import Backend
+from proxy.engine.live import LiveBoard
+
+
+def backend(number: int) -> Backend:
+    return Backend(BackendSpec(id=number, name=f"b{number}", url=f"http://10.0.0.1:{number}"))
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Callable[[str], LiveBoard]:
+    return lambda name: LiveBoard(tmp_path / f"{name}.live")
+
+
+def test_a_worker_sees_the_requests_of_another(board: Callable[[str], LiveBoard]) -> None:
+    here, there = board("here"), board("there")
+    mine, theirs = backend(7), backend(7)
+    here.show([mine])
+    there.show([backend(1), theirs])
+    here.refresh()
+    theirs.take()
+    theirs.take()
+    mine.take()
+    assert (mine.load(), mine.in_flight) == (3, 1)
+    theirs.give_back()
+    assert mine.load() == 2
+
+
+def test_backends_that_come_later_are_seen_too(board: Callable[[str], LiveBoard]) -> None:
+    here, there = board("here"), board("there")
+    numbers = range(1, 1000)  # more than fits at first
+    mine = {number: backend(number) for number in numbers}
+    here.show(mine.values())
+    there.show([backend(1)])
+    here.refresh()
+    theirs = {number: backend(number) for number in numbers}
+    there.show(theirs.values())
+    theirs[999].take()
+    assert mine[999].load() == 0
+    here.refresh()
+    assert mine[999].load() == 1
+
+
+def test_a_worker_that_leaves_takes_its_numbers_along(board: Callable[[str], LiveBoard]) -> None:
+    here, there = board("here"), board("there")
+    mine, theirs = backend(1), backend(1)
+    here.show([mine])
+    there.show([theirs])
+    theirs.take()
+    here.refresh()
+    assert mine.load() == 1
+    there.close()
+    here.refresh()
+    assert mine.load() == 0
+
+
+def test_what_a_killed_worker_had_in_flight_is_forgotten(
+    board: Callable[[str], LiveBoard], tmp_path: Path
+) -> None:
+    here = board("here")
+    mine = backend(1)
+    here.show([mine])
+    ready, done = os.pipe()
+    child = os.fork()
+    if child == 0:
+        there, theirs = board("there"), backend(1)
+        there.show([theirs])
+        theirs.take()
+        os.write(done, b"x")
+        signal.pause()
+        os._exit(0)
+    os.read(ready, 1)
+    try:
+        here.refresh()
+        assert mine.load() == 1
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    here.refresh()
+    assert mine.load() == 0
+    assert [path.name for path in tmp_path.glob("*.live")] == ["here.live"]
+
+
+def test_a_running_request_stays_counted_over_a_new_configuration(
+    board: Callable[[str], LiveBoard],
+) -> None:
+    here, there = board("here"), board("there")
+    mine, theirs = backend(1), backend(1)
+    there.show([theirs])
+    theirs.take()
+    there.show([backend(2), theirs])
+    here.show([mine])
+    here.refresh()
+    assert mine.load() == 1
