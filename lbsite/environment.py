@@ -1,6 +1,7 @@
 """Reads settings from the environment. What is malformed is refused, naming the variable."""
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 
 import dj_database_url
@@ -25,7 +26,7 @@ def data_dir(variable: str, default: str) -> Path:
 def database(variable: str, default: str) -> dj_database_url.DBConfig:
     """Never repeats the URL in an error: it may hold a password."""
     try:
-        return dj_database_url.parse(
+        database = dj_database_url.parse(
             env.str(variable, "") or default, conn_max_age=60, conn_health_checks=True
         )
     except ValueError:
@@ -33,6 +34,11 @@ def database(variable: str, default: str) -> dj_database_url.DBConfig:
             f"{variable}: not a database URL; write postgres://user:password@host:5432/name "
             "(special characters percent-encoded) or sqlite:////absolute/path"
         ) from None
+    if "postgresql" in database["ENGINE"] and find_spec("psycopg") is None:
+        raise ImproperlyConfigured(
+            f"{variable}: the PostgreSQL driver is missing; pip install '.[postgres]'"
+        )
+    return database
 
 
 def positive(variable: str, default: int) -> int:

@@ -25,6 +25,7 @@ class ServerEntry:
     """`options` has only what the entry says: what it leaves out stays as it is stored."""
 
     label: str  # "entry 2 (id 7)": how errors name it
+    id: int | None
     name: str
     url: str
     options: dict[str, int] = field(default_factory=dict)
@@ -42,6 +43,7 @@ def parse(text: str, name_from_url: Callable[[str], str]) -> list[ServerEntry]:
     if not isinstance(document, list) or not document:
         raise ServersFileError('write a list of backends: [{"host": "127.0.0.1", "port": 9001}, …]')
     entries = [_entry(index, item, name_from_url) for index, item in enumerate(document, 1)]
+    _refuse_duplicates(entries, "id", (entry.id for entry in entries))
     _refuse_duplicates(entries, "name", (entry.name for entry in entries))
     _refuse_duplicates(entries, "url", (entry.url for entry in entries))
     return entries
@@ -70,6 +72,7 @@ def _entry(index: int, item: Any, name_from_url: Callable[[str], str]) -> Server
     url = _url(label, item)
     return ServerEntry(
         label=label,
+        id=item.get("id"),
         name=_name(label, item) or name_from_url(url),
         url=url,
         options={
@@ -129,14 +132,17 @@ def _whole_number(label: str, item: dict[str, Any], key: str, low: int, high: in
     return value
 
 
-def _refuse_duplicates(entries: list[ServerEntry], key: str, values: Iterable[str]) -> None:
-    seen: dict[str, ServerEntry] = {}
+def _refuse_duplicates(entries: list[ServerEntry], key: str, values: Iterable[Any]) -> None:
+    seen: dict[Any, ServerEntry] = {}
     for entry, value in zip(entries, values, strict=True):
         if value in seen:
             raise _error(
-                entry.label, key, f'"{value}" is also that of {seen[value].label}; change one'
+                entry.label,
+                key,
+                f"{json.dumps(value)} is also that of {seen[value].label}; change one",
             )
-        seen[value] = entry
+        if value is not None:
+            seen[value] = entry
 
 
 def _error(label: str, key: str, problem: str) -> ServersFileError:

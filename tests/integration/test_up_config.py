@@ -78,6 +78,15 @@ def test_a_malformed_file_changes_nothing(product: Any, run_up: Any, tmp_path: P
     assert result.stdout == ""
 
 
+def test_a_byte_order_mark_is_no_part_of_the_json(
+    product: Any, run_up: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "servers.json"
+    file.write_text('[{"host": 1}]', encoding="utf-8-sig")
+    result = run_up(*product.arguments(), "--config", str(file))
+    assert "entry 1, host: write it as text" in result.stderr
+
+
 def test_an_interval_out_of_range_changes_nothing_and_stops_what_was_started(
     product: Any, run_up: Any, backends: list[DemoServer], tmp_path: Path
 ) -> None:
@@ -85,6 +94,7 @@ def test_an_interval_out_of_range_changes_nothing_and_stops_what_was_started(
     result = run_up(*product.arguments(), "--config", file, "--interval", "0.001")
     assert result.returncode == 1
     assert "--interval: health_interval: " in result.stderr
+    assert "; nothing was changed" in result.stderr
     assert "removed backend" not in result.stdout
 
 

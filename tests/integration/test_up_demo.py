@@ -66,6 +66,18 @@ def test_a_busy_port_is_refused_in_one_line(
     )
 
 
+def test_traffic_and_admin_cannot_share_a_port(
+    make_product: Callable[[], Any], run_up: Any
+) -> None:
+    product = make_product()
+    product.admin_port = product.port
+    result = run_up(*product.arguments())
+    assert result.returncode == 1
+    assert result.stderr.strip() == (
+        f"CommandError: --port and --admin-port are both {product.port}; change one"
+    )
+
+
 def test_every_program_that_is_killed_runs_again(product: Any) -> None:
     killed = {name: product.program(name) for name in PROGRAMS}
     for process in killed.values():

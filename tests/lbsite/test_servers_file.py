@@ -99,7 +99,11 @@ def test_the_password_in_a_url_is_not_repeated() -> None:
 
 @pytest.mark.parametrize(
     ("second", "field"),
-    [({**GOOD, "port": 9000}, "name"), ({**GOOD, "id": 2}, "url")],
+    [
+        ({**GOOD, "port": 9000}, "id"),
+        ({"url": "http://127.0.0.2", "name": "backend-1"}, "name"),
+        ({**GOOD, "id": 2}, "url"),
+    ],
 )
 def test_two_entries_may_not_be_the_same_backend(second: dict[str, Any], field: str) -> None:
     message = error_of(json.dumps([GOOD, second]))

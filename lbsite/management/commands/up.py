@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 from environs import EnvError
 
 from lbsite import redis_server, servers_file
@@ -68,8 +69,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self._run(options)
-        except (exclusive.ExclusiveError, provisioning.ProvisioningError) as error:
+        except exclusive.ExclusiveError as error:
             raise CommandError(str(error)) from error
+        except provisioning.ProvisioningError as error:
+            raise CommandError(f"{error}; nothing was changed") from error
         except servers_file.ServersFileError as error:
             raise CommandError(f"{options['config']}: {error}; nothing was changed") from error
 
@@ -85,10 +88,12 @@ class Command(BaseCommand):
         folder = settings.DATA_DIR
         traffic = programs.Listen(host=options["host"], port=options["port"])
         admin = programs.Listen(host=options["host"], port=options["admin_port"])
+        if traffic == admin:
+            raise CommandError(f"--port and --admin-port are both {traffic.port}; change one")
         exclusive.check_port(traffic, "--port")
         exclusive.check_port(admin, "--admin-port")
         self._say(f"Preparing the database in {folder}")
-        call_command("migrate", interactive=False, verbosity=0)
+        _migrate()
         return Plan(
             traffic=traffic,
             admin=admin,
@@ -120,11 +125,19 @@ def _check_edge_settings() -> None:
         raise CommandError(str(error)) from error
 
 
+def _migrate() -> None:
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise CommandError(f"DATABASE_URL: the database cannot be used: {reason}") from error
+
+
 def _read_entries(path: Path | None) -> list[servers_file.ServerEntry]:
     if path is None:
         return []
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows add the mark
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CommandError(f"--config {path}: cannot be read: {reason}") from error
