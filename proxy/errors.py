@@ -142,6 +142,14 @@ class ResponseTimeout(ProxyError):
     detail = "The backend did not answer in time."
 
 
+class DeadlineExceeded(ProxyError):
+    """The whole of the request took too long, whoever was slow."""
+
+    status = 504
+    blame = Blame.EDGE
+    detail = "The request was not completed in the time that is given to one."
+
+
 class VersionRefused(ProxyError):
     status = 505
     blame = Blame.CLIENT

@@ -40,7 +40,7 @@ START_PATIENCE = 1.0  # for Redis; without it the file has to do
 HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`
 SHIP_INTERVAL = 1.0
 LIVE_INTERVAL = 1.0  # seconds between two looks for workers that have come or gone
-CERTIFICATE_INTERVAL = 2.0  # between two looks at the listener's certificate
+CERTIFICATE_INTERVAL = 1.0  # between two looks at the listener's certificate
 ORPHAN_INTERVAL = 5.0  # between two looks for boards of killed workers
 # How long a draining worker lets idle connections be used once more: closing at
 # once would reset requests that are already on their way.

@@ -17,6 +17,7 @@ from proxy.engine.downstream import ClientConnection
 from proxy.engine.live import LiveBoard
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
+from proxy.engine.transaction import Transaction
 from proxy.engine.upstream import IDLE_SECONDS, ConnectionPool
 
 log = logging.getLogger("lbsite.edge")
@@ -47,6 +48,7 @@ class Edge:
         self.configuration = Configuration(offset=offset)
         self.connections: dict[Backend, ConnectionPool] = {}
         self.clients: set[ClientConnection] = set()
+        self._timed: list[tuple[float, Transaction]] = []  # with the time when each has to be done
         self.draining = False
         self._offset = offset
         self._resolver = Resolver(loop)
@@ -99,6 +101,10 @@ class Edge:
 
     # --- requests ---
 
+    def limit(self, transaction: Transaction, seconds: float) -> None:
+        """Give `transaction` so many seconds for all that it does."""
+        self._timed.append((self.now + seconds, transaction))
+
     def trusts(self, address: str) -> bool:
         """Whether `address` is a proxy of the operator's, to be believed about its clients."""
         networks = self.settings.trusted_proxies
@@ -136,10 +142,24 @@ class Edge:
             except Exception:
                 log.exception("a time-out could not be acted upon")
                 client.transport.abort()
+        if self._timed:
+            self._sweep_timed(last_sweep)
         before = self.now - IDLE_SECONDS
         for connections in self.connections.values():
             if connections.idle:
                 connections.close_idle(before)
+
+    def _sweep_timed(self, now: float) -> None:
+        # Those that are done are dropped here: finding each when it ends would cost more.
+        timed = [one for one in self._timed if not one[1].untimed]
+        self._timed = [one for one in timed if one[0] >= now]
+        for ends_at, transaction in timed:
+            if ends_at >= now:
+                continue
+            try:
+                transaction.deadline_passed()
+            except Exception:
+                log.exception("a request could not be ended in time")
 
     def start_draining(self) -> None:
         """From now on each response says that its connection closes, unless its head is out."""

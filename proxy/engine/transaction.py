@@ -20,6 +20,7 @@ from proxy.errors import (
     BadRequest,
     BodyTooLarge,
     ClientGone,
+    DeadlineExceeded,
     NoBackend,
     ProxyError,
     RequestTimeout,
@@ -68,7 +69,10 @@ class Transaction:
         self.prepared = prepared
         self.request_id = prepared.request_id or edge.next_request_id()
         self._exchange = Exchange(route.pool, prepared.idempotent)
-        self._idle = route.pool.spec.timeouts.idle
+        timeouts = route.pool.spec.timeouts
+        self._idle = timeouts.idle
+        if timeouts.request:
+            edge.limit(self, timeouts.request)
         self.keep_alive = prepared.head.keep_alive
         self._bytes_in = len(prepared.raw)
         if prepared.has_body:
@@ -299,6 +303,17 @@ class Transaction:
         else:
             self._drop_upstream()
             self.try_failed(ResponseTimeout())
+
+    @property
+    def untimed(self) -> bool:
+        """Whether the time for a whole request does not apply (any more): a tunnel has its own."""
+        return self.done or self.tunnel
+
+    def deadline_passed(self) -> None:
+        """The whole request has taken as long as the pool allows."""
+        if self._upstream is not None and not self._status and not self._client_owes_the_body:
+            self._edge.counters.failed_try(self._route, self._backend)
+        self._give_up(DeadlineExceeded())
 
     @property
     def _client_owes_the_body(self) -> bool:

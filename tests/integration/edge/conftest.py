@@ -1,8 +1,10 @@
 """An edge of one's own, backends, and a shared edge for tests that leave it as it is."""
 
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,12 +20,15 @@ class _Stage:
         self._edges: list[Edge] = []
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
 
-    def start(self, *options: str) -> Edge:
+    def start(self, *options: str, tls: ssl.SSLContext | None = None, **environment: str) -> Edge:
         # Not pytest's: the path of a unix socket is limited to 107 bytes.
         folder = tempfile.TemporaryDirectory(prefix="lb-edge-")
         self._folders.append(folder)
         path = Path(folder.name)
-        edge = Edge(path, RedisServer(path), free_port(), "--graceful-timeout", "5", *options)
+        options = ("--graceful-timeout", "5", *options)
+        edge = Edge(
+            path, RedisServer(path), free_port(), *options, tls=tls, environment=environment
+        )
         self._edges.append(edge)
         return edge
 
@@ -37,7 +42,15 @@ class _Stage:
 
 @pytest.fixture
 def start_edge() -> Iterator[Callable[..., Edge]]:
-    """Start an edge that the test may kill; arguments are gunicorn's options."""
+    """Start an edge that the test may kill: gunicorn's options, `tls`, LB_… variables."""
+    stage = _Stage()
+    yield stage.start
+    stage.end()
+
+
+@pytest.fixture(scope="module")
+def start_lasting_edge() -> Iterator[Callable[..., Edge]]:
+    """Start an edge for all tests of a file."""
     stage = _Stage()
     yield stage.start
     stage.end()
@@ -62,8 +75,8 @@ def backend() -> Iterator[Callable[..., Backend]]:
     """Start a backend: `backend("a")`, or with a script instead of the echo."""
     started: list[Backend] = []
 
-    def start(name: str = "a", script: Script | None = None) -> Backend:
-        started.append(Backend(name, script=script))
+    def start(name: str = "a", script: Script | None = None, **listens: Any) -> Backend:
+        started.append(Backend(name, script=script, **listens))
         return started[-1]
 
     yield start

@@ -5,6 +5,7 @@ As a program (`python backend.py NAME PORT`) it is a process that can be killed.
 
 import json
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -97,7 +98,17 @@ def _reset(sock: socket.socket) -> None:
 class Backend:
     """Listens from the beginning. `calls` are the requests that have come, in order."""
 
-    def __init__(self, name: str, port: int = 0, script: Script | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        port: int = 0,
+        script: Script | None = None,
+        *,
+        host: str = "127.0.0.1",
+        path: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`path`: of a unix socket, in place of `host` and `port`."""
         self.id = next(_ids)
         self.name = name
         self.script = script or self.echo
@@ -106,16 +117,30 @@ class Backend:
         self.refuses = False  # reset each connection as soon as it is there
         self._open: set[socket.socket] = set()
         self.port = port
+        self._host = host
+        self._path = path
+        self._tls = tls
         self.start()
 
     def spec(self, **changes: Any) -> BackendSpec:
-        url = f"http://127.0.0.1:{self.port}"
-        return BackendSpec(**{"id": self.id, "name": self.name, "url": url} | changes)
+        return BackendSpec(**{"id": self.id, "name": self.name, "url": self.url} | changes)
+
+    @property
+    def url(self) -> str:
+        if self._path:
+            return f"unix:{self._path}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     def start(self) -> None:
         """Listen (again), on the same port as before."""
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
-        self.port = self._listener.getsockname()[1]
+        if self._path:
+            self._listener = socket.create_server(self._path, family=socket.AF_UNIX, backlog=256)
+        else:
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            address = (self._host, self.port)
+            self._listener = socket.create_server(address, family=family, backlog=256)
+            self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self) -> None:
@@ -161,8 +186,13 @@ class Backend:
             threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
 
     def _serve(self, sock: socket.socket, number: int) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         try:
+            if self._tls is not None:
+                self._open.discard(sock)
+                sock = self._tls.wrap_socket(sock, server_side=True)
+                self._open.add(sock)
             with sock, sock.makefile("rb") as stream:
                 while (call := _read_call(sock, stream, number)) is not None:
                     self.calls.append(call)

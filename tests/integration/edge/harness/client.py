@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 from dataclasses import dataclass
 from typing import Any, Self
@@ -29,13 +30,28 @@ class Response:
 
 
 class Client:
-    def __init__(self, port: int, *, timeout: float = 10.0, receive_buffer: int = 0) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        timeout: float = 10.0,
+        receive_buffer: int = 0,
+        source: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`source`: the address to come from, any of 127.0.0.0/8."""
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(timeout)
+        self.sock.bind((source, 0))
         self.sock.connect(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        if tls is not None:
+            # RFC 8446 §6.1: an end without close_notify is a body cut short.
+            self.sock = tls.wrap_socket(
+                self.sock, server_hostname="shop.test", suppress_ragged_eofs=False
+            )
         self.stream = self.sock.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -95,7 +111,7 @@ class Client:
                 body = self.stream.read(size)
                 return body, len(body) == size
             return self.stream.read(), True
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             return b"", False
 
     def _chunks(self) -> tuple[bytes, bool]:
@@ -112,7 +128,7 @@ class Client:
         """Whether the edge closes the connection without another byte."""
         try:
             return self.stream.read(1) == b""
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             return True
 
 

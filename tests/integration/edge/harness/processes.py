@@ -3,10 +3,11 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -66,8 +67,19 @@ class RedisServer:
 class Edge:
     """Started without waiting for it: publish something, or `wait_for()` a number."""
 
-    def __init__(self, folder: Path, redis_server: RedisServer, port: int, *options: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        redis_server: RedisServer,
+        port: int,
+        *options: str,
+        tls: ssl.SSLContext | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`options` of gunicorn's. `tls`: what its clients speak to it with."""
         self.folder = folder
+        self.tls = tls
+        self._environment = dict(environment or {})
         self.port = port
         self.number = 0
         self.redis_server = redis_server
@@ -76,7 +88,9 @@ class Edge:
         self.start()
 
     def start(self) -> None:
-        environment = os.environ | {
+        environment = {
+            **os.environ,
+            **self._environment,
             "LB_DATA_DIR": str(self.folder),
             "LB_REDIS_URL": self.redis_server.url,
         }
@@ -147,7 +161,7 @@ class Edge:
     def health(self) -> int:
         """The number of the snapshot that a worker says it runs; -1: it does not say."""
         try:
-            with Client(self.port) as client:
+            with Client(self.port, tls=self.tls) as client:
                 response = client.get("/-/health")
         except OSError:
             return -1
