@@ -16,10 +16,37 @@ class Blame(StrEnum):
     EDGE = "edge"
 
 
+class Cause(StrEnum):
+    """Why a request has ended, as the access log tells it: each error class names its own."""
+
+    COMPLETE = "complete"  # the whole response was passed on
+    FAILED = "failed"
+    BAD_REQUEST = "bad_request"
+    NO_ROUTE = "no_route"
+    METHOD_REFUSED = "method_refused"
+    REQUEST_TIMEOUT = "request_timeout"
+    BODY_TOO_LARGE = "body_too_large"
+    TARGET_TOO_LONG = "target_too_long"
+    HEAD_TOO_LARGE = "head_too_large"
+    CLIENT_ABORT = "client_abort"
+    UNKNOWN_TRANSFER_CODING = "unknown_transfer_coding"
+    BAD_RESPONSE = "bad_response"
+    CONNECT_FAILED = "connect_failed"
+    BACKEND_RESET = "backend_reset"
+    RESPONSE_CUT = "response_cut"
+    NO_BACKEND = "no_backend"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    CONNECT_TIMEOUT = "connect_timeout"
+    RESPONSE_TIMEOUT = "response_timeout"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    VERSION_REFUSED = "version_refused"
+
+
 class ProxyError(Exception):
     """Base of all. `detail` is shown to the client: it names no address and no secret."""
 
     status: ClassVar[int] = 500
+    cause: ClassVar[Cause] = Cause.FAILED
     blame: ClassVar[Blame] = Blame.EDGE
     # The request never reached a backend: any method may go to another one.
     nothing_sent: ClassVar[bool] = False
@@ -32,12 +59,14 @@ class ProxyError(Exception):
 
 class BadRequest(ProxyError):
     status = 400
+    cause = Cause.BAD_REQUEST
     blame = Blame.CLIENT
     detail = "The request is malformed."
 
 
 class NoRoute(ProxyError):
     status = 404
+    cause = Cause.NO_ROUTE
     blame = Blame.CLIENT
     detail = "No route matches this host and path."
 
@@ -46,30 +75,35 @@ class MethodRefused(ProxyError):
     """CONNECT would make an open proxy, TRACE would echo secrets (RFC 9110 §9.3.8)."""
 
     status = 405
+    cause = Cause.METHOD_REFUSED
     blame = Blame.CLIENT
     detail = "This method is not served here."
 
 
 class RequestTimeout(ProxyError):
     status = 408
+    cause = Cause.REQUEST_TIMEOUT
     blame = Blame.CLIENT
     detail = "The request did not arrive in time."
 
 
 class BodyTooLarge(ProxyError):
     status = 413
+    cause = Cause.BODY_TOO_LARGE
     blame = Blame.CLIENT
     detail = "The request's body is larger than this service accepts."
 
 
 class TargetTooLong(ProxyError):
     status = 414
+    cause = Cause.TARGET_TOO_LONG
     blame = Blame.CLIENT
     detail = "The request line is longer than this service accepts."
 
 
 class HeadTooLarge(ProxyError):
     status = 431
+    cause = Cause.HEAD_TOO_LARGE
     blame = Blame.CLIENT
     detail = "The request's header fields are larger than this service accepts."
 
@@ -78,6 +112,7 @@ class ClientGone(ProxyError):
     """The client went away first. Nobody gets the status; nginx logs the same one."""
 
     status = 499
+    cause = Cause.CLIENT_ABORT
     blame = Blame.CLIENT
     detail = "The client closed the connection."
 
@@ -86,18 +121,21 @@ class UnknownTransferCoding(ProxyError):
     """RFC 9112 §6.1: a transfer coding that is not understood is answered with 501."""
 
     status = 501
+    cause = Cause.UNKNOWN_TRANSFER_CODING
     blame = Blame.CLIENT
     detail = "The transfer coding is not implemented."
 
 
 class BadResponse(ProxyError):
     status = 502
+    cause = Cause.BAD_RESPONSE
     blame = Blame.BACKEND
     detail = "The backend sent a response that is not valid HTTP."
 
 
 class ConnectFailed(ProxyError):
     status = 502
+    cause = Cause.CONNECT_FAILED
     blame = Blame.BACKEND
     nothing_sent = True
     detail = "The backend could not be reached."
@@ -105,18 +143,21 @@ class ConnectFailed(ProxyError):
 
 class BackendReset(ProxyError):
     status = 502
+    cause = Cause.BACKEND_RESET
     blame = Blame.BACKEND
     detail = "The backend closed the connection before it answered."
 
 
 class ResponseCut(ProxyError):
     status = 502
+    cause = Cause.RESPONSE_CUT
     blame = Blame.BACKEND
     detail = "The backend closed the connection in the middle of its response."
 
 
 class NoBackend(ProxyError):
     status = 503
+    cause = Cause.NO_BACKEND
     blame = Blame.EDGE
     nothing_sent = True
     detail = "No backend is available."
@@ -124,6 +165,7 @@ class NoBackend(ProxyError):
 
 class TooManyConnections(ProxyError):
     status = 503
+    cause = Cause.TOO_MANY_CONNECTIONS
     blame = Blame.EDGE
     nothing_sent = True
     detail = "Too many connections are open."
@@ -131,6 +173,7 @@ class TooManyConnections(ProxyError):
 
 class ConnectTimeout(ProxyError):
     status = 504
+    cause = Cause.CONNECT_TIMEOUT
     blame = Blame.BACKEND
     nothing_sent = True
     detail = "The backend did not accept the connection in time."
@@ -138,6 +181,7 @@ class ConnectTimeout(ProxyError):
 
 class ResponseTimeout(ProxyError):
     status = 504
+    cause = Cause.RESPONSE_TIMEOUT
     blame = Blame.BACKEND
     detail = "The backend did not answer in time."
 
@@ -146,11 +190,13 @@ class DeadlineExceeded(ProxyError):
     """The whole of the request took too long, whoever was slow."""
 
     status = 504
+    cause = Cause.DEADLINE_EXCEEDED
     blame = Blame.EDGE
     detail = "The request was not completed in the time that is given to one."
 
 
 class VersionRefused(ProxyError):
     status = 505
+    cause = Cause.VERSION_REFUSED
     blame = Blame.CLIENT
     detail = "Only HTTP/1.0 and HTTP/1.1 are served here."

@@ -27,6 +27,7 @@ from gunicorn.workers.base import Worker
 from redis.asyncio import Redis
 
 from pool.bus import EdgeReport
+from proxy.engine.access_log import FLUSH_INTERVAL
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.edge import Edge
@@ -94,13 +95,19 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         self.loop.add_signal_handler(signal.SIGTERM, self._stop)
         self.loop.add_signal_handler(signal.SIGINT, self._quit)
         self.loop.add_signal_handler(signal.SIGQUIT, self._quit)
-        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        self.loop.add_signal_handler(signal.SIGUSR1, self._reopen_files)
         self.loop.add_signal_handler(signal.SIGWINCH, lambda: None)
         signal.signal(signal.SIGABRT, self.handle_abort)
 
     def _stop(self) -> None:
         self.alive = False
         self._stopping.set()
+
+    def _reopen_files(self) -> None:
+        """SIGUSR1: logs were moved away."""
+        self.log.reopen_files()
+        if self.edge.access_log is not None:
+            self.edge.access_log.reopen()
 
     def _quit(self) -> None:
         """SIGINT, SIGQUIT: no request is waited for."""
@@ -142,6 +149,10 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
                 self._repeat(partial(ship_orphans, folder, redis), ORPHAN_INTERVAL)
             ),
         ]
+        if self.edge.access_log is not None:
+            shipping.append(
+                self.loop.create_task(self._repeat(self.edge.access_log.flush, FLUSH_INTERVAL))
+            )
         self.edge.start_sweeping()
         # Not before it is known what runs and who is unhealthy: clients wait in the backlog.
         await feed.wait_until_caught_up(START_PATIENCE)
@@ -160,7 +171,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         live.close()
         for task in following:
             task.cancel()
-        await self._leave(shipper, feed, counters)
+        await asyncio.gather(self._leave(shipper, feed, counters), self._flush_access_log())
         for task in shipping:
             task.cancel()
         await redis.aclose()
@@ -225,6 +236,15 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         except TimeoutError:
             self.log.warning("Redis is away: what it has not confirmed stays on the board")
         counters.board.close(delete=delivered)
+
+    async def _flush_access_log(self) -> None:
+        if self.edge.access_log is None:
+            return
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT):
+                await self.edge.access_log.flush()
+        except TimeoutError:
+            self.log.warning("The access log cannot be written: its last lines are lost")
 
 
 def _certificate(cfg: Any) -> tuple[Path, ...]:

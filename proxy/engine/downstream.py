@@ -17,6 +17,7 @@ from proxy.core.answers import answer, error_answer
 from proxy.core.forward import Peer
 from proxy.core.head import HEAD_END, RequestHead, check_unfinished
 from proxy.engine import flow
+from proxy.engine.logged import log_refusal
 from proxy.engine.prepared import HEALTH_PATH, Prepared, prepare
 from proxy.engine.transaction import Transaction
 from proxy.errors import (
@@ -152,10 +153,14 @@ class ClientConnection(asyncio.Protocol):
                     self._hold_head(data)
                     return
                 prepared = prepare(
-                    data[:size], self.edge.configuration, self.peer, self.edge.head_limits
+                    data[:size],
+                    self.edge.configuration,
+                    self.peer,
+                    self.edge.head_limits,
+                    self.edge.trusts,
                 )
             except ProxyError as error:
-                self._refuse(error)
+                self._refuse(error, len(data))
                 return
             self._prepared = prepared
         self._head_begun = False
@@ -178,7 +183,7 @@ class ClientConnection(asyncio.Protocol):
             self._buffer = rest
             self._answer_unrouted(prepared)
             return
-        self._transaction = transaction = Transaction(self, prepared, route)
+        self._transaction = transaction = self.edge.transaction(self, prepared, route)
         if not prepared.has_body:
             self._buffer = rest
         elif rest:
@@ -231,8 +236,12 @@ class ClientConnection(asyncio.Protocol):
         if head.path == HEALTH_PATH:
             self._answer_health(head, close=close)
         else:
-            self.send_error(NoRoute(), head, b"", close=close)
+            sent = self.send_error(NoRoute(), head, b"", close=close)
             self.edge.count_unrouted(NoRoute.status)
+            log = self.edge.access_log
+            if log is not None:
+                size = len(prepared.raw)
+                log_refusal(log, NoRoute(), prepared.client, size, sent, prepared)
         self.finished(not close, linger=prepared.has_body)
 
     def _answer_health(self, head: RequestHead, *, close: bool) -> None:
@@ -243,10 +252,13 @@ class ClientConnection(asyncio.Protocol):
         data = answer(status, "application/json", body, now=time(), close=close)
         self.transport.write(data if head.method == b"GET" else data[: -len(body)])
 
-    def _refuse(self, error: ProxyError) -> None:
+    def _refuse(self, error: ProxyError, received: int = 0) -> None:
         """The head is malformed: nothing that follows on this connection can be trusted."""
         self.edge.count_unrouted(error.status)
-        self.send_error(error, None, b"", close=True)
+        sent = self.send_error(error, None, b"", close=True)
+        log = self.edge.access_log
+        if log is not None:
+            log_refusal(log, error, self.peer.address, received or len(self._buffer), sent)
         self._close_kindly(linger=True)
 
     def send_error(

@@ -12,9 +12,12 @@ from pool.snapshot import Snapshot, TlsPolicy
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
 from proxy.core.head import HeadLimits
+from proxy.engine.access_log import AccessLog
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.live import LiveBoard
+from proxy.engine.log_file import LogFile
+from proxy.engine.logged import LoggedTransaction
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.transaction import Transaction
@@ -50,6 +53,11 @@ class Edge:
         self.clients: set[ClientConnection] = set()
         self._timed: list[tuple[float, Transaction]] = []  # with the time when each has to be done
         self.draining = False
+        self.access_log: AccessLog | None = None
+        self.transaction: type[Transaction] = Transaction
+        if settings.access_log:
+            self.access_log = AccessLog(LogFile(settings.access_log), settings.access_log_sample)
+            self.transaction = LoggedTransaction
         self._offset = offset
         self._resolver = Resolver(loop)
         self._id_prefix = token_hex(10).encode("ascii")

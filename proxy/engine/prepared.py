@@ -5,9 +5,11 @@ the last one costs a tenth of parsing, routing and rewriting it anew.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.core.backend import Backend
+from proxy.core.client import client_address
 from proxy.core.configuration import Configuration
 from proxy.core.forward import HOST_OF_BACKEND, Peer, request_prefix
 from proxy.core.head import DEFAULT_LIMITS, HeadLimits, RequestHead, parse_request_head
@@ -36,6 +38,7 @@ class Prepared:
     has_body: bool
     idempotent: bool
     request_id: bytes  # kept from a trusted peer; empty: one is made for each request
+    client: bytes  # address, as trusted proxies tell it; empty on a unix socket
 
     def prefix_for(self, backend: Backend) -> bytes:
         """`prefix` where the pool sends each backend its own host."""
@@ -51,8 +54,12 @@ def prepare(
     configuration: Configuration,
     peer: Peer,
     limits: HeadLimits = DEFAULT_LIMITS,
+    trusts: Callable[[str], bool] = lambda address: False,
 ) -> Prepared:
-    """Parse, route and rewrite. Raises a `ProxyError` for what is malformed."""
+    """Parse, route and rewrite. Raises a `ProxyError` for what is malformed.
+
+    `trusts`: whether an address is a proxy of the operator's, as `peer.trusted` says of the peer.
+    """
     head = parse_request_head(raw, limits)
     if _DOT_SEGMENT.search(head.path):
         raise BadRequest("The path contains dot segments.")
@@ -70,7 +77,13 @@ def prepare(
         has_body=head.chunked or head.content_length > 0,
         idempotent=head.idempotent,
         request_id=head.request_id if peer.trusted and _ID.fullmatch(head.request_id) else b"",
+        client=_client(head, peer, trusts) if peer.trusted else peer.address,
     )
+
+
+def _client(head: RequestHead, peer: Peer, trusts: Callable[[str], bool]) -> bytes:
+    lists = [value for name, value in head.forwarding if name.lower() == b"x-forwarded-for"]
+    return client_address(peer.address, b",".join(lists), trusts)
 
 
 def _common_prefix(head: RequestHead, route: Route | None, peer: Peer) -> bytes:

@@ -29,6 +29,8 @@ class EdgeSettings:
     max_request_fields: int = 100
     max_connections: int = 10_000  # of one worker
     trusted_proxies: tuple[Network, ...] = field(default=())
+    access_log: str = ""  # a file, or "-" for stdout; empty: there is none
+    access_log_sample: float = 1.0  # share of the requests in which nothing went wrong
 
     def __post_init__(self) -> None:
         if self.max_request_line > self.max_request_head:
@@ -54,6 +56,8 @@ def read_settings() -> EdgeSettings:
             max_request_fields=_count(env, "MAX_REQUEST_FIELDS", default.max_request_fields),
             max_connections=_count(env, "MAX_CONNECTIONS", default.max_connections),
             trusted_proxies=_networks(env.list("TRUSTED_PROXIES", [])),
+            access_log=env.str("ACCESS_LOG", default.access_log),
+            access_log_sample=_share(env, "ACCESS_LOG_SAMPLE", default.access_log_sample),
         )
 
 
@@ -68,6 +72,13 @@ def _count(env: Env, name: str, default: int) -> int:
     value = env.int(name, default)
     if value < 1:
         raise ValueError(f"LB_{name} must be 1 or more.")
+    return value
+
+
+def _share(env: Env, name: str, default: float) -> float:
+    value = env.float(name, default)
+    if not 0 <= value <= 1:
+        raise ValueError(f"LB_{name} must be a share from 0 to 1.")
     return value
 
 

@@ -7,7 +7,7 @@ import pytest
 from pool.snapshot import RetryPolicy
 from proxy import errors
 from proxy.core.retry import may_retry
-from proxy.errors import Blame, ProxyError
+from proxy.errors import Blame, Cause, ProxyError
 
 
 def _tree(root: type[ProxyError]) -> Iterator[type[ProxyError]]:
@@ -37,6 +37,7 @@ DECISIONS = {
     errors.TooManyConnections: (503, Blame.EDGE, True),
     errors.ConnectTimeout: (504, Blame.BACKEND, True),
     errors.ResponseTimeout: (504, Blame.BACKEND, False),
+    errors.DeadlineExceeded: (504, Blame.EDGE, False),
     errors.VersionRefused: (505, Blame.CLIENT, False),
 }
 
@@ -54,6 +55,12 @@ def test_the_reason_is_kept_apart_from_what_the_client_is_told(error: type[Proxy
     told = error("10.0.0.1 said no")
     assert (str(told), told.reason) == ("10.0.0.1 said no", "10.0.0.1 said no")
     assert "10.0.0.1" not in told.detail
+
+
+def test_each_error_has_a_cause_of_its_own_and_each_cause_an_error() -> None:
+    causes = [error.cause for error in [ProxyError, *ERRORS]]
+    assert len(causes) == len(set(causes))
+    assert {*causes, Cause.COMPLETE} == {*Cause}
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
