@@ -15,8 +15,10 @@ FORWARDING = 9  # said by a proxy of the request it forwards: set anew
 REQUEST_ID = 10
 VIA = 11
 ACCEPT = 12
+FOLDED = 13  # a line that continues the one before it: the parser gives it no name
 
 _KNOWN = {
+    b"": FOLDED,
     b"connection": CONNECTION,
     b"content-length": CONTENT_LENGTH,
     b"transfer-encoding": TRANSFER_ENCODING,

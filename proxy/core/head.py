@@ -133,7 +133,7 @@ def parse_request_head(raw: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Reque
             single[field] += b", " + value
         elif not _note_framing(framing, field, value, BadRequest):
             single[field] = value
-    if framing.options:
+    if not framing.options <= _NO_FIELDS:
         kept = _without_nominated(kept, framing.options)
     target, authority, host = _target(method, target, minor_version, single.get(fields.HOST))
     chunked = _request_coding(framing, minor_version)
@@ -180,7 +180,7 @@ def parse_response_head(raw: bytes) -> ResponseHead:
         ):
             kept.append(header)
     minor_version: int = parsed["minor_version"]
-    if framing.options:
+    if not framing.options <= _NO_FIELDS:
         kept = _without_nominated(kept, framing.options)
     chunked = _response_coding(framing, minor_version)
     keep_alive = _keep_alive(framing.options, minor_version)
@@ -217,8 +217,6 @@ def _check_bytes(raw: bytes, error: type[ProxyError]) -> None:
     # RFC 9112 §2.2: a recipient MAY take a lone LF as a line's end. Others do not.
     if 2 * raw.count(b"\r\n") != len(ends):
         raise error("A line ends with a bare CR or LF.")
-    if b"\r\n " in raw or b"\r\n\t" in raw:  # RFC 9112 §5.2: obs-fold
-        raise error("A folded header line.")
 
 
 def _split_request(raw: bytes, limits: HeadLimits) -> tuple[bytes, bytes, int, Headers]:
@@ -280,6 +278,8 @@ def _note_framing(framing: _Framing, field: int, value: bytes, error: type[Proxy
         framing.options = framing.options | options if framing.options else options
     elif field == fields.UPGRADE:
         framing.upgrade = value
+    elif field == fields.FOLDED:
+        raise error("A folded header line.")  # RFC 9112 §5.2: obs-fold
     else:
         return False
     return True
@@ -290,6 +290,7 @@ def _connection_options(value: bytes) -> frozenset[bytes]:
     return frozenset(option.strip() for option in value.lower().split(b","))
 
 
+_NO_FIELDS = frozenset([b"close", b"keep-alive"])  # options that name no field
 _UNNAMEABLE = PROTECTED - {b"upgrade", b"te"}
 
 
