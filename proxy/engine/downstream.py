@@ -186,13 +186,25 @@ class ClientConnection(asyncio.Protocol):
         self._transaction = transaction = self.edge.transaction(self, prepared, route)
         if not prepared.has_body:
             self._buffer = rest
-        elif rest:
-            # Before the head is sent: what is malformed must not reach a backend at all,
-            # and what is not goes out with the head in one write.
-            self.data_received(rest)
+        else:
+            self._begin_body(transaction, prepared.head.content_length, rest)
             if transaction.done:
                 return
         transaction.start()
+
+    def _begin_body(self, transaction: Transaction, length: int, rest: bytes) -> None:
+        """Take up what of the body has come, before the head is sent.
+
+        What is malformed must not reach a backend at all, and what is not goes out
+        with the head in one write. `length` is 0 for a chunked body.
+        """
+        if 0 < length <= len(rest):
+            transaction.expect_body(rest[:length])
+            self._buffer = rest[length:]
+            return
+        transaction.expect_body()
+        if rest:
+            self.data_received(rest)
 
     def _hold(self, data: bytes) -> None:
         self._buffer += data

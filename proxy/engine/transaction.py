@@ -75,10 +75,15 @@ class Transaction:
             edge.limit(self, timeouts.request)
         self.keep_alive = prepared.head.keep_alive
         self._bytes_in = len(prepared.raw)
-        if prepared.has_body:
-            self._held = []
-            self._replay = []
-            head = prepared.head
+
+    def expect_body(self, body: bytes = b"") -> None:
+        """The request has a body: `body`, if all of it has come with the head."""
+        self._held = [body]
+        self._held_bytes = len(body)
+        self._bytes_in += len(body)
+        self._replay = []
+        if not body:
+            head = self.prepared.head
             self._body = (
                 ChunkedReader(BadRequest) if head.chunked else LengthReader(head.content_length)
             )
@@ -88,7 +93,7 @@ class Transaction:
     def start(self) -> None:
         """Send the request, as far as it has come, to the next backend."""
         exchange = self._exchange
-        if self._body is not None and self._too_large(self._body):
+        if self.prepared.has_body and self._too_large():
             self._give_up(BodyTooLarge())
             return
         try:
@@ -150,7 +155,7 @@ class Transaction:
             self._give_up(error)
             return len(data)
         self._bytes_in += taken
-        if self._too_large(body):
+        if self._too_large():
             self._give_up(BodyTooLarge())
             return len(data)
         if body.done:
@@ -158,8 +163,12 @@ class Transaction:
         self._send_body(data if taken == len(data) else data[:taken])
         return taken
 
-    def _too_large(self, body: BodyReader) -> bool:
-        return 0 < self._exchange.pool.spec.limits.max_body < body.size
+    def _too_large(self) -> bool:
+        limit = self._exchange.pool.spec.limits.max_body
+        if not limit:
+            return False
+        announced = self.prepared.head.content_length
+        return announced > limit or (self._body is not None and self._body.size > limit)
 
     def _send_body(self, data: bytes) -> None:
         upstream = self._upstream
