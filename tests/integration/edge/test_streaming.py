@@ -187,3 +187,25 @@ def test_a_body_without_length_ends_with_the_connection(edge: Edge, backend: Mak
     with Client(edge.port) as client:
         answer = client.get()
         assert (answer.body, answer.closes, answer.complete) == (PIECE, True, True)
+
+
+def test_events_arrive_one_by_one(edge: Edge, backend: MakeBackend) -> None:
+    """Server-sent events: the next one is not sent before the last one has arrived."""
+    arrived = threading.Event()
+
+    def tell(call: Call) -> None:
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        for number in range(5):
+            call.send(b"data: %d\n\n" % number)
+            assert arrived.wait(5)
+            arrived.clear()
+        call.cut()
+
+    edge.serve(backend("a", tell).spec())
+    with Client(edge.port) as client:
+        client.send(request_bytes("GET", accept="text/event-stream"))
+        assert client.head()[1]["content-type"] == "text/event-stream"
+        for number in range(5):
+            assert client.stream.readline() + client.stream.readline() == b"data: %d\n\n" % number
+            arrived.set()
+        assert client.ends()
