@@ -13,8 +13,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from itertools import count
-from typing import Any, BinaryIO
+from typing import Any
 
 from pool.snapshot import BackendSpec
 
@@ -33,7 +34,7 @@ class Call:
     headers: dict[str, str]  # names in lower case
     connection: int  # which connection of the backend it came on, from 1
     _sock: socket.socket
-    _stream: BinaryIO
+    _stream: BufferedReader
     body_read: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +69,10 @@ class Call:
     def answer(self, body: bytes = b"", status: str = "200 OK", fields: str = "") -> None:
         head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{fields}\r\n"
         self.send(head.encode() + (b"" if self.method == "HEAD" else body))
+
+    def receive(self) -> bytes:
+        """What comes next, after a switch of protocols; nothing at its end."""
+        return self._stream.read1(_PIECE)
 
     def cut(self) -> None:
         """End the connection in the regular way, wherever the response is."""
@@ -211,7 +216,7 @@ class Backend:
             self._open.discard(sock)
 
 
-def _read_call(sock: socket.socket, stream: BinaryIO, number: int) -> Call | None:
+def _read_call(sock: socket.socket, stream: BufferedReader, number: int) -> Call | None:
     line = stream.readline()
     if not line:
         return None

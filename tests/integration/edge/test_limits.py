@@ -1,0 +1,266 @@
+"""Sizes and times that a pool or the listener allows, each with the status that tells of it."""
+
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from pool.snapshot import LimitPolicy, RetryPolicy, TimeoutPolicy
+from tests.integration.edge.harness.backend import Backend, Call
+from tests.integration.edge.harness.client import Client, request_bytes
+from tests.integration.edge.harness.processes import Edge, wait_until
+
+MakeBackend = Callable[..., Backend]
+MAX_CONNECTIONS = 20
+LIMITS = {
+    "LB_KEEP_ALIVE_TIMEOUT": "0.7",
+    "LB_REQUEST_HEAD_TIMEOUT": "0.7",
+    "LB_MAX_CONNECTIONS": str(MAX_CONNECTIONS),
+    "LB_MAX_REQUEST_LINE": "200",
+    "LB_MAX_REQUEST_HEAD": "1000",
+    "LB_MAX_REQUEST_FIELDS": "10",
+}
+PATIENCE = 1.3  # what the limits above may take, with the sweeps that notice it
+ONE_KIB = LimitPolicy(max_body=1024)
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def strict_edge(start_lasting_edge: Callable[..., Edge]) -> Edge:
+    return start_lasting_edge(**LIMITS)
+
+
+def chunk(size: int) -> bytes:
+    return b"%x\r\n%b\r\n" % (size, b"x" * size)
+
+
+# --- the request's body ---
+
+
+def test_a_body_of_the_limits_size_passes_however_it_is_framed(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    edge.serve(backend("a").spec(), limits=ONE_KIB)
+    with Client(edge.port) as client:
+        assert client.request("POST", "/", b"x" * 1024).json()["size"] == 1024
+        client.send(CHUNKED + chunk(1) * 1024 + b"0\r\n\r\n")
+        assert client.response().json()["size"] == 1024
+
+
+def test_a_length_above_the_limit_is_refused_before_any_of_it_is_forwarded(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    a = backend("a")
+    edge.serve(a.spec(), limits=ONE_KIB)
+    for body in (b"", b"x" * 1025):
+        with Client(edge.port) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n" + body)
+            answer = client.response()
+            assert (answer.status, answer.closes) == (413, True)
+            client.sock.shutdown(socket.SHUT_WR)
+            assert client.ends()
+    assert a.calls == []
+
+
+def test_a_client_that_asks_first_is_not_told_to_continue(edge: Edge, backend: MakeBackend) -> None:
+    edge.serve(backend("a").spec(), limits=ONE_KIB)
+    with Client(edge.port) as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1025\r\n\r\n"
+        )
+        assert client.response().status == 413
+
+
+def test_chunks_beyond_the_limit_are_refused_when_they_come(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    a = backend("limited")
+    edge.serve(a.spec(), limits=ONE_KIB)
+    with Client(edge.port) as client:
+        client.send(CHUNKED + chunk(1000))
+        wait_until("the backend has its head", lambda: a.calls)
+        client.send(b"19\r\n")  # 25 bytes more are announced
+        answer = client.response()
+        assert (answer.status, answer.closes) == (413, True)
+    wait_until("the half request is gone", lambda: not a.open_connections)
+    with Client(edge.port) as client:
+        client.send(CHUNKED + chunk(2000))
+        assert client.response().status == 413
+    with Client(edge.port) as client:
+        assert client.get().status == 200
+    assert len(a.calls) == 2, "the one that came in one piece was not forwarded"
+    wait_until("they are counted", lambda: edge.rows_of("limited"))
+    assert sum(row.errors for row in edge.rows_of("limited")) == 0
+
+
+# --- the request's head ---
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"x" * 200), 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: %b\r\n\r\n" % (b"x" * 1000), 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 10 + b"\r\n", 431),
+        (b"GET /" + b"x" * 300, 414),
+        (b"GET / HTTP/1.1\r\nX: %b" % (b"x" * 1000), 431),
+    ],
+    ids=["line", "block", "fields", "endless line", "endless block"],
+)
+def test_a_head_that_is_too_large(
+    strict_edge: Edge, backend: MakeBackend, head: bytes, status: int
+) -> None:
+    a = backend("a")
+    strict_edge.serve(a.spec())
+    with Client(strict_edge.port) as client:
+        client.send(head)
+        answer = client.response()
+        assert (answer.status, answer.closes) == (status, True)
+    assert a.calls == []
+
+
+def test_a_head_that_trickles_is_a_408(strict_edge: Edge, backend: MakeBackend) -> None:
+    strict_edge.serve(backend("a").spec())
+    with Client(strict_edge.port) as client:
+        begun = time.monotonic()
+        client.sock.setblocking(False)
+        received = b""
+        for byte in request_bytes("GET", x_padding="x" * 100):
+            client.send(bytes([byte]))
+            time.sleep(0.05)
+            try:
+                received = client.sock.recv(1000)
+            except BlockingIOError:
+                continue
+            break
+        assert received.startswith(b"HTTP/1.1 408 ")
+        assert 0.6 < time.monotonic() - begun < PATIENCE
+
+
+# --- connections ---
+
+
+def test_a_connection_that_is_not_used_is_closed(strict_edge: Edge, backend: MakeBackend) -> None:
+    strict_edge.serve(backend("a").spec())
+    for requests in (0, 1):
+        with Client(strict_edge.port) as client:
+            for _ in range(requests):
+                assert client.get().status == 200
+            begun = time.monotonic()
+            assert client.ends()
+            assert 0.6 < time.monotonic() - begun < PATIENCE
+
+
+def test_connections_beyond_the_limit_are_told_503(strict_edge: Edge, backend: MakeBackend) -> None:
+    strict_edge.serve(backend("a").spec())
+    clients = [Client(strict_edge.port) for _ in range(MAX_CONNECTIONS)]
+    try:
+        assert {client.get().status for client in clients} == {200}
+        with Client(strict_edge.port) as one_more:
+            answer = one_more.response()
+            assert (answer.status, answer.closes) == (503, True)
+            assert "retry-after" in answer.headers
+        assert {client.get().status for client in clients} == {200}
+    finally:
+        for client in clients:
+            client.close()
+    wait_until("there is room again", lambda: strict_edge.health() > 0)
+
+
+# --- times of a pool ---
+
+
+def test_a_body_that_does_not_come_is_a_408(edge: Edge, backend: MakeBackend) -> None:
+    a = backend("waiting")
+    edge.serve(a.spec(), timeouts=TimeoutPolicy(idle=0.3))
+    with Client(edge.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf ")
+        answer = client.response()
+        assert (answer.status, answer.closes) == (408, True)
+    wait_until("the half request is gone", lambda: not a.open_connections)
+    wait_until("it is counted", lambda: edge.rows_of("waiting"))
+    assert sum(row.errors for row in edge.rows_of("waiting")) == 0, "no fault of the backend's"
+
+
+WHOLE = TimeoutPolicy(request=0.5)
+
+
+def drip(call: Call) -> None:
+    """Answer a byte at a time, never idle for long."""
+    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(1000):
+        call.send(b"x")
+        time.sleep(0.02)
+
+
+def stall(call: Call) -> None:
+    assert call.client_has_left
+
+
+def refuse_slowly(call: Call) -> None:
+    time.sleep(0.3)
+    call.reset()
+
+
+def test_504_when_the_whole_request_takes_too_long(edge: Edge, backend: MakeBackend) -> None:
+    edge.serve(backend("stalling", stall).spec(), timeouts=WHOLE)
+    with Client(edge.port) as client:
+        for _ in range(2):
+            begun = time.monotonic()
+            answer = client.get()
+            assert (answer.status, answer.closes) == (504, False)
+            assert 0.4 < time.monotonic() - begun < 1.2
+    wait_until("counted against it", lambda: sum(r.errors for r in edge.rows_of("stalling")) == 2)
+
+
+def test_retries_do_not_prolong_it(edge: Edge, backend: MakeBackend) -> None:
+    slow = [backend(f"slow-{number}", refuse_slowly).spec() for number in range(5)]
+    edge.serve(*slow, timeouts=WHOLE, retry=RetryPolicy(attempts=5))
+    with Client(edge.port) as client:
+        begun = time.monotonic()
+        assert client.get().status == 504
+        assert time.monotonic() - begun < 1.2
+
+
+def test_a_response_that_takes_too_long_is_cut_and_never_looks_complete(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    a = backend("a", drip)
+    edge.serve(a.spec(), timeouts=WHOLE)
+    with Client(edge.port) as client:
+        begun = time.monotonic()
+        answer = client.get()
+        assert (answer.status, answer.complete) == (200, False)
+        assert 0.4 < time.monotonic() - begun < 1.2
+    wait_until("the backend is let go of", lambda: not a.open_connections)
+
+
+def test_a_body_that_trickles_ends_with_the_whole_requests_time(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    edge.serve(backend("a").spec(), timeouts=WHOLE)
+    with Client(edge.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        begun = time.monotonic()
+        client.sock.setblocking(False)
+        received = b""
+        while not received and time.monotonic() - begun < 2:
+            client.send(b"x")
+            time.sleep(0.05)
+            try:
+                received = client.sock.recv(1000)
+            except BlockingIOError:
+                continue
+        assert received.startswith(b"HTTP/1.1 504 ")
+        assert time.monotonic() - begun < 1.2
+
+
+def test_requests_within_their_time_share_a_connection(edge: Edge, backend: MakeBackend) -> None:
+    """The time of one must not be held against a later one."""
+    edge.serve(backend("a").spec(), timeouts=WHOLE)
+    with Client(edge.port) as client:
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1.2:
+            assert client.get().status == 200
+            time.sleep(0.05)
