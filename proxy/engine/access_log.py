@@ -13,13 +13,16 @@ from collections.abc import Callable
 from functools import lru_cache
 from random import random
 from time import gmtime, monotonic_ns, strftime, time_ns
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from proxy.core.backend import Backend
-from proxy.core.routing import Route
 from proxy.engine.log_file import LogFile
 from proxy.errors import Cause
+
+if TYPE_CHECKING:
+    from proxy.engine.prepared import Prepared
 
 FLUSH_INTERVAL = 0.25  # seconds
 MAX_ENTRIES = 20_000  # that wait to be written
@@ -29,75 +32,69 @@ MAX_PATH = 2048
 MAX_HOST = 255
 MAX_METHOD = 32
 
-_PROTOCOLS = ("HTTP/1.0", "HTTP/1.1")
-_SECOND = 1_000_000_000
-
 log = logging.getLogger("lbsite.edge")
 
 
-class Entry(msgspec.Struct, gc=False):
-    """A request that has ended. Instants are `monotonic_ns()`; 0: it never came to that.
+# A request that has ended. Instants are `monotonic_ns()`, 0: it never came to that.
+# A tuple, as these are made for each request and read in one place (`_line`).
+Entry = tuple[
+    int,  # when the head was there
+    int,  # when all was over
+    str,  # what `describe` says of the head
+    bytes,  # the request's id
+    int,  # status
+    Cause,
+    int,  # bytes in
+    int,  # bytes out
+    Backend | None,  # of the last try
+    int,  # other requests that it has from this worker
+    int,  # attempts
+    bool | None,  # whether its connection had served others before
+    int,  # when the first try began
+    int,  # when the last try began
+    int,  # when the request was sent
+    int,  # when the response's final head was there
+]
 
-    Outside of the garbage collector's sight: thousands of entries wait for the
-    next chore, and none is part of a cycle.
-    """
-
-    started: int
-    ended: int
-    client: bytes
-    status: int
-    cause: Cause
-    bytes_in: int
-    bytes_out: int
-    # empty where the head could not be read
-    method: bytes = b""
-    host: bytes = b""
-    path: bytes = b""
-    minor_version: int = 1
-    request_id: bytes = b""
-    snapshot: int = 0
-    # None where it was not routed, or nowhere to
-    route: Route | None = None
-    backend: Backend | None = None
-    in_flight: int = 0
-    attempts: int = 0
-    reused: bool | None = None
-    first_try: int = 0
-    last_try: int = 0
-    sent: int = 0
-    response: int = 0
+# Times in ms, null: it never came to that. queue, retries (lost with tries before
+# the last one), connect and response_header follow each other; what is left of the
+# total is the response's body.
+_LINE = (
+    '{"time":"%s","request_id":%s,%s,"status":%d,"cause":"%s","bytes_in":%d,"bytes_out":%d,'
+    '"backend":%s,"in_flight":%s,"attempts":%d,"reused":%s,"queue_ms":%s,"retries_ms":%s,'
+    '"connect_ms":%s,"response_header_ms":%s,"total_ms":%.3f}\n'
+)
+_JSON = {None: "null", True: "true", False: "false"}
 
 
-class Line(msgspec.Struct):
-    """An entry as it is written. Times in ms; null: it never came to that.
-
-    queue, retries, connect and response_header follow each other; what is left
-    of the total is the response's body.
-    """
-
-    time: str  # when the request's head was there
-    request_id: str | None
+class _Subject(msgspec.Struct):
     client: str | None
-    method: str | None
-    host: str | None
-    path: str | None  # without the query, which may hold secrets
-    protocol: str | None
-    status: int
-    cause: Cause
-    route: int | None
-    pool: str | None
-    backend: str | None  # of the last try
-    reused: bool | None  # whether its connection had served others before
-    attempts: int
-    in_flight: int | None  # other requests that the backend has from this worker
-    queue_ms: float | None  # until a backend was chosen
-    retries_ms: float | None  # lost with tries before the last one
-    connect_ms: float | None
-    response_header_ms: float | None  # from sending the request to the final head
-    total_ms: float
-    bytes_in: int
-    bytes_out: int
-    snapshot: int | None
+    method: str | None = None
+    host: str | None = None
+    path: str | None = None  # without the query, which may hold secrets
+    protocol: str | None = None
+    route: int | None = None
+    pool: str | None = None
+    snapshot: int | None = None
+
+
+def describe(client: bytes, prepared: "Prepared | None" = None) -> str:
+    """What is the same for each request with this head, as members of a JSON object.
+
+    `prepared` None: the head could not be read.
+    """
+    subject = _Subject(client.decode("latin-1") or None)
+    if prepared is not None:
+        head, route = prepared.head, prepared.route
+        subject.method = head.method[:MAX_METHOD].decode("latin-1")
+        subject.host = head.host[:MAX_HOST].decode("latin-1")
+        subject.path = head.path[:MAX_PATH].decode("latin-1")
+        subject.protocol = f"HTTP/1.{head.minor_version}"
+        subject.snapshot = prepared.configuration.snapshot.number
+        if route is not None:
+            subject.route = route.id
+            subject.pool = route.pool.spec.name
+    return msgspec.json.encode(subject)[1:-1].decode()
 
 
 class AccessLog:
@@ -106,14 +103,13 @@ class AccessLog:
         self._sample = sample
         self._draw = draw
         self._entries: deque[Entry] = deque(maxlen=MAX_ENTRIES)
-        self._encoder = msgspec.json.Encoder()
         self._flushing = asyncio.Lock()
         self._lost = 0
         self._failing = False
 
     # --- on the requests' path ---
 
-    def wants(self, *, notable: bool) -> bool:
+    def wants(self, notable: bool) -> bool:
         """Whether a request is logged: each one that is `notable`, a share of the others."""
         return notable or self._sample >= 1 or self._draw() < self._sample
 
@@ -143,7 +139,7 @@ class AccessLog:
         """The lines of the `count` oldest entries."""
         take = self._entries.popleft
         offset = time_ns() - monotonic_ns()
-        return self._encoder.encode_lines([_line(take(), offset) for _ in range(count)])
+        return "".join([_line(take(), offset) for _ in range(count)]).encode()
 
     def _failed(self, error: OSError, count: int) -> None:
         self._lost += count
@@ -159,46 +155,43 @@ class AccessLog:
         self._failing = False
 
 
-def _line(entry: Entry, offset: int) -> Line:
+def _line(entry: Entry, offset: int) -> str:
     """`offset`: the wall clock's lead over the monotonic one."""
-    started, first, last, sent = entry.started, entry.first_try, entry.last_try, entry.sent
-    route, backend = entry.route, entry.backend
-    method = entry.method.decode("latin-1") or None
-    return Line(
-        time=_timestamp(started + offset),
-        request_id=entry.request_id.decode("latin-1") or None,
-        client=entry.client.decode("latin-1") or None,
-        method=method,
-        host=entry.host.decode("latin-1") or None,
-        path=entry.path.decode("latin-1") or None,
-        protocol=_PROTOCOLS[entry.minor_version] if method else None,
-        status=entry.status,
-        cause=entry.cause,
-        route=route.id if route is not None else None,
-        pool=route.pool.spec.name if route is not None else None,
-        backend=backend.spec.name if backend is not None else None,
-        reused=entry.reused,
-        attempts=entry.attempts,
-        in_flight=entry.in_flight if backend is not None else None,
-        queue_ms=_ms(started, first),
-        retries_ms=_ms(first, last),
-        connect_ms=0.0 if entry.reused else _ms(last, sent),
-        response_header_ms=_ms(sent, entry.response),
-        total_ms=(entry.ended - started) // 1000 / 1000,
-        bytes_in=entry.bytes_in,
-        bytes_out=entry.bytes_out,
-        snapshot=entry.snapshot or None,
+    started, ended, subject, request_id, status, cause, bytes_in, bytes_out = entry[:8]
+    backend, in_flight, attempts, reused, first, last, sent, response = entry[8:]
+    return _LINE % (
+        _timestamp(started + offset),
+        _quoted(request_id.decode("latin-1")) if request_id else "null",
+        subject,
+        status,
+        cause,
+        bytes_in,
+        bytes_out,
+        _quoted(backend.spec.name) if backend is not None else "null",
+        in_flight if backend is not None else "null",
+        attempts,
+        _JSON[reused],
+        _ms(started, first),
+        _ms(first, last),
+        "0.000" if reused else _ms(last, sent),
+        _ms(sent, response),
+        (ended - started) / 1e6,
     )
 
 
-def _ms(begin: int, end: int) -> float | None:
-    return (end - begin) // 1000 / 1000 if begin and end else None
+def _ms(begin: int, end: int) -> str:
+    return "%.3f" % ((end - begin) / 1e6) if begin and end else "null"
+
+
+def _quoted(text: str) -> str:
+    # Ids of the edge's own, and names of backends, need no escapes: look before encoding.
+    return f'"{text}"' if text.isalnum() else msgspec.json.encode(text).decode()
 
 
 def _timestamp(instant: int) -> str:
     """RFC 3339, in UTC, to the millisecond."""
-    second, rest = divmod(instant, _SECOND)
-    return f"{_whole_second(second)}.{rest // 1_000_000:03d}Z"
+    milliseconds = instant // 1_000_000
+    return f"{_whole_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 
 @lru_cache(maxsize=16)

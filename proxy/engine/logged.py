@@ -8,7 +8,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from proxy.core.head import ResponseHead
-from proxy.engine.access_log import MAX_HOST, MAX_METHOD, MAX_PATH, AccessLog, Entry
+from proxy.engine.access_log import AccessLog, describe
 from proxy.engine.prepared import Prepared
 from proxy.engine.transaction import Transaction
 from proxy.errors import Cause, ProxyError
@@ -62,32 +62,34 @@ class LoggedTransaction(Transaction):
         super()._finish(status, aborted=aborted)
         log = self._edge.access_log
         attempts = self._exchange.attempts
-        cut = self._status and self._cause is not Cause.COMPLETE
-        notable = status >= 500 or aborted or attempts > 1 or bool(cut)
-        if log is None or not log.wants(notable=notable):
+        cause = Cause.CLIENT_ABORT if aborted else self._cause
+        cut = self._status and cause is not Cause.COMPLETE
+        if log is None or not log.wants(status >= 500 or attempts > 1 or aborted or bool(cut)):
             return
+        prepared = self.prepared
+        if not prepared.subject:
+            prepared.subject = describe(prepared.client, prepared)
         backend = self._backend
-        entry = Entry(
-            started=self._started,
-            ended=monotonic_ns(),
-            client=self.prepared.client,
-            status=status,
-            cause=Cause.CLIENT_ABORT if aborted else self._cause,
-            bytes_in=self._bytes_in,
-            bytes_out=self._bytes_out,
-            request_id=self.request_id,
-            route=self._route,
-            backend=backend,
-            in_flight=backend.in_flight if backend is not None else 0,
-            attempts=attempts,
-            reused=self._reused if self._sent else None,
-            first_try=self._first_try,
-            last_try=self._last_try,
-            sent=self._sent,
-            response=self._responded,
+        log.add(
+            (
+                self._started,
+                monotonic_ns(),
+                prepared.subject,
+                self.request_id,
+                status,
+                cause,
+                self._bytes_in,
+                self._bytes_out,
+                backend,
+                backend.in_flight if backend is not None else 0,
+                attempts,
+                self._reused if self._sent else None,
+                self._first_try,
+                self._last_try,
+                self._sent,
+                self._responded,
+            )
         )
-        _describe(entry, self.prepared)
-        log.add(entry)
 
 
 def log_refusal(
@@ -99,28 +101,12 @@ def log_refusal(
     prepared: Prepared | None = None,
 ) -> None:
     """A request that the edge has answered itself. `prepared`: its head, if it could be read."""
-    if not log.wants(notable=error.status >= 500):
+    if not log.wants(error.status >= 500):
         return
     now = monotonic_ns()
-    entry = Entry(
-        started=now,
-        ended=now,
-        client=client,
-        status=error.status,
-        cause=error.cause,
-        bytes_in=bytes_in,
-        bytes_out=bytes_out,
-        request_id=prepared.request_id if prepared is not None else b"",
+    subject = describe(client, prepared)
+    request_id = prepared.request_id if prepared is not None else b""
+    unsent = (None, 0, 0, None, 0, 0, 0, 0)
+    log.add(
+        (now, now, subject, request_id, error.status, error.cause, bytes_in, bytes_out, *unsent)
     )
-    if prepared is not None:
-        _describe(entry, prepared)
-    log.add(entry)
-
-
-def _describe(entry: Entry, prepared: Prepared) -> None:
-    head = prepared.head
-    entry.method = head.method[:MAX_METHOD]
-    entry.host = head.host[:MAX_HOST]
-    entry.path = head.path[:MAX_PATH]
-    entry.minor_version = head.minor_version
-    entry.snapshot = prepared.configuration.snapshot.number

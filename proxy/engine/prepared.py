@@ -39,6 +39,7 @@ class Prepared:
     idempotent: bool
     request_id: bytes  # kept from a trusted peer; empty: one is made for each request
     client: bytes  # address, as trusted proxies tell it; empty on a unix socket
+    subject: str = ""  # what the access log says of it, once it was asked
 
     def prefix_for(self, backend: Backend) -> bytes:
         """`prefix` where the pool sends each backend its own host."""

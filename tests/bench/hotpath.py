@@ -1,8 +1,9 @@
-"""The Python part of one request, without sockets: ``python -m tests.bench.hotpath [--profile]``.
+"""One request's Python part, without sockets: ``python -m tests.bench.hotpath [--access-log]``.
 
 Fake transports take the writes, so that what is left is parsing, choosing,
 rewriting and counting. The least of many rounds is printed: what else the
-machine does can only add to it.
+machine does can only add to it. With the access log, formatting and writing
+its lines is part of what is measured.
 """
 
 import argparse
@@ -47,9 +48,12 @@ class Transport(asyncio.Transport):
         return {"peername": ("127.0.0.1", 5), "sockname": ("127.0.0.1", 80)}.get(name, default)
 
 
-def make_edge(loop: asyncio.AbstractEventLoop, folder: Path, backends: int) -> Edge:
+def make_edge(
+    loop: asyncio.AbstractEventLoop, folder: Path, backends: int, *, access_log: bool
+) -> Edge:
     live = LiveBoard(folder / "bench.live")
-    edge = Edge(loop, Counters(folder / "bench.board"), EdgeSettings(), live)
+    settings = EdgeSettings(access_log=str(folder / "access.log") if access_log else "")
+    edge = Edge(loop, Counters(folder / "bench.board"), settings, live)
     pool = PoolSpec(
         id=1,
         name="bench",
@@ -71,11 +75,15 @@ def run(edge: Edge, client: ClientConnection, request: bytes, responses: list[by
         client.data_received(request)
         upstream = client._transaction._upstream  # type: ignore[union-attr]
         upstream.data_received(responses[number % len(responses)])  # type: ignore[union-attr]
+    if edge.access_log is not None:
+        with Path(edge.settings.access_log).open("wb") as file:
+            file.write(edge.access_log.take(100))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--access-log", action="store_true")
     options = parser.parse_args()
     same = [_RESPONSE % 1]
     different = [_RESPONSE % second for second in range(60)]
@@ -91,7 +99,7 @@ def main() -> None:
         for number, (name, request, responses, backends) in enumerate(cases):
             path = Path(folder) / str(number)
             path.mkdir()
-            edge = make_edge(loop, path, backends)
+            edge = make_edge(loop, path, backends, access_log=options.access_log)
             client = ClientConnection(edge)
             client.connection_made(Transport())
             best = min(_timed(edge, client, request, responses) for _ in range(600))
