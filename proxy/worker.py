@@ -205,6 +205,9 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         """Tell the arbiter once a second that this worker lives, until it shall stop."""
         while self.alive and self.ppid == os.getppid():
             self.notify()
+            if self.edge.counters.requests >= self.max_requests:
+                self.log.info("Restarting after %d requests", self.edge.counters.requests)
+                break
             try:
                 async with asyncio.timeout(HEARTBEAT):
                     await self._stopping.wait()

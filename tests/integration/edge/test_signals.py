@@ -6,6 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
+import msgspec
+import psutil
+
+from pool import bus
 from pool.choices import HealthState
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
@@ -146,3 +150,59 @@ def test_a_connection_that_was_promised_to_stay_open_serves_once_more_while_drai
         answer = client.get()
         assert (answer.status, answer.body, answer.closes) == (200, b"done", True)
     edge.stop()
+
+
+def test_a_worker_that_has_served_max_requests_is_replaced_and_fails_none(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    edge = start_edge("--max-requests", "150")
+    edge.serve(backend("a").spec())
+    seen: set[int] = set(edge.workers)
+    with Load(edge.port) as load:
+        while len(seen) < 3:
+            load.go_on(0.2)
+            seen |= set(edge.workers)
+    assert load.failures == []
+    wait_until("all counts arrive", lambda: edge.counted() == load.answered)
+
+
+def test_usr2_hands_over_to_a_new_master_and_fails_no_request(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    """How gunicorn is upgraded in place: USR2, and TERM for the old master."""
+    edge = start_edge()
+    edge.serve(backend("a").spec())
+    old = psutil.Process(edge.process.pid)
+    with Load(edge.port) as load:
+        workers = set(edge.workers)
+        edge.signal(signal.SIGUSR2)
+        wait_until("the new master has a worker", lambda: _grandchildren(old))
+        (new,) = {worker.parent() for worker in _grandchildren(old)}
+        try:
+            pids = {worker.pid for worker in _grandchildren(old)}
+            wait_until("it has reported", lambda: pids <= _reporting(edge))
+            edge.signal(signal.SIGTERM)
+            wait_until("the old master is gone", lambda: not _runs(old))
+            load.go_on(0.5)
+            assert new is not None
+            assert workers.isdisjoint(child.pid for child in new.children())
+        finally:
+            load.stop()
+            if new is not None:
+                new.terminate()
+                new.wait(10)
+    assert load.failures == []
+
+
+def _reporting(edge: Edge) -> set[int]:
+    reports = edge.redis.hvals(bus.EDGES_KEY)
+    return {msgspec.json.decode(report, type=bus.EdgeReport).pid for report in reports}
+
+
+def _grandchildren(master: psutil.Process) -> list[psutil.Process]:
+    children = {child.pid for child in master.children()}
+    return [one for one in master.children(recursive=True) if one.ppid() in children]
+
+
+def _runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -97,7 +97,12 @@ class Edge:
         with (self.folder / "edge.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "gunicorn", "-k", "proxy.worker.EdgeWorker"),
+                    # By its script: USR2 starts it again by what it was started with.
+                    *(
+                        str(Path(sys.executable).with_name("gunicorn")),
+                        "-k",
+                        "proxy.worker.EdgeWorker",
+                    ),
                     *("--no-control-socket", "--bind", f"127.0.0.1:{self.port}"),
                     *self._options,
                     "proxy.worker",
