@@ -15,7 +15,7 @@ DEMO = {"demo-a": Listen(host="127.0.0.1", port=9001), "demo-b": Listen(host="::
 
 def entry(name: str, port: int = 9001, **options: int) -> ServerEntry:
     url = f"http://10.0.0.1:{port}"
-    return ServerEntry(label=f"entry ({name})", name=name, url=url, options=options)
+    return ServerEntry(label=f"entry ({name})", id=None, name=name, url=url, options=options)
 
 
 def backends(pool: str) -> dict[str, tuple[str, int]]:
