@@ -34,6 +34,57 @@ class HeaderAction(StrEnum):
     REMOVE = "remove"
 
 
+class TierMode(StrEnum):
+    """When backups get traffic."""
+
+    STRICT = "strict"  # when no primary is left: HAProxy's and nginx's `backup`
+    SPILL_OVER = "spill_over"  # gradually, as primaries fail: Envoy's priority levels
+
+
+class Failback(StrEnum):
+    """Who returns the traffic to the primaries once they can serve again."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+class CircuitMode(StrEnum):
+    """What opens a backend's circuit."""
+
+    OFF = "off"
+    CONSECUTIVE = "consecutive"  # so many failures in a row
+    FAILURE_RATIO = "failure_ratio"  # a share of the last calls has failed
+    SLOW_RATIO = "slow_ratio"  # a share of the last calls was slow, or has failed
+
+
+class CircuitState(StrEnum):
+    CLOSED = "closed"  # calls go through
+    OPEN = "open"  # none does
+    HALF_OPEN = "half_open"  # a few do, to find out
+    FORCED_OPEN = "forced_open"  # an operator keeps it open
+
+
+class StickyMode(StrEnum):
+    """By what a client is recognised, to be sent to the backend that it was sent to before."""
+
+    OFF = "off"
+    COOKIE = "cookie"  # one that the edge sets
+    APP_COOKIE = "app_cookie"  # one that the backends set: the edge marks its value
+    HEADER = "header"  # a field that the backends issue and clients repeat: marked as well
+
+
+class SameSite(StrEnum):
+    LAX = "Lax"
+    STRICT = "Strict"
+    NONE = "None"
+
+
+class CookieSecure(StrEnum):
+    AUTO = "auto"  # where the client came over https
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"
@@ -50,10 +101,16 @@ class EventKind(StrEnum):
     CONFIGURATION_NOT_PUBLISHED = "configuration_not_published"
     EDGE_JOINED = "edge_joined"
     EDGE_LEFT = "edge_left"
+    FAILOVER = "failover"
+    FAILBACK = "failback"
+    CIRCUIT_OPENED = "circuit_opened"
+    CIRCUIT_HALF_OPENED = "circuit_half_opened"
+    CIRCUIT_CLOSED = "circuit_closed"
 
 
 ALGORITHM_GROUP = "lbsite.algorithms"
 DEFAULT_ALGORITHM = "weighted_round_robin"
+DEFAULT_HASH_KEY = "client_ip"
 
 
 def algorithm_names() -> list[str]:

@@ -14,7 +14,7 @@ from django.core.validators import BaseValidator
 from django.db import models
 from django.utils.deconstruct import deconstructible
 
-from pool import addresses, header_rules, tls
+from pool import addresses, hash_key, header_rules, tls
 from pool.header_rules import HeaderRulesError, Message
 
 MAX_JSON_BYTES = 16 * 1024  # it travels with every snapshot
@@ -65,6 +65,18 @@ class StatusRangesField(NormalisedCharField):
 class HostHeaderField(NormalisedCharField):
     def normalise(self, text: str) -> str:
         return addresses.normalise_host_header(text)
+
+
+class HashKeyField(NormalisedCharField):
+    def normalise(self, text: str) -> str:
+        return str(hash_key.parse(text))
+
+
+class TokenField(NormalisedCharField):
+    """A name as RFC 9110 §5.6.2 allows it: of a cookie, or of a header field."""
+
+    def normalise(self, text: str) -> str:
+        return header_rules.normalise_token(text)
 
 
 class ServerNameField(NormalisedCharField):
@@ -193,23 +205,26 @@ class JSONObjectField(models.JSONField):
 
 
 @deconstructible
-class SecondsBetween(BaseValidator):
+class NumberBetween(BaseValidator):
     """Unlike Min- and MaxValueValidator, refuses NaN, which compares as neither."""
 
     code = "out_of_range"
+    unit = ""
 
     def __init__(self, low: float, high: float) -> None:
         self.low, self.high = low, high
-        super().__init__(low, f"Give a number of seconds from {low:g} to {high:g}.")
+        super().__init__(low, f"Give a number{self.unit} from {low:g} to {high:g}.")
 
     def compare(self, a: float, b: float) -> bool:
         return not self.low <= a <= self.high
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SecondsBetween) and (self.low, self.high) == (
-            other.low,
-            other.high,
-        )
+        return type(other) is type(self) and (self.low, self.high) == (other.low, other.high)
 
     def __hash__(self) -> int:
         return hash((self.low, self.high))
+
+
+@deconstructible
+class SecondsBetween(NumberBetween):
+    unit = " of seconds"

@@ -81,6 +81,16 @@ class HeaderRulesError(ValueError):
         self.problems = problems
 
 
+def normalise_token(text: str) -> str:
+    """The name of a field or a cookie (RFC 9110 §5.6.2); ValueError if it is none."""
+    text = text.strip()
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(
+            "Write a name of letters, digits and hyphens, without spaces, such as X-Session-Id."
+        )
+    return text
+
+
 def parse_lines(text: str, message: Message) -> tuple[HeaderRule, ...]:
     """The rules in `text`, one a line; empty lines are skipped."""
     # Not splitlines(): it takes characters for line ends that would hide in a value.

@@ -75,10 +75,11 @@ def _columns(kind: Kind, target: Snapshot) -> Iterable[tuple[int, dict[str, Any]
         case Kind.POOL:
             return [(pool.id, _pool_columns(pool)) for pool in target.pools]
         case Kind.BACKEND:
+            # Stand-ins last: the backend that one stands in for has to be there.
             return [
                 (backend.id, _backend_columns(backend, pool))
                 for pool in target.pools
-                for backend in pool.backends
+                for backend in sorted(pool.backends, key=lambda backend: backend.backup_of != 0)
             ]
         case Kind.ROUTE:
             return [(route.id, _route_columns(route)) for route in target.routes]
@@ -100,6 +101,7 @@ def _backend_columns(backend: BackendSpec, pool: PoolSpec) -> dict[str, Any]:
         "tier": backend.tier,
         "max_connections": backend.max_connections,
         "admin_state": backend.admin_state.value,
+        "backup_of_id": backend.backup_of or None,
         "metadata": backend.metadata,
     }
 

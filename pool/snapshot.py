@@ -13,7 +13,18 @@ from typing import Any
 
 import msgspec
 
-from pool.choices import DEFAULT_ALGORITHM, AdminState, HeaderAction
+from pool.choices import (
+    DEFAULT_ALGORITHM,
+    DEFAULT_HASH_KEY,
+    AdminState,
+    CircuitMode,
+    CookieSecure,
+    Failback,
+    HeaderAction,
+    SameSite,
+    StickyMode,
+    TierMode,
+)
 
 FORMAT = 1
 
@@ -55,6 +66,32 @@ class RetryPolicy(_Spec, frozen=True):
     attempts: int = 3
 
 
+class CircuitPolicy(_Spec, frozen=True):
+    """When a backend's circuit opens, after resilience4j; times in seconds, shares in percent.
+
+    `threshold`: failures in a row (consecutive). `ratio`: of the calls of the last
+    `window` seconds, once there were `minimum_calls` (failure_ratio, slow_ratio).
+    `slow_call`: a call that takes longer is slow. `statuses` count as failures, beside
+    what is no response at all. An open circuit is tried again after `open_time`, which
+    doubles with each failure up to `max_open_time`; then `permits` calls may go at once
+    until `successes` have succeeded. `max_open`: of the pool's backends, at most so
+    many have their circuit open at once, whatever fails.
+    """
+
+    mode: CircuitMode = CircuitMode.CONSECUTIVE
+    threshold: int = 5
+    ratio: int = 50
+    window: float = 10.0
+    minimum_calls: int = 100
+    slow_call: float = 5.0
+    statuses: str = "500,502-504"
+    open_time: float = 30.0
+    max_open_time: float = 300.0
+    permits: int = 10
+    successes: int = 3
+    max_open: int = 50
+
+
 class HeaderRule(_Spec, frozen=True):
     """One change to a message's header; rules are applied in their order."""
 
@@ -84,6 +121,51 @@ class TlsPolicy(_Spec, frozen=True):
     server_name: str = ""  # for SNI and verification; "": the host of the backend's URL
 
 
+class BalancingPolicy(_Spec, frozen=True):
+    """What algorithms go by, beside weights.
+
+    `hash_key`: "client_ip", "path", "header:NAME", "cookie:NAME" or "query:NAME";
+    requests that lack it are given to `fallback`. `bounded_load`: how much of its
+    share a backend may have before ring_hash goes on to the next one; 0: any.
+    `slow_start`: seconds in which a backend that has become healthy grows to its
+    weight, from `slow_start_min` percent of it, after Envoy's formula with the
+    exponent 1 / `slow_start_aggression`; 0: at once.
+    """
+
+    hash_key: str = DEFAULT_HASH_KEY
+    bounded_load: float = 1.25
+    fallback: str = DEFAULT_ALGORITHM
+    slow_start: float = 0.0
+    slow_start_min: int = 10
+    slow_start_aggression: float = 1.0
+
+
+class TierPolicy(_Spec, frozen=True):
+    """Who serves when backends of the lower tiers cannot, after Envoy's priority levels.
+
+    `overprovisioning`: percent; a tier counts as whole while its healthy share times
+    this is 100 %. `panic_threshold`: percent of healthy backends under which all of a
+    tier are used, healthy or not; 0: never. `failback_delay`: seconds.
+    """
+
+    mode: TierMode = TierMode.STRICT
+    overprovisioning: int = 140
+    panic_threshold: int = 50
+    failback: Failback = Failback.AUTOMATIC
+    failback_delay: float = 0.0
+
+
+class StickyPolicy(_Spec, frozen=True):
+    """`name` of the cookie or header field; `lifetime` in seconds, 0: until the browser closes."""
+
+    mode: StickyMode = StickyMode.OFF
+    name: str = "lb"
+    lifetime: int = 0
+    same_site: SameSite = SameSite.LAX
+    secure: CookieSecure = CookieSecure.AUTO
+    http_only: bool = True
+
+
 class BackendSpec(_Spec, frozen=True):
     """One origin server. `id` is the identity under which health and counters are kept."""
 
@@ -94,6 +176,7 @@ class BackendSpec(_Spec, frozen=True):
     tier: int = 0
     max_connections: int = 0  # 0: no limit
     admin_state: AdminState = AdminState.ACTIVE
+    backup_of: int = 0  # id of the backend whose place this one takes while it is out
     metadata: dict[str, Any] = {}
 
 
@@ -101,9 +184,13 @@ class PoolSpec(_Spec, frozen=True):
     id: int
     name: str
     algorithm: str = DEFAULT_ALGORITHM
+    balancing: BalancingPolicy = BalancingPolicy()
+    tiers: TierPolicy = TierPolicy()
+    sticky: StickyPolicy = StickyPolicy()
     health: HealthPolicy = HealthPolicy()
     timeouts: TimeoutPolicy = TimeoutPolicy()
     retry: RetryPolicy = RetryPolicy()
+    circuit: CircuitPolicy = CircuitPolicy()
     headers: HeaderPolicy = HeaderPolicy()
     limits: LimitPolicy = LimitPolicy()
     tls: TlsPolicy = TlsPolicy()

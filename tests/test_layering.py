@@ -28,6 +28,7 @@ PURE = [
     "pool.bus",
     "pool.choices",
     "pool.diff",
+    "pool.hash_key",
     "pool.header_rules",
     "pool.snapshot",
     "pool.tls",

@@ -17,7 +17,17 @@ from unfold.views import ChangeList
 from pool.admin.base import ConfigurationAdmin, Deletion
 from pool.admin.health import attach_conditions, availability_badge, condition
 from pool.models import Backend, Pool, Route
-from pool.policies import HEALTH, LIMITS, RETRY, TIMEOUTS, PolicyGroup
+from pool.policies import (
+    BALANCING,
+    CIRCUIT,
+    HEALTH,
+    LIMITS,
+    RETRY,
+    STICKY,
+    TIERS,
+    TIMEOUTS,
+    PolicyGroup,
+)
 
 Tab = tuple[str, dict[str, Any]]
 
@@ -117,9 +127,13 @@ class PoolAdmin(ConfigurationAdmin):
     inlines = (BackendInline,)
     fieldsets = (
         ("General", {"classes": ["tab"], "fields": ("name", "algorithm")}),
+        _policy_tab("Balancing", BALANCING),
+        _policy_tab("Failover", TIERS),
+        _policy_tab("Stickiness", STICKY),
         _policy_tab("Health checks", HEALTH),
         _policy_tab("Timeouts & limits", TIMEOUTS, LIMITS, about=LISTENER_SETTINGS),
         _policy_tab("Retries", RETRY),
+        _policy_tab("Circuit breaker", CIRCUIT),
         _HEADERS_AND_TLS,
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, transaction
 from django.db.models import Q
@@ -13,42 +14,21 @@ from pool.choices import (
     DEFAULT_ALGORITHM,
     AdminState,
     EventKind,
-    algorithm_names,
 )
 from pool.fields import HostField, JSONObjectField, OriginField, PathPrefixField
 from pool.models.base import ConfigurationModel
 from pool.models.constraints import UniqueWithin
 from pool.models.history import Event
-from pool.policies import (
-    POOL_GROUPS,
-    HeaderPolicyFields,
-    HeaderRulesFields,
-    HealthPolicyFields,
-    LimitPolicyFields,
-    RetryPolicyFields,
-    TimeoutPolicyFields,
-    TlsPolicyFields,
-)
+from pool.policies import POOL_GROUPS, HeaderRulesFields, PoolPolicies
+from pool.policies.balancing import algorithm_choices
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec
-
-
-def algorithm_choices() -> list[tuple[str, str]]:
-    return [(name, name.replace("_", " ").capitalize()) for name in algorithm_names()]
 
 
 def admin_state_choices() -> list[tuple[str, str]]:
     return [(state.value, state.value.capitalize()) for state in AdminState]
 
 
-class Pool(
-    HealthPolicyFields,
-    TimeoutPolicyFields,
-    RetryPolicyFields,
-    HeaderPolicyFields,
-    LimitPolicyFields,
-    TlsPolicyFields,
-    ConfigurationModel,
-):
+class Pool(PoolPolicies, ConfigurationModel):
     """Backends that serve the same thing, and the policy over them."""
 
     name = models.SlugField(
@@ -68,10 +48,7 @@ class Pool(
     class Meta:
         ordering = ["name"]
         constraints = [
-            *HealthPolicyFields.Meta.constraints,
-            *TimeoutPolicyFields.Meta.constraints,
-            *RetryPolicyFields.Meta.constraints,
-            *LimitPolicyFields.Meta.constraints,
+            *PoolPolicies.Meta.constraints,
             models.CheckConstraint(name="pool_pool_name_given", condition=~Q(name="")),
         ]
 
@@ -113,7 +90,7 @@ class Backend(ConfigurationModel):
         default=1,
         validators=[MaxValueValidator(1000)],
         help_text="Share of the traffic relative to the pool's other backends, 0 to 1000; "
-        "0 gets nothing.",
+        "0 gets clients that stick to it and nobody else.",
     )
     tier = models.PositiveSmallIntegerField(
         default=0,
@@ -129,8 +106,17 @@ class Backend(ConfigurationModel):
         max_length=20,
         default=AdminState.ACTIVE.value,
         choices=admin_state_choices,
-        help_text="Draining finishes what it has and gets nothing new; "
+        help_text="Draining finishes what it has and keeps the clients that stick to it; "
         "maintenance gets nothing and is not probed.",
+    )
+    backup_of = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="stand_ins",
+        help_text="Backend of this pool whose place and share this one takes while that one is "
+        "out; it gets nothing otherwise.",
     )
     metadata = JSONObjectField(
         default=dict,
@@ -180,6 +166,21 @@ class Backend(ConfigurationModel):
         super().clean()
         if not self.name:
             self.name = self.name_from_url(self.url or "")
+        if self.backup_of is not None:
+            self._check_backup_of(self.backup_of)
+
+    def _check_backup_of(self, primary: "Backend") -> None:
+        if primary.pool_id != self.pool_id:
+            problem = f"{primary.name} is in another pool; choose a backend of this one."
+        elif primary.pk == self.pk:
+            problem = "A backend cannot stand in for itself."
+        elif primary.backup_of_id is not None:
+            problem = f"{primary.name} is a stand-in itself; choose the backend it stands in for."
+        elif self.pk and self.stand_ins.exists():
+            problem = f"{self.name} has a stand-in of its own, so that it cannot be one."
+        else:
+            return
+        raise ValidationError({"backup_of": problem})
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         with transaction.atomic():
@@ -198,6 +199,7 @@ class Backend(ConfigurationModel):
             tier=self.tier,
             max_connections=self.max_connections,
             admin_state=AdminState(self.admin_state),
+            backup_of=self.backup_of_id or 0,
             metadata=self.metadata,
         )
 

@@ -22,7 +22,17 @@ class Backend:
     backend out of the rotation for longer than a moment is in `eligible`.
     """
 
-    __slots__ = ("_limit", "authority", "cell", "elsewhere", "health", "id", "in_flight", "spec")
+    __slots__ = (
+        "_limit",
+        "authority",
+        "cell",
+        "elsewhere",
+        "health",
+        "id",
+        "in_flight",
+        "spec",
+        "weight",
+    )
 
     def __init__(self, spec: BackendSpec) -> None:
         self.id = spec.id
@@ -36,6 +46,7 @@ class Backend:
     def configure(self, spec: BackendSpec) -> None:
         """Take a new configuration of the same server: the URL stays."""
         self.spec = spec
+        self.weight: float = spec.weight  # what algorithms go by; less while it starts slowly
         self._limit = spec.max_connections
 
     @property

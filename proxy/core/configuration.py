@@ -2,6 +2,7 @@
 
 from pool.snapshot import EMPTY, Snapshot
 from proxy.core.balancing import balancer_class
+from proxy.core.clock import Clock
 from proxy.core.pool import Pool, build_pool
 from proxy.core.routing import Route, Router
 
@@ -10,7 +11,11 @@ class Configuration:
     """What one worker runs between two snapshots. Requests keep the one they started with."""
 
     def __init__(
-        self, snapshot: Snapshot = EMPTY, previous: "Configuration | None" = None, offset: int = 0
+        self,
+        snapshot: Snapshot = EMPTY,
+        previous: "Configuration | None" = None,
+        offset: int = 0,
+        clock: Clock | None = None,
     ) -> None:
         """Raises `UnknownAlgorithm` if the snapshot needs one that is not installed.
 
@@ -24,7 +29,7 @@ class Configuration:
         }
         self.snapshot = snapshot
         self.pools: dict[int, Pool] = {
-            spec.id: build_pool(spec, algorithms[spec.algorithm], known.get(spec.id), offset)
+            spec.id: build_pool(spec, algorithms[spec.algorithm], known.get(spec.id), offset, clock)
             for spec in snapshot.pools
         }
         self.pool_of_backend: dict[int, Pool] = {

@@ -34,11 +34,13 @@ _CHOOSING, _TRYING, _RELAYING, _DONE = Phase  # locals of the hot path
 class Exchange:
     """`in_flight` of the backend in use is up by one from `choose()` until the try has ended."""
 
-    __slots__ = ("attempts", "backend", "idempotent", "phase", "pool", "tried")
+    __slots__ = ("attempts", "backend", "idempotent", "key", "phase", "pool", "tried")
 
-    def __init__(self, pool: Pool, idempotent: bool) -> None:
+    def __init__(self, pool: Pool, idempotent: bool, key: bytes | None = None) -> None:
+        """`key`: what the pool's hash key says of the request; None if it has none."""
         self.pool = pool
         self.idempotent = idempotent
+        self.key = key
         self.backend: Backend | None = None
         self.attempts = 0
         self.tried: set[Backend] | None = None  # made at the first failure
@@ -48,7 +50,7 @@ class Exchange:
         """The backend of the next try; `NoBackend` if there is none."""
         if self.phase is not _CHOOSING:
             raise IllegalMove(f"choose() in {self.phase}")
-        backend = self.pool.choose(NOTHING if self.tried is None else self.tried)
+        backend = self.pool.choose(NOTHING if self.tried is None else self.tried, self.key)
         if backend is None:
             self.phase = _DONE
             raise NoBackend

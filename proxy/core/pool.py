@@ -7,6 +7,7 @@ from pool.snapshot import PoolSpec
 from proxy.core.backend import Backend
 from proxy.core.balancing import Balancer
 from proxy.core.balancing.base import NOTHING
+from proxy.core.clock import Clock
 
 
 class Pool:
@@ -24,8 +25,11 @@ class Pool:
         tier = min((backend.spec.tier for backend in eligible), default=0)
         self.balancer.update([backend for backend in eligible if backend.spec.tier == tier])
 
-    def choose(self, excluded: Container[Backend] = NOTHING) -> Backend | None:
-        return self.balancer.pick(excluded)
+    def choose(
+        self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
+    ) -> Backend | None:
+        """A backend for the next try; `key`: what the pool's hash key says of the request."""
+        return self.balancer.pick(excluded, key)
 
     def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
         backend = self.backends.get(backend_id)
@@ -50,7 +54,11 @@ class Pool:
 
 
 def build_pool(
-    spec: PoolSpec, algorithm: type[Balancer], previous: Pool | None, offset: int
+    spec: PoolSpec,
+    algorithm: type[Balancer],
+    previous: Pool | None,
+    offset: int,
+    clock: Clock | None = None,
 ) -> Pool:
     """The pool of `spec`; backends and balancer of `previous` live on where they fit."""
     known = previous.backends if previous is not None else {}
@@ -63,6 +71,10 @@ def build_pool(
         else:
             backend = Backend(backend_spec)
         backends[backend_spec.id] = backend
-    if previous is not None and type(previous.balancer) is algorithm:
+    if (
+        previous is not None
+        and type(previous.balancer) is algorithm
+        and previous.spec.balancing == spec.balancing
+    ):
         return Pool(spec, backends, previous.balancer)
-    return Pool(spec, backends, algorithm((), offset))
+    return Pool(spec, backends, algorithm((), offset, policy=spec.balancing, clock=clock))

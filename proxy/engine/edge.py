@@ -6,10 +6,12 @@ import logging
 from ipaddress import ip_address
 from itertools import count
 from secrets import token_hex
+from time import monotonic_ns
 
 from pool.bus import HealthStatus
 from pool.snapshot import Snapshot, TlsPolicy
 from proxy.core.backend import Backend
+from proxy.core.clock import Clock
 from proxy.core.configuration import Configuration
 from proxy.core.head import HeadLimits
 from proxy.engine.access_log import AccessLog
@@ -48,7 +50,8 @@ class Edge:
             settings.max_request_line, settings.max_request_head, settings.max_request_fields
         )
         self.now = loop.time()
-        self.configuration = Configuration(offset=offset)
+        self.clock = Clock(monotonic_ns())
+        self.configuration = Configuration(offset=offset, clock=self.clock)
         self.connections: dict[Backend, ConnectionPool] = {}
         self.clients: set[ClientConnection] = set()
         self._timed: list[tuple[float, Transaction]] = []  # with the time when each has to be done
@@ -70,7 +73,7 @@ class Edge:
 
         Raises `UnknownAlgorithm`, and then nothing has changed.
         """
-        self.configuration = Configuration(snapshot, self.configuration, self._offset)
+        self.configuration = Configuration(snapshot, self.configuration, self._offset, self.clock)
         self.counters.configuration_changed()
         wanted = {
             backend: pool.spec.tls

@@ -61,7 +61,7 @@ class Transaction:
 
     def __init__(self, client: "ClientConnection", prepared: Prepared, route: "Route") -> None:
         edge = client.edge
-        self._started = monotonic_ns()
+        self._started = edge.clock.now = monotonic_ns()
         self._client = client
         self._edge = edge
         self._route = route

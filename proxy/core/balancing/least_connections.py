@@ -15,21 +15,22 @@ from proxy.core.balancing.weighted_round_robin import WeightedRoundRobin
 class LeastConnections(Balancer):
     """A pick looks at each backend once."""
 
-    def __init__(self, backends: Sequence[Backend], offset: int = 0) -> None:
-        self._among_equals = WeightedRoundRobin((), offset)
-        super().__init__(backends, offset)
+    def begin(self) -> None:
+        self._among_equals = WeightedRoundRobin((), self.offset)
 
     def update(self, backends: Sequence[Backend]) -> None:
         super().update(backends)
         self._among_equals.update(backends)
 
-    def pick(self, excluded: Container[Backend] = NOTHING) -> Backend | None:
+    def pick(
+        self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
+    ) -> Backend | None:
         best: list[Backend] = []
-        best_load, best_weight = 0, 1
+        best_load, best_weight = 0, 1.0
         for backend in self.backends:
             if backend in excluded or not backend.available():
                 continue
-            load, weight = backend.load(), backend.spec.weight
+            load, weight = backend.load(), backend.weight
             # load / weight, compared without a division
             difference = load * best_weight - best_load * weight if best else -1
             if difference < 0:

@@ -1,17 +1,18 @@
 """Round robin: each in turn, whatever its weight."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container
 
 from proxy.core.backend import Backend
 from proxy.core.balancing.base import NOTHING, Balancer
 
 
 class RoundRobin(Balancer):
-    def __init__(self, backends: Sequence[Backend], offset: int = 0) -> None:
-        self._next = offset
-        super().__init__(backends, offset)
+    def begin(self) -> None:
+        self._next = self.offset
 
-    def pick(self, excluded: Container[Backend] = NOTHING) -> Backend | None:
+    def pick(
+        self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
+    ) -> Backend | None:
         backends = self.backends
         for step in range(len(backends)):
             backend = backends[(self._next + step) % len(backends)]

@@ -22,24 +22,23 @@ from proxy.core.balancing.base import NOTHING, Balancer
 
 # (what the peer owes: total·wins - what it carried over; its place; the peer).
 # The smallest owes least and goes first; equal debts go by place.
-_Entry = tuple[int, int, Backend]
+_Entry = tuple[float, int, Backend]
 
 
 class _WeightClass:
     __slots__ = ("heap", "weight")
 
-    def __init__(self, weight: int) -> None:
+    def __init__(self, weight: float) -> None:
         self.weight = weight
         self.heap: list[_Entry] = []
 
 
 class WeightedRoundRobin(Balancer):
-    def __init__(self, backends: Sequence[Backend], offset: int = 0) -> None:
+    def begin(self) -> None:
         self._turn = 0
-        self._total = 0
+        self._total: float = 0
         self._classes: list[_WeightClass] = []
-        self._ahead = offset  # turns to go before the first one; there may be no peer yet
-        super().__init__(backends, offset)
+        self._ahead = self.offset  # turns to go before the first one; there may be no peer yet
 
     def update(self, backends: Sequence[Backend]) -> None:
         """Take the new set; peers that stay keep the `current` they had (as in nginx)."""
@@ -54,10 +53,10 @@ class WeightedRoundRobin(Balancer):
         # drift further from the 0 that newcomers start with at each coming and going.
         drift = sum(stay) // len(stay) if stay else 0
         self._turn = 0
-        self._total = sum(backend.spec.weight for backend in backends)
-        classes: dict[int, _WeightClass] = {}
+        self._total = sum(backend.weight for backend in backends)
+        classes: dict[float, _WeightClass] = {}
         for place, backend in enumerate(backends):
-            weight = backend.spec.weight
+            weight = backend.weight
             group = classes.setdefault(weight, _WeightClass(weight))
             current = carried[backend] - drift if backend in carried else 0
             group.heap.append((-current, place, backend))
@@ -65,11 +64,13 @@ class WeightedRoundRobin(Balancer):
             heapify(group.heap)
         self._classes = list(classes.values())
         if self._total and self._ahead:
-            turns, self._ahead = self._ahead % self._total, 0
+            turns, self._ahead = int(self._ahead % self._total), 0
             for _ in range(turns):
                 self.pick()
 
-    def pick(self, excluded: Container[Backend] = NOTHING) -> Backend | None:
+    def pick(
+        self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
+    ) -> Backend | None:
         self._turn += 1
         group = self._leading()
         if group is None:
@@ -84,7 +85,8 @@ class WeightedRoundRobin(Balancer):
         """The class whose best peer has the largest current; the first place wins ties."""
         turn = self._turn
         best: _WeightClass | None = None
-        best_current = best_place = 0
+        best_current: float = 0
+        best_place = 0
         for group in self._classes:
             if not group.heap:
                 continue

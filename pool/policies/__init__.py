@@ -1,0 +1,94 @@
+"""The policies of a pool as groups of columns, each with its struct in the snapshot.
+
+A policy is three things kept together here: the columns (an abstract model), the
+mapping between columns and struct (`PolicyGroup`, used in both directions: to
+compile and to roll back), and a database constraint as the last line of defence.
+"""
+
+from typing import Any
+
+from pool.policies.balancing import (
+    BALANCING,
+    STICKY,
+    TIERS,
+    BalancingPolicyFields,
+    StickyPolicyFields,
+    TierPolicyFields,
+)
+from pool.policies.base import PolicyGroup, to_column
+from pool.policies.circuit import CIRCUIT, CircuitPolicyFields
+from pool.policies.forwarding import (
+    HEADERS,
+    LIMITS,
+    RETRY,
+    TIMEOUTS,
+    TLS,
+    HeaderPolicyFields,
+    HeaderRulesFields,
+    LimitPolicyFields,
+    RetryPolicyFields,
+    TimeoutPolicyFields,
+    TlsPolicyFields,
+)
+from pool.policies.health import HEALTH, HealthPolicyFields
+
+# By the field of `PoolSpec` that holds the struct.
+POOL_GROUPS: dict[str, PolicyGroup[Any]] = {
+    "balancing": BALANCING,
+    "tiers": TIERS,
+    "sticky": STICKY,
+    "health": HEALTH,
+    "timeouts": TIMEOUTS,
+    "retry": RETRY,
+    "circuit": CIRCUIT,
+    "headers": HEADERS,
+    "limits": LIMITS,
+    "tls": TLS,
+}
+
+
+class PoolPolicies(
+    BalancingPolicyFields,
+    TierPolicyFields,
+    StickyPolicyFields,
+    HealthPolicyFields,
+    TimeoutPolicyFields,
+    RetryPolicyFields,
+    CircuitPolicyFields,
+    HeaderPolicyFields,
+    LimitPolicyFields,
+    TlsPolicyFields,
+):
+    """All of them, as a pool has them."""
+
+    class Meta:
+        abstract = True
+        constraints = [
+            *BalancingPolicyFields.Meta.constraints,
+            *TierPolicyFields.Meta.constraints,
+            *StickyPolicyFields.Meta.constraints,
+            *HealthPolicyFields.Meta.constraints,
+            *TimeoutPolicyFields.Meta.constraints,
+            *RetryPolicyFields.Meta.constraints,
+            *CircuitPolicyFields.Meta.constraints,
+            *LimitPolicyFields.Meta.constraints,
+        ]
+
+
+__all__ = [
+    "BALANCING",
+    "CIRCUIT",
+    "HEADERS",
+    "HEALTH",
+    "LIMITS",
+    "POOL_GROUPS",
+    "RETRY",
+    "STICKY",
+    "TIERS",
+    "TIMEOUTS",
+    "TLS",
+    "HeaderRulesFields",
+    "PolicyGroup",
+    "PoolPolicies",
+    "to_column",
+]

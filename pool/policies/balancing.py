@@ -1,0 +1,244 @@
+"""How a backend is chosen: algorithms' parameters, tiers, stickiness."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
+from django.db import models
+from django.db.models import Q
+
+from pool.choices import (
+    DEFAULT_ALGORITHM,
+    DEFAULT_HASH_KEY,
+    CookieSecure,
+    Failback,
+    SameSite,
+    StickyMode,
+    TierMode,
+    algorithm_names,
+)
+from pool.fields import HashKeyField, NumberBetween, TokenField
+from pool.policies.base import PolicyGroup, choices_of, count, seconds
+from pool.snapshot import BalancingPolicy, StickyPolicy, TierPolicy
+
+BALANCING = PolicyGroup(
+    BalancingPolicy,
+    {
+        "hash_key": "hash_key",
+        "fallback": "hash_fallback",
+        "bounded_load": "bounded_load",
+        "slow_start": "slow_start",
+        "slow_start_min": "slow_start_min",
+        "slow_start_aggression": "slow_start_aggression",
+    },
+)
+TIERS = PolicyGroup(
+    TierPolicy,
+    {
+        "mode": "tier_mode",
+        "overprovisioning": "tier_overprovisioning",
+        "panic_threshold": "panic_threshold",
+        "failback": "failback",
+        "failback_delay": "failback_delay",
+    },
+)
+STICKY = PolicyGroup(
+    StickyPolicy, {name: f"sticky_{name}" for name in StickyPolicy.__struct_fields__}
+)
+
+MAX_STICKY_LIFETIME = 400 * 24 * 3600  # RFC 6265bis: what browsers cut it to
+
+
+def algorithm_choices() -> list[tuple[str, str]]:
+    return [(name, name.replace("_", " ").capitalize()) for name in algorithm_names()]
+
+
+# Callables: a new member of an enumeration then needs no migration.
+def tier_mode_choices() -> list[tuple[str, str]]:
+    return choices_of(TierMode)
+
+
+def failback_choices() -> list[tuple[str, str]]:
+    return choices_of(Failback)
+
+
+def sticky_mode_choices() -> list[tuple[str, str]]:
+    return choices_of(StickyMode)
+
+
+def same_site_choices() -> list[tuple[str, str]]:
+    return choices_of(SameSite)
+
+
+def cookie_secure_choices() -> list[tuple[str, str]]:
+    return choices_of(CookieSecure)
+
+
+class BalancingPolicyFields(models.Model):
+    """What algorithms go by, beside weights."""
+
+    hash_key = HashKeyField(
+        max_length=120,
+        default=DEFAULT_HASH_KEY,
+        help_text="What ring hash and Maglev tell clients apart by: client_ip, path, header:NAME, "
+        "cookie:NAME or query:NAME. Default: client_ip.",
+    )
+    hash_fallback = models.CharField(
+        "algorithm without a key",
+        max_length=100,
+        default=DEFAULT_ALGORITHM,
+        choices=algorithm_choices,
+        help_text="How a backend is chosen for a request that has no such header, cookie or "
+        "parameter. Default: weighted round robin.",
+        error_messages={"invalid_choice": "%(value)r is not an installed algorithm."},
+    )
+    bounded_load = models.FloatField(
+        default=1.25,
+        validators=[NumberBetween(0, 100)],
+        help_text="Ring hash: how many times its fair share of the requests in flight a backend "
+        "may have before the next one on the ring is taken; 1 to 100, 0 is any. Default: 1.25.",
+    )
+    slow_start = seconds(
+        0.0,
+        0,
+        3600,
+        "Seconds in which a backend that has become healthy grows to its full weight; 0 is at "
+        "once.",
+    )
+    slow_start_min = count(10, 1, 100, "Percent of its weight that a slow start begins with.")
+    slow_start_aggression = models.FloatField(
+        default=1.0,
+        validators=[NumberBetween(0.1, 10)],
+        help_text="1 grows steadily; more grows fast at first and less grows fast at the end, "
+        "0.1 to 10. Default: 1.",
+    )
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.CheckConstraint(
+                name="%(app_label)s_%(class)s_balancing",
+                condition=(Q(bounded_load=0) | Q(bounded_load__gte=1, bounded_load__lte=100))
+                & Q(slow_start__gte=0, slow_start__lte=3600)
+                & Q(slow_start_min__gte=1, slow_start_min__lte=100)
+                & Q(slow_start_aggression__gte=0.1, slow_start_aggression__lte=10)
+                & ~Q(hash_key=""),
+                violation_error_message="The balancing policy is out of range.",
+            )
+        ]
+
+    def clean(self) -> None:
+        super().clean()
+        factor = self.bounded_load
+        if isinstance(factor, float) and 0 < factor < 1:
+            raise ValidationError(
+                {"bounded_load": "Give 1 or more: below 1 not all requests would find a place."}
+            )
+
+
+class TierPolicyFields(models.Model):
+    """Who serves when the primaries cannot."""
+
+    tier_mode = models.CharField(
+        "use of backups",
+        max_length=20,
+        default=TierMode.STRICT.value,
+        choices=tier_mode_choices,
+        help_text="Strict: the next tier serves when no backend of the lower ones is left. Spill "
+        "over: it takes a growing share as they fail. Default: strict.",
+    )
+    tier_overprovisioning = count(
+        140,
+        100,
+        1000,
+        "Spill over: percent; 140 means that a tier serves everything until less than "
+        "1/1.4 = 72 % of it is healthy.",
+    )
+    panic_threshold = count(
+        50,
+        0,
+        100,
+        "Percent. When fewer of the backends are healthy, unhealthy ones get traffic too, so that "
+        "the last ones are not overrun; 0 is never.",
+    )
+    failback = models.CharField(
+        max_length=20,
+        default=Failback.AUTOMATIC.value,
+        choices=failback_choices,
+        help_text="Whether traffic returns by itself when a lower tier can serve again, or waits "
+        "for an operator. Default: automatic.",
+    )
+    failback_delay = seconds(
+        0.0, 0, 86400, "Seconds for which a lower tier has to be well before traffic returns."
+    )
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.CheckConstraint(
+                name="%(app_label)s_%(class)s_tiers",
+                condition=Q(tier_overprovisioning__gte=100, tier_overprovisioning__lte=1000)
+                & Q(panic_threshold__gte=0, panic_threshold__lte=100)
+                & Q(failback_delay__gte=0, failback_delay__lte=86400),
+                violation_error_message="The policy on tiers is out of range.",
+            )
+        ]
+
+
+class StickyPolicyFields(models.Model):
+    """Sending a client to the backend that it was sent to before."""
+
+    sticky_mode = models.CharField(
+        "stickiness",
+        max_length=20,
+        default=StickyMode.OFF.value,
+        choices=sticky_mode_choices,
+        help_text="Cookie: the edge sets one. App cookie, header: one that the backends set; the "
+        "edge puts a mark before its value and takes it off again. Default: off.",
+    )
+    sticky_name = TokenField(
+        "cookie or header",
+        max_length=100,
+        default="lb",
+        help_text="Name of that cookie or header field, for example JSESSIONID. Default: lb.",
+    )
+    sticky_lifetime = models.PositiveIntegerField(
+        "cookie lifetime",
+        default=0,
+        validators=[MaxValueValidator(MAX_STICKY_LIFETIME)],
+        help_text="Seconds, up to 400 days; 0 is until the browser is closed. Default: 0.",
+    )
+    sticky_same_site = models.CharField(
+        "SameSite",
+        max_length=10,
+        default=SameSite.LAX.value,
+        choices=same_site_choices,
+        help_text="Whether other sites' pages send the cookie along. None needs Secure. "
+        "Default: Lax.",
+    )
+    sticky_secure = models.CharField(
+        "Secure",
+        max_length=10,
+        default=CookieSecure.AUTO.value,
+        choices=cookie_secure_choices,
+        help_text="Whether the cookie is for https only. Auto: where the client came over https. "
+        "Default: auto.",
+    )
+    sticky_http_only = models.BooleanField(
+        "HttpOnly", default=True, help_text="Hide the cookie from scripts. Default: yes."
+    )
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.CheckConstraint(
+                name="%(app_label)s_%(class)s_sticky",
+                condition=Q(sticky_lifetime__lte=MAX_STICKY_LIFETIME) & ~Q(sticky_name=""),
+                violation_error_message="The policy on stickiness is out of range.",
+            )
+        ]
+
+    def clean(self) -> None:
+        super().clean()
+        if self.sticky_same_site == SameSite.NONE and self.sticky_secure == CookieSecure.NEVER:
+            raise ValidationError(
+                {"sticky_secure": "Browsers refuse SameSite=None without Secure; choose always."}
+            )
