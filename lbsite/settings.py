@@ -156,6 +156,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Two fields of a pool offer the same names.
+    "ENUM_NAME_OVERRIDES": {"AlgorithmEnum": "pool.policies.balancing.algorithm_choices"},
 }
 
 # tailwind's indigo, whose 600 keeps white text on buttons readable (WCAG AA)

@@ -158,7 +158,7 @@ def test_a_rollback_that_todays_rules_refuse_changes_nothing(before, commit, mon
     with commit():
         change_values()
     content = compile_configuration()
-    monkeypatch.setattr("pool.models.configuration.algorithm_names", lambda: ["magic"])
+    monkeypatch.setattr("pool.policies.balancing.algorithm_names", lambda: ["magic"])
     with pytest.raises(ValidationError):
         rollback(before, by="anna")
     assert compile_configuration() == content
