@@ -50,16 +50,21 @@ class Router:
     def match(self, host: bytes, path: bytes) -> Route | None:
         """The route for a lower-case host without port and a path without query."""
         best: Route | None = None
+        for route in self.matching(host, path):
+            if best is None or route.spec.priority > best.spec.priority:
+                best = route
+        return best
+
+    def matching(self, host: bytes, path: bytes) -> Iterator[Route]:
+        """All routes for it, the most specific first: a later one has to be of higher priority."""
         prefixes = None
         for table in self._tables(host):
             if prefixes is None:
                 prefixes = self._candidates(path)
-            # From the most specific on: a later one has to be of higher priority.
             for prefix in prefixes:
                 route = table.get(prefix)
-                if route is not None and (best is None or route.spec.priority > best.spec.priority):
-                    best = route
-        return best
+                if route is not None:
+                    yield route
 
     def _prefixes_of(self, host: str) -> _Prefixes:
         if not host:
