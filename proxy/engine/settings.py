@@ -21,6 +21,7 @@ class EdgeSettings:
 
     data_dir: Path = Path("var")
     redis_url: str = ""
+    secret_key: str = field(default="", repr=False)  # the installation's; empty: none is there
     keep_alive_timeout: float = 75.0  # nginx's keepalive_timeout
     request_head_timeout: float = 10.0  # the whole head from its first byte: a trickle ends too
     tunnel_timeout: float = 3600.0  # HAProxy's usual timeout tunnel
@@ -46,6 +47,7 @@ def read_settings() -> EdgeSettings:
         return EdgeSettings(
             data_dir=data_dir,
             redis_url=env.str("REDIS_URL", "") or f"unix://{data_dir / 'redis.sock'}",
+            secret_key=env.str("SECRET_KEY", "") or _kept_secret(data_dir / "secret_key"),
             keep_alive_timeout=_seconds(env, "KEEP_ALIVE_TIMEOUT", default.keep_alive_timeout),
             request_head_timeout=_seconds(
                 env, "REQUEST_HEAD_TIMEOUT", default.request_head_timeout
@@ -59,6 +61,19 @@ def read_settings() -> EdgeSettings:
             access_log=env.str("ACCESS_LOG", default.access_log),
             access_log_sample=_share(env, "ACCESS_LOG_SAMPLE", default.access_log_sample),
         )
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret that the control plane keeps in the data folder, where the edge shares it."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({type(error).__name__}): "
+            "give the edge LB_SECRET_KEY, or the right to read it."
+        ) from error
 
 
 def _seconds(env: Env, name: str, default: float) -> float:

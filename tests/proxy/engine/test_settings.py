@@ -1,0 +1,43 @@
+"""Where an edge has the installation's secret from."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.engine.settings import read_settings
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LB_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("LB_SECRET_KEY", raising=False)
+    return tmp_path
+
+
+def test_the_secret_of_the_data_folder_is_the_edges_too(data_dir: Path) -> None:
+    (data_dir / "secret_key").write_text("kept\n")
+    assert read_settings().secret_key == "kept"
+
+
+def test_the_environments_secret_comes_first(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data_dir / "secret_key").write_text("kept")
+    monkeypatch.setenv("LB_SECRET_KEY", "given")
+    assert read_settings().secret_key == "given"
+
+
+def test_an_edge_can_do_without() -> None:
+    assert read_settings().secret_key == ""
+
+
+def test_a_secret_that_cannot_be_read_is_told_without_it(data_dir: Path) -> None:
+    (data_dir / "secret_key").write_bytes(b"hidden\xff")
+    with pytest.raises(ValueError, match="LB_SECRET_KEY") as caught:
+        read_settings()
+    assert "hidden" not in str(caught.value)
+
+
+def test_settings_do_not_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LB_SECRET_KEY", "given")
+    assert "given" not in repr(read_settings())
