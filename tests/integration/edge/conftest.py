@@ -3,6 +3,7 @@
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 from pool import bus
 from tests.integration.edge.harness.backend import Backend, Script
-from tests.integration.edge.harness.processes import Edge, RedisServer, free_port
+from tests.integration.edge.harness.backend_process import BackendProcess
+from tests.integration.edge.harness.ports import ReservedPort
+from tests.integration.edge.harness.processes import Edge, RedisServer, wait_until
 
 
 class _Stage:
@@ -19,15 +22,18 @@ class _Stage:
     def __init__(self) -> None:
         self._edges: list[Edge] = []
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
+        self._ports: list[ReservedPort] = []
 
     def start(self, *options: str, tls: ssl.SSLContext | None = None, **environment: str) -> Edge:
         # Not pytest's: the path of a unix socket is limited to 107 bytes.
         folder = tempfile.TemporaryDirectory(prefix="lb-edge-")
         self._folders.append(folder)
         path = Path(folder.name)
+        port = ReservedPort()
+        self._ports.append(port)
         options = ("--graceful-timeout", "5", *options)
         edge = Edge(
-            path, RedisServer(path), free_port(), *options, tls=tls, environment=environment
+            path, RedisServer(path), port.number, *options, tls=tls, environment=environment
         )
         self._edges.append(edge)
         return edge
@@ -36,6 +42,8 @@ class _Stage:
         for edge in self._edges:
             edge.kill()
             edge.redis_server.stop()
+        for port in self._ports:
+            port.release()
         for folder in self._folders:
             folder.cleanup()
 
@@ -82,3 +90,15 @@ def backend() -> Iterator[Callable[..., Backend]]:
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def processes() -> Iterator[list[BackendProcess]]:
+    """Three backends that can be killed."""
+    with ExitStack() as stack:
+        started = []
+        for number in range(3):
+            started.append(BackendProcess(number))
+            stack.callback(started[-1].end)
+        wait_until("the backends are up", lambda: all(process.is_up() for process in started))
+        yield started

@@ -60,7 +60,7 @@ def test_started_with_redis_down_it_serves_from_its_file(
     edge.stop()
     edge.redis_server.kill()
     edge.start()
-    wait_until("it serves", lambda: edge.health() == edge.number)
+    edge.wait_until_it_says(edge.number)
     with Client(edge.port) as client:
         assert client.get().backend == "a"
     edge.redis_server.start()

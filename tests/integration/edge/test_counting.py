@@ -126,7 +126,7 @@ def test_kill_9_of_a_worker_while_redis_is_away_loses_no_counted_answer(
         load.go_on(1.1)
         (killed,) = edge.workers
         os.kill(killed, signal.SIGKILL)
-        wait_until("another one serves", lambda: edge.health() == edge.number)
+        edge.wait_until_it_says(edge.number)
         answered = load.answered
         wait_until("clients go on", lambda: load.answered > answered + 100)
         assert boards_of(edge, killed)

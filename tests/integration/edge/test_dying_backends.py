@@ -1,60 +1,18 @@
 """Backends that come and go under load: clients of idempotent requests see nothing of it."""
 
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 
-import pytest
-
-from pool.snapshot import BackendSpec
-from tests.integration.edge.harness import backend as backend_program
 from tests.integration.edge.harness.backend import Backend, Call
+from tests.integration.edge.harness.backend_process import BackendProcess
 from tests.integration.edge.harness.load import Load
-from tests.integration.edge.harness.processes import Edge, free_port, wait_until
+from tests.integration.edge.harness.processes import Edge, wait_until
 
 MakeBackend = Callable[..., Backend]
 
 
-class Process:
-    """A backend that is a process of its own, and can be killed as one."""
-
-    def __init__(self, number: int) -> None:
-        self._port = free_port()
-        url = f"http://127.0.0.1:{self._port}"
-        self.spec = BackendSpec(id=10_000 + number, name=f"p{number}", url=url)
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, backend_program.__file__, self.spec.name, str(self._port)]
-        )
-
-    def is_up(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
-
-
-@pytest.fixture
-def processes() -> Iterator[list[Process]]:
-    with ExitStack() as stack:
-        started = []
-        for number in range(3):
-            started.append(Process(number))
-            stack.callback(started[-1].kill)
-        wait_until("the backends are up", lambda: all(process.is_up() for process in started))
-        yield started
-
-
 def test_kill_9_of_a_backend_under_load_is_seen_by_no_client(
-    edge: Edge, processes: list[Process]
+    edge: Edge, processes: list[BackendProcess]
 ) -> None:
     edge.serve(*(process.spec for process in processes))
     with Load(edge.port) as load:

@@ -6,10 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-import msgspec
 import psutil
 
-from pool import bus
 from pool.choices import HealthState
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
@@ -195,8 +193,7 @@ def test_usr2_hands_over_to_a_new_master_and_fails_no_request(
 
 
 def _reporting(edge: Edge) -> set[int]:
-    reports = edge.redis.hvals(bus.EDGES_KEY)
-    return {msgspec.json.decode(report, type=bus.EdgeReport).pid for report in reports}
+    return {report.pid for report in edge.all_reports()}
 
 
 def _grandchildren(master: psutil.Process) -> list[psutil.Process]:

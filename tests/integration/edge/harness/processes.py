@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -24,12 +23,6 @@ from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build, enc
 from tests.integration.edge.harness.client import Client
 
 PATIENCE = 20.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(what: str, met: Callable[[], object], patience: float = PATIENCE) -> None:
@@ -160,8 +153,14 @@ class Edge:
 
     def wait_for(self, number: int, workers: int = 1) -> None:
         """Until the listening port tells this snapshot's number, and so many workers report it."""
-        wait_until(f"snapshot {number} runs: {self.log[-2000:]}", lambda: self.health() == number)
+        self.wait_until_it_says(number)
         wait_until("the workers report it", lambda: len(self.reports(number)) == workers)
+
+    def wait_until_it_says(self, number: int) -> None:
+        try:
+            wait_until(f"snapshot {number} runs", lambda: self.health() == number)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log[-2000:]}") from None
 
     def health(self) -> int:
         """The number of the snapshot that a worker says it runs; -1: it does not say."""
@@ -172,13 +171,13 @@ class Edge:
             return -1
         return int(response.json()["snapshot"]) if response.status == 200 else -1
 
+    def all_reports(self) -> list[EdgeReport]:
+        raw = self.redis.hvals(bus.EDGES_KEY)
+        return [msgspec.json.decode(report, type=EdgeReport) for report in raw]
+
     def reports(self, number: int) -> list[EdgeReport]:
-        reports = [
-            msgspec.json.decode(raw, type=EdgeReport)
-            for raw in self.redis.hgetall(bus.EDGES_KEY).values()
-        ]
         alive = self.workers
-        return [r for r in reports if r.snapshot_number == number and r.pid in alive]
+        return [r for r in self.all_reports() if r.snapshot_number == number and r.pid in alive]
 
     def say_health(self, backend: BackendSpec, state: HealthState) -> None:
         status = HealthStatus(state=state, since=time.time())

@@ -1,0 +1,37 @@
+"""A backend that is a process of its own, and can be killed as one."""
+
+import signal
+import socket
+import subprocess
+import sys
+
+from pool.snapshot import BackendSpec
+from tests.integration.edge.harness import backend as backend_program
+from tests.integration.edge.harness.ports import ReservedPort
+
+
+class BackendProcess:
+    """Its port stays its own while it is down."""
+
+    def __init__(self, number: int) -> None:
+        self._port = ReservedPort()
+        url = f"http://127.0.0.1:{self._port.number}"
+        self.spec = BackendSpec(id=10_000 + number, name=f"p{number}", url=url)
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, backend_program.__file__, self.spec.name, str(self._port.number)]
+        )
+
+    def is_up(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port.number)) == 0
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def end(self) -> None:
+        self.kill()
+        self._port.release()
