@@ -10,18 +10,22 @@ lb:snapshot         string   the current snapshot, `pool.snapshot.encode`d
 lb:health           hash     backend id → `HealthStatus`
 lb:edges            hash     worker id → `EdgeReport`
 lb:edges:known      hash     worker id → `EdgeReport`, as when it joined the timeline
+lb:load:WORKER      hash     backend id → `BackendLoad`; expires with the worker's report
 lb:traffic          stream   one field "b" an entry: `TrafficBatch`
+lb:circuits         hash     backend id → `pool.circuits.records.Circuit`
+lb:circuits:out:N   set      ids of the backends of pool N whose circuit is not closed
+lb:events           stream   one field "e" an entry: `Happening`, for the timeline
 ==================  =======  ====================================================
 
-Two channels announce changes, so that an edge acts at once; an edge that missed
+Channels announce changes, so that an edge acts at once; an edge that missed
 a message reads the keys again when it reconnects and every few seconds.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
-from pool.choices import HealthState
+from pool.choices import EventKind, HealthState, Severity
 
 SNAPSHOT_KEY = "lb:snapshot"
 SNAPSHOT_CHANNEL = "lb:snapshot:announce"  # message: the snapshot's number
@@ -31,6 +35,11 @@ EDGES_KEY = "lb:edges"
 KNOWN_EDGES_KEY = "lb:edges:known"
 TRAFFIC_STREAM = "lb:traffic"
 TRAFFIC_FIELD = b"b"
+CIRCUITS_KEY = "lb:circuits"
+OUT_CIRCUITS_KEY = "lb:circuits:out:%d"
+CIRCUIT_CHANNEL = "lb:circuits:announce"  # message: a `pool.circuits.records.CircuitChange`
+EVENTS_STREAM = "lb:events"
+EVENTS_FIELD = b"e"
 
 EDGE_REPORT_INTERVAL = 2.0  # seconds between two reports of a worker
 EDGE_REPORT_EXPIRY = 10.0  # seconds after which a silent worker counts as gone
@@ -47,6 +56,29 @@ class HealthStatus(msgspec.Struct, frozen=True, kw_only=True):
 class HealthChange(msgspec.Struct, frozen=True, kw_only=True):
     backend_id: int
     status: HealthStatus
+
+
+class BackendLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """What one edge worker has on one backend; it holds until the worker's next report."""
+
+    in_flight: int
+    latency: int = 0  # microseconds to the first byte, averaged; 0: not measured yet
+    weight: float  # that it goes by: less than what is configured during a slow start
+
+
+def load_key(worker_id: str) -> str:
+    return f"lb:load:{worker_id}"
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes a row of the timeline. `message` follows the backend's name."""
+
+    kind: EventKind
+    at: float  # Unix seconds
+    backend_id: int
+    message: str
+    severity: Severity = Severity.INFO
+    data: dict[str, Any] = {}
 
 
 class EdgeReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,18 @@ class CircuitState(StrEnum):
     FORCED_OPEN = "forced_open"  # an operator keeps it open
 
 
+class CircuitEvent(StrEnum):
+    """What moves a circuit from one state to another."""
+
+    TRIP = "trip"  # too much has failed
+    WAITED = "waited"  # it was open for long enough
+    RECOVERED = "recovered"  # enough of what was let through has succeeded
+    # an operator's
+    OPEN = "open"  # whatever the calls say
+    RELEASE = "release"  # no longer
+    RESET = "reset"  # as if nothing had ever failed
+
+
 class StickyMode(StrEnum):
     """By what a client is recognised, to be sent to the backend that it was sent to before."""
 
@@ -106,6 +118,7 @@ class EventKind(StrEnum):
     CIRCUIT_OPENED = "circuit_opened"
     CIRCUIT_HALF_OPENED = "circuit_half_opened"
     CIRCUIT_CLOSED = "circuit_closed"
+    CIRCUIT_HELD = "circuit_held"  # stays closed, because too many of its pool are open
 
 
 ALGORITHM_GROUP = "lbsite.algorithms"

@@ -1,0 +1,220 @@
+-- One step of a circuit: `proxy.core.circuit.machine` in Redis, atomically for all workers.
+--
+-- KEYS  circuits (hash: backend id → circuit), the pool's ids that are out (set), events (stream)
+-- ARGV  id, now, operation, terms, channel; operation and terms as JSON, see records.py
+-- Returns the circuit after the step, and what was told of it ("" for nothing), as JSON.
+
+local circuits, out, events = unpack(KEYS)
+local id, now, channel = ARGV[1], tonumber(ARGV[2]), ARGV[5]
+local operation, terms = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
+local policy = terms.policy
+
+local BUCKETS, PERMIT_EXPIRY = 10, 30
+
+local TABLE = {
+  closed = {trip = 'open', open = 'forced_open', reset = 'closed'},
+  open = {waited = 'half_open', open = 'forced_open', reset = 'closed'},
+  half_open = {trip = 'open', recovered = 'closed', open = 'forced_open', reset = 'closed'},
+  forced_open = {release = 'half_open', reset = 'closed'},
+}
+
+local KINDS = {
+  closed = 'circuit_closed',
+  open = 'circuit_opened',
+  half_open = 'circuit_half_opened',
+  forced_open = 'circuit_opened',
+}
+
+local stored = redis.call('HGET', circuits, id)
+local circuit = stored and cjson.decode(stored) or {
+  state = 'closed', generation = 0, since = 0, until_ = 0, wait = 0, cause = '', failures = 0,
+  successes = 0, watched = 0, held = 0, window = {}, permits = {},
+}
+circuit.until_ = circuit['until'] or 0  -- `until` is a word of Lua's
+
+local announce = false
+
+local function size(map)
+  local count = 0
+  for _ in pairs(map) do count = count + 1 end
+  return count
+end
+
+local function tell(kind, before, cause, failures, calls, until_)
+  return {
+    kind = kind, before = before, after = circuit.state, generation = circuit.generation,
+    cause = cause, ['until'] = until_, failures = failures, calls = calls,
+  }
+end
+
+local function tell_change(before, failures, calls)
+  announce = true
+  if circuit.state == before then return nil end
+  return tell(KINDS[circuit.state], before, circuit.cause, failures, calls, circuit.until_)
+end
+
+local function move(event, cause, failures, calls)
+  local before = circuit.state
+  circuit.state = TABLE[before][event]
+  circuit.generation = circuit.generation + 1
+  circuit.since = now
+  circuit.until_ = circuit.state == 'open' and now + circuit.wait or 0
+  circuit.cause = cause
+  circuit.failures, circuit.successes, circuit.watched, circuit.held = 0, 0, 0, 0
+  circuit.window, circuit.permits = {}, {}
+  return tell_change(before, failures or 0, calls or 0)
+end
+
+local function open(cause, failures, calls)
+  local wait = math.max(policy.open_time, 2 * circuit.wait)
+  if circuit.state == 'closed' and now - circuit.since >= circuit.wait then
+    wait = policy.open_time
+  end
+  circuit.wait = math.min(wait, policy.max_open_time)
+  return move('trip', cause, failures, calls)
+end
+
+-- A member whose circuit is gone, because its backend is, does not count.
+local function room()
+  local count = 0
+  for _, member in ipairs(redis.call('SMEMBERS', out)) do
+    local other = redis.call('HGET', circuits, member)
+    if other and cjson.decode(other).state ~= 'closed' then
+      count = count + 1
+    else
+      redis.call('SREM', out, member)
+    end
+  end
+  return count < terms.limit
+end
+
+local function trip(cause, failures, calls)
+  if room() then return open(cause, failures, calls) end
+  if now < circuit.held then return nil end
+  circuit.held = now + policy.open_time
+  cause = string.format('%s, but no more than %d of the pool may be open', cause, terms.limit)
+  return tell('circuit_held', circuit.state, cause, failures, calls, 0)
+end
+
+local function try(report)
+  if report.failures > 0 or report.slow > 0 then
+    return open('a call that tried it failed', 1, 0)
+  end
+  circuit.successes = circuit.successes + report.successes
+  if circuit.successes < policy.successes then return nil end
+  return move('recovered', string.format('%d calls in a row succeeded', circuit.successes))
+end
+
+local function count_in_a_row(report)
+  local most = math.max(circuit.failures + report.leading, report.longest)
+  local before = report.successes > 0 and 0 or circuit.failures
+  -- The others have to know that their next success ends a row.
+  announce = circuit.failures == 0 and report.trailing > 0
+  circuit.failures = before + report.trailing
+  if most < policy.threshold then return nil end
+  return trip(string.format('%d failures in a row', most), most, 0)
+end
+
+local function count_in_window(report)
+  local window = circuit.window
+  for bucket, more in pairs(report.window) do
+    local had = window[bucket] or {0, 0, 0}
+    window[bucket] = {had[1] + more[1], had[2] + more[2], had[3] + more[3]}
+  end
+  local newest = math.floor(now / policy.window * BUCKETS)
+  local calls, bad, old = 0, 0, {}
+  for bucket, counts in pairs(window) do
+    if tonumber(bucket) <= newest - BUCKETS then
+      old[#old + 1] = bucket
+    else
+      calls, bad = calls + counts[1], bad + counts[2] + counts[3]
+    end
+  end
+  for _, bucket in ipairs(old) do window[bucket] = nil end
+  if report.failures > 0 or report.slow > 0 then
+    -- The others have to tell of their calls too.
+    announce = circuit.watched <= now
+    circuit.watched = now + policy.window
+  end
+  if calls < policy.minimum_calls or 100 * bad < policy.ratio * calls then return nil end
+  local what = policy.mode == 'failure_ratio' and 'failed' or 'were slow or failed'
+  local cause = string.format('%d of %d calls %s in %g s', bad, calls, what, policy.window)
+  return trip(cause, bad, calls)
+end
+
+local step = {}
+
+function step.report(report)
+  for _, permit in ipairs(report.returned) do circuit.permits[permit] = nil end
+  if report.generation ~= circuit.generation then return nil end
+  if circuit.state == 'half_open' then return try(report) end
+  if circuit.state ~= 'closed' then return nil end
+  if policy.mode == 'consecutive' then return count_in_a_row(report) end
+  return count_in_window(report)
+end
+
+function step.lease(lease)
+  local told = nil
+  if circuit.state == 'open' and now >= circuit.until_ then
+    told = move('waited', string.format('it was open for %g s', circuit.wait))
+  end
+  if circuit.state == 'half_open' then
+    local permits = {}
+    for permit, expiry in pairs(circuit.permits) do
+      if expiry > now then permits[permit] = expiry end
+    end
+    for _, permit in ipairs(lease.permits) do
+      if permits[permit] or size(permits) < policy.permits then
+        permits[permit] = now + PERMIT_EXPIRY
+      end
+    end
+    circuit.permits = permits
+  end
+  return told
+end
+
+function step.order(order)
+  if not TABLE[circuit.state][order.event] then return nil end
+  if order.event == 'reset' then circuit.wait = 0 end
+  return move(order.event, order.cause)
+end
+
+function step.merge(merge)
+  local other = merge.circuit
+  if other.generation < circuit.generation then return nil end
+  if other.generation == circuit.generation and other.since <= circuit.since then return nil end
+  announce = true
+  if circuit.state == 'forced_open' then
+    circuit.generation = other.generation + 1
+    return nil
+  end
+  local before = circuit.state
+  circuit = other
+  circuit.until_ = other['until']
+  circuit.window, circuit.permits = {}, {}
+  local told = tell_change(before, 0, 0)
+  return merge.untold and told or nil
+end
+
+local told = step[operation.type](operation)
+
+circuit['until'], circuit.until_ = circuit.until_, nil
+local encoded = cjson.encode(circuit)
+redis.call('HSET', circuits, id, encoded)
+redis.call(circuit.state == 'closed' and 'SREM' or 'SADD', out, id)
+if announce then
+  redis.call('PUBLISH', channel, string.format('{"backend_id":%s,"circuit":%s}', id, encoded))
+end
+if not told then return {encoded, ''} end
+local data = cjson.encode(told)
+local change = told.before .. ' → ' .. told.after
+if told.before == told.after then change = 'stays ' .. told.after end
+redis.call(
+  'XADD', events, 'MAXLEN', '~', 10000, '*',
+  'e', cjson.encode({
+    kind = told.kind, at = now, backend_id = tonumber(id), data = told,
+    message = string.format('circuit %s (%s)', change, told.cause),
+    severity = told.kind == 'circuit_opened' and 'warning' or 'info',
+  })
+)
+return {encoded, data}

@@ -1,0 +1,35 @@
+"""Circuits in the memory of one process: for a worker without Redis, and for programs."""
+
+from pool.circuits.records import Circuit, Operation, Terms, Told
+from proxy.core.circuit.machine import Step
+
+
+class MemoryCircuits:
+    """`circuits` by the backend's id; one that nothing has happened to is not in there."""
+
+    def __init__(self) -> None:
+        self.circuits: dict[int, Circuit] = {}
+        self._pool_of: dict[int, int] = {}
+
+    def get(self, backend_id: int) -> Circuit:
+        return self.circuits.get(backend_id) or Circuit()
+
+    def put(self, backend_id: int, pool_id: int, circuit: Circuit) -> None:
+        self.circuits[backend_id] = circuit
+        self._pool_of[backend_id] = pool_id
+
+    def apply(
+        self, backend_id: int, operation: Operation, terms: Terms, now: float
+    ) -> tuple[Circuit, Told | None]:
+        """The circuit after `operation`, and what the timeline is told of it."""
+        step = Step(self.get(backend_id), terms, now, lambda: self._room(terms))
+        told = step.take(operation)
+        self.put(backend_id, terms.pool_id, step.circuit)
+        return step.circuit, told
+
+    def _room(self, terms: Terms) -> bool:
+        out = sum(
+            circuit.out and self._pool_of[backend_id] == terms.pool_id
+            for backend_id, circuit in self.circuits.items()
+        )
+        return out < terms.limit

@@ -1,0 +1,34 @@
+"""Circuits that all workers of all machines share, in Redis."""
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from pool.bus import CIRCUITS_KEY
+from pool.circuits import script
+from pool.circuits.records import Circuit, Operation, Terms, Told
+
+Step = tuple[int, Operation, Terms]  # the backend's id, what is done to its circuit, and by what
+
+
+class RedisCircuits:
+    """Each operation is one step of one script, whoever else is at it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._script = redis.register_script(script.source())
+
+    async def apply(self, steps: Sequence[Step], now: float) -> list[tuple[Circuit, Told | None]]:
+        """What each step has come to, in one journey."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for backend_id, operation, terms in steps:
+                arguments = script.arguments(backend_id, operation, terms, now)
+                await cast(
+                    "Awaitable[Any]", self._script(script.keys(terms), arguments, client=pipe)
+                )
+            return [script.read_reply(reply) for reply in await pipe.execute()]
+
+    async def read_all(self) -> dict[bytes, bytes]:
+        """The records by the backends' ids, as they are kept."""
+        return cast("dict[bytes, bytes]", await self._redis.hgetall(CIRCUITS_KEY))
