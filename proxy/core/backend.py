@@ -6,6 +6,7 @@ from typing import Protocol
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
 from pool.snapshot import BackendSpec
+from proxy.core.latency import Latency
 
 
 class Cell(Protocol):
@@ -30,6 +31,7 @@ class Backend:
         "health",
         "id",
         "in_flight",
+        "latency",
         "spec",
         "weight",
     )
@@ -40,6 +42,7 @@ class Backend:
         self.in_flight = 0  # requests of this worker
         self.cell: Cell = [0]  # where other workers see `in_flight`
         self.elsewhere: Sequence[Cell] = ()  # the cells in which they show theirs
+        self.latency = Latency()
         self.health: HealthStatus | None = None  # None: no probe has spoken yet
         self.configure(spec)
 
@@ -75,6 +78,10 @@ class Backend:
         """Whether one more request fits now."""
         limit = self._limit
         return not limit or self.load() < limit
+
+    def observe(self, microseconds: float, now: int) -> None:
+        """A try has waited so long for the response's first byte; `now` is `Clock.now`."""
+        self.latency.observe(microseconds, now)
 
     def take(self) -> None:
         """A request has been given to this backend."""

@@ -46,6 +46,14 @@ class Balancer(ABC):
         """The backends that may serve, or their weights, have changed."""
         self.backends = tuple(backends)
 
+    def work(self) -> bool:
+        """Do a millisecond's worth of what `update()` left to do; whether there is more.
+
+        For tables that take longer to make than an edge may stand still. It is called
+        between requests, again and again until nothing is left.
+        """
+        return False
+
     @abstractmethod
     def pick(
         self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
