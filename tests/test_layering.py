@@ -31,6 +31,7 @@ PURE = [
     "pool.hash_key",
     "pool.header_rules",
     "pool.snapshot",
+    "pool.tiers",
     "pool.tls",
     "pool.health.hysteresis",
     "pool.health.plan",

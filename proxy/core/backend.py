@@ -6,6 +6,7 @@ from typing import Protocol
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
 from pool.snapshot import BackendSpec
+from pool.tiers import accepts_new
 from proxy.core.latency import Latency
 
 
@@ -53,13 +54,19 @@ class Backend:
         self._limit = spec.max_connections
 
     @property
+    def out(self) -> bool:
+        """Whether it cannot serve now, whatever the operator wants."""
+        return self.health is not None and self.health.state is HealthState.UNHEALTHY
+
+    @property
     def eligible(self) -> bool:
-        """Whether new requests may go here at all."""
-        return (
-            self.spec.admin_state is AdminState.ACTIVE
-            and self.spec.weight > 0
-            and (self.health is None or self.health.state is not HealthState.UNHEALTHY)
-        )
+        """Whether it may serve clients that it did not serve before."""
+        return accepts_new(self.spec) and not self.out
+
+    @property
+    def keeps_clients(self) -> bool:
+        """Whether it may serve those that stick to it: also while it drains, or has no weight."""
+        return self.spec.admin_state is not AdminState.MAINTENANCE and not self.out
 
     def set_health(self, status: HealthStatus | None) -> bool:
         """Take `status` up; whether that changes where new requests may go."""

@@ -24,12 +24,19 @@ class Configuration:
         looked up once, for it means a search through the installed packages.
         """
         known = previous.pools if previous is not None else {}
-        algorithms = {
-            name: balancer_class(name) for name in {spec.algorithm for spec in snapshot.pools}
-        }
+        names = {spec.algorithm for spec in snapshot.pools}
+        names |= {spec.balancing.fallback for spec in snapshot.pools}
+        algorithms = {name: balancer_class(name) for name in names}
         self.snapshot = snapshot
         self.pools: dict[int, Pool] = {
-            spec.id: build_pool(spec, algorithms[spec.algorithm], known.get(spec.id), offset, clock)
+            spec.id: build_pool(
+                spec,
+                algorithms[spec.algorithm],
+                known.get(spec.id),
+                offset,
+                clock,
+                fallback=algorithms[spec.balancing.fallback],
+            )
             for spec in snapshot.pools
         }
         self.pool_of_backend: dict[int, Pool] = {

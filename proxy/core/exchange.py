@@ -43,7 +43,7 @@ class Exchange:
         self.key = key
         self.backend: Backend | None = None
         self.attempts = 0
-        self.tried: set[Backend] | None = None  # made at the first failure
+        self.tried: dict[Backend, ProxyError] | None = None  # made at the first failure
         self.phase = _CHOOSING
 
     def choose(self) -> Backend:
@@ -74,8 +74,8 @@ class Exchange:
         trying = self.phase is _TRYING
         self.finish()
         if self.tried is None:
-            self.tried = set()
-        self.tried.add(backend)
+            self.tried = {}
+        self.tried[backend] = error
         if trying and may_retry(
             self.pool.spec.retry,
             error,
@@ -86,6 +86,18 @@ class Exchange:
             self.phase = _CHOOSING
             return True
         return False
+
+    def answer(self, error: ProxyError) -> ProxyError:
+        """What the client is told, now that `error` leaves nothing to try.
+
+        How the last try failed, and not that no other backend is left. But where the
+        pool has nobody well and no try got through, that is all there is to say, and
+        the client may come again (RFC 9110 §15.6.4).
+        """
+        tried = list(self.tried.values()) if self.tried else []
+        if self.pool.hopeless and all(failure.nothing_sent for failure in tried):
+            return error if isinstance(error, NoBackend) else NoBackend(error.reason)
+        return tried[-1] if tried and isinstance(error, NoBackend) else error
 
     def finish(self) -> None:
         """The response has been passed on to its end, or nobody waits for it any more."""

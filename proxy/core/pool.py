@@ -1,39 +1,129 @@
-"""A pool as one worker runs it: its live backends and the algorithm over them."""
+"""A pool as one worker runs it: its live backends, their tiers, and who serves now."""
 
-from collections.abc import Container, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Container, Mapping
+from itertools import accumulate
+from random import random
+from zlib import crc32
 
 from pool.bus import HealthStatus
+from pool.choices import HealthState
 from pool.snapshot import PoolSpec
+from pool.tiers import Place, Share, places_of, share_out
 from proxy.core.backend import Backend
 from proxy.core.balancing import Balancer
 from proxy.core.balancing.base import NOTHING
 from proxy.core.clock import Clock
+from proxy.core.slow_start import grown
+from proxy.core.tier import Algorithm, Tier
+
+_WELL = (HealthState.HEALTHY, HealthState.DEGRADED)
 
 
 class Pool:
-    """`backends` by id. `refresh()` must follow each change of a backend's eligibility."""
+    """`backends` by id. `refresh()` must follow each change of a backend's eligibility.
 
-    def __init__(self, spec: PoolSpec, backends: dict[int, Backend], balancer: Balancer) -> None:
+    `shares`: what each tier has of the traffic. `hopeless`: nobody is well, and who is
+    chosen nevertheless, in panic, may well fail.
+    """
+
+    chance: Callable[[], float] = staticmethod(random)  # which is seeded anew in each worker
+
+    def __init__(
+        self,
+        spec: PoolSpec,
+        backends: dict[int, Backend],
+        algorithm: Algorithm,
+        offset: int,
+        clock: Clock,
+        previous: "Pool | None" = None,
+    ) -> None:
         self.spec = spec
         self.backends = backends
-        self.balancer = balancer
+        self.algorithm = algorithm
+        self.floor = 0
+        self.tiers: dict[int, Tier] = {}
+        self._offset = offset
+        self._clock = clock
+        self._starting: dict[Backend, int] = {}  # when each became healthy
+        if previous is not None:
+            self.floor = previous.floor
+            self._starting = previous._starting
+            if previous.algorithm == algorithm:
+                self.tiers = previous.tiers
         self.refresh()
 
-    def refresh(self) -> None:
-        """Give the algorithm the eligible backends of the lowest tier that has any."""
-        eligible = [backend for backend in self.backends.values() if backend.eligible]
-        tier = min((backend.spec.tier for backend in eligible), default=0)
-        self.balancer.update([backend for backend in eligible if backend.spec.tier == tier])
+    # --- choosing ---
 
     def choose(
         self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
     ) -> Backend | None:
         """A backend for the next try; `key`: what the pool's hash key says of the request."""
-        return self.balancer.pick(excluded, key)
+        tier = self._whole
+        if tier is not None:
+            backend = tier.pick(excluded, key)
+            if backend is not None:
+                return backend
+        return self._choose_among_tiers(excluded, key)
+
+    def _choose_among_tiers(
+        self, excluded: Container[Backend], key: bytes | None
+    ) -> Backend | None:
+        """From the tier whose turn it is, or else from the first that has anybody left."""
+        tiers = self._order
+        if not tiers:
+            return None
+        if key is not None and self.algorithm.main.needs_key:
+            point = crc32(key) % 100  # equal keys stay in their tier
+        else:
+            point = int(self.chance() * 100)
+        turn = bisect_right(self._ends, point)
+        for tier in (tiers[turn], *tiers[:turn], *tiers[turn + 1 :]):
+            backend = tier.pick(excluded, key)
+            if backend is not None:
+                return backend
+        return None
+
+    # --- who serves ---
+
+    def refresh(self) -> None:
+        """Work out anew who serves, and tell the tiers' algorithms."""
+        out = {backend.id for backend in self.backends.values() if backend.out}
+        places = places_of(self.spec.backends, out)
+        self.shares = share_out(places, self.spec.tiers, self.floor)
+        self.hopeless = not any(share.healthy for share in self.shares)
+        self._let_grow()
+        taking_part = {share.tier: share for share in self.shares if share.places}
+        for number, tier in self.tiers.items():
+            if number not in taking_part:
+                tier.update([])
+        for number, share in taking_part.items():
+            self._tier(number).update([self._member(place) for place in share.places])
+        self._arrange(list(taking_part.values()))
+
+    def _arrange(self, shares: list[Share]) -> None:
+        self._order = tuple(self.tiers[share.tier] for share in shares)
+        self._ends = list(accumulate(share.percent for share in shares))
+        self._whole = next((self.tiers[one.tier] for one in shares if one.percent == 100), None)
+
+    def _tier(self, number: int) -> Tier:
+        tier = self.tiers.get(number)
+        if tier is None:
+            tier = self.tiers[number] = Tier(self.algorithm, self._offset, self._clock)
+        return tier
+
+    def _member(self, place: Place) -> tuple[Backend, float]:
+        backend = self.backends[place.holder]
+        if backend not in self._starting:
+            return backend, place.weight
+        percent = grown(self.spec.balancing, self._clock.now - self._starting[backend])
+        return backend, place.weight * percent / 100
+
+    # --- news ---
 
     def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
         backend = self.backends.get(backend_id)
-        if backend is not None and backend.set_health(status):
+        if backend is not None and self._take(backend, status):
             self.refresh()
 
     def set_all_health(self, statuses: Mapping[int, HealthStatus]) -> None:
@@ -45,12 +135,45 @@ class Pool:
         """
         forget = not self.spec.health.enabled
         changed = [
-            backend.set_health(statuses.get(backend_id))
+            self._take(backend, statuses.get(backend_id))
             for backend_id, backend in self.backends.items()
             if forget or backend_id in statuses
         ]
         if any(changed):
             self.refresh()
+
+    def set_floor(self, floor: int) -> None:
+        """Serve from this tier on, for as long as anybody there is well."""
+        if floor != self.floor:
+            self.floor = floor
+            self.refresh()
+
+    def _take(self, backend: Backend, status: HealthStatus | None) -> bool:
+        """Take a backend's health up; whether that changes who may serve."""
+        changed = backend.set_health(status)
+        if changed:
+            self._starting.pop(backend, None)
+            # From unhealthy: what was never known to be ill, as at the start of this
+            # process, has nothing to recover from.
+            if backend.eligible and status is not None and status.state in _WELL:
+                self._starting[backend] = self._clock.now
+        return changed
+
+    # --- slow start ---
+
+    @property
+    def starting(self) -> bool:
+        """Whether anybody grows into its share: `refresh()` a few times a second."""
+        return bool(self._starting)
+
+    def _let_grow(self) -> None:
+        """Forget those that have their whole weight, and those that have left."""
+        policy, now = self.spec.balancing, self._clock.now
+        self._starting = {
+            backend: since
+            for backend, since in self._starting.items()
+            if self.backends.get(backend.id) is backend and grown(policy, now - since) < 100
+        }
 
 
 def build_pool(
@@ -59,8 +182,9 @@ def build_pool(
     previous: Pool | None,
     offset: int,
     clock: Clock | None = None,
+    fallback: type[Balancer] | None = None,
 ) -> Pool:
-    """The pool of `spec`; backends and balancer of `previous` live on where they fit."""
+    """The pool of `spec`; backends and algorithms of `previous` live on where they fit."""
     known = previous.backends if previous is not None else {}
     backends: dict[int, Backend] = {}
     for backend_spec in spec.backends:
@@ -71,10 +195,5 @@ def build_pool(
         else:
             backend = Backend(backend_spec)
         backends[backend_spec.id] = backend
-    if (
-        previous is not None
-        and type(previous.balancer) is algorithm
-        and previous.spec.balancing == spec.balancing
-    ):
-        return Pool(spec, backends, previous.balancer)
-    return Pool(spec, backends, algorithm((), offset, policy=spec.balancing, clock=clock))
+    parts = Algorithm(algorithm, fallback or algorithm, spec.balancing)
+    return Pool(spec, backends, parts, offset, clock or Clock(), previous)

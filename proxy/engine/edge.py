@@ -93,12 +93,14 @@ class Edge:
         return ConnectionPool(backend, tls, self.loop, self._resolver)
 
     def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
+        self.clock.now = monotonic_ns()
         pool = self.configuration.pool_of_backend.get(backend_id)
         if pool is not None:
             pool.set_health(backend_id, status)
 
     def set_all_health(self, statuses: dict[int, HealthStatus]) -> None:
         """`statuses` of all backends; one that is missing has not been probed."""
+        self.clock.now = monotonic_ns()
         for pool in self.configuration.pools.values():
             pool.set_all_health(statuses)
 
@@ -155,10 +157,18 @@ class Edge:
                 client.transport.abort()
         if self._timed:
             self._sweep_timed(last_sweep)
+        self._go_on_starting()
         before = self.now - IDLE_SECONDS
         for connections in self.connections.values():
             if connections.idle:
                 connections.close_idle(before)
+
+    def _go_on_starting(self) -> None:
+        """Slow starts: give more to backends that have become healthy lately."""
+        self.clock.now = monotonic_ns()
+        for pool in self.configuration.pools.values():
+            if pool.starting:
+                pool.refresh()
 
     def _sweep_timed(self, now: float) -> None:
         # Those that are done are dropped here: finding each when it ends would cost more.

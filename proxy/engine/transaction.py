@@ -42,7 +42,6 @@ class Transaction:
     _backend: "Backend | None" = None  # of the present try, or else of the last one
     _upstream: "UpstreamConnection | None" = None
     _connecting: "Connecting | None" = None
-    _last_error: ProxyError | None = None
     # request
     _body: BodyReader | None = None  # None: no more of it is to come
     _held: list[bytes]  # body that waits for a connection
@@ -99,8 +98,7 @@ class Transaction:
         try:
             backend = exchange.choose()
         except NoBackend as error:
-            # After a failed try the client is told of that, not that no other one is left.
-            self._give_up(self._last_error or error)
+            self._give_up(exchange.answer(error))
             return
         self._backend = backend
         try:
@@ -298,10 +296,9 @@ class Transaction:
             return
         self._edge.counters.failed_try(self._route, backend)
         if self._exchange.failed(error, replayable=replayable):
-            self._last_error = error
             self.start()
         else:
-            self._give_up(error)
+            self._give_up(self._exchange.answer(error))
 
     def timed_out(self) -> None:
         """Nothing has moved for as long as the pool's time-outs allow."""

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from pool.bus import HealthStatus
+from pool.choices import HealthState
 from pool.snapshot import BackendSpec, PoolSpec, RetryPolicy
 from proxy.core.balancing.weighted_round_robin import WeightedRoundRobin
 from proxy.core.exchange import Exchange, IllegalMove, Phase
@@ -192,6 +194,48 @@ def test_a_full_pool_has_no_backend_until_somebody_leaves() -> None:
 
 
 # --- whatever the order of events ---
+
+# --- what the client is told ---
+
+
+def all_ill(pool: Pool) -> Pool:
+    ill = HealthStatus(state=HealthState.UNHEALTHY, since=0)
+    pool.set_all_health(dict.fromkeys(pool.backends, ill))
+    return pool
+
+
+def told(pool: Pool, *errors: ProxyError) -> ProxyError:
+    """What a request is answered with whose tries end so."""
+    exchange = Exchange(pool, idempotent=True)
+    for error in errors:
+        exchange.choose()
+        if not exchange.failed(error, replayable=True):
+            return exchange.answer(error)
+    with pytest.raises(NoBackend) as none_left:
+        exchange.choose()
+    return exchange.answer(none_left.value)
+
+
+def test_the_client_is_told_how_the_last_try_failed_and_not_that_none_is_left() -> None:
+    first, last = ConnectFailed("refused"), ConnectTimeout()
+    assert told(pool_with(2), first, last) is last
+    assert told(pool_with(1), first) is first
+    assert told(pool_with(5, attempts=2), first, last) is last
+
+
+def test_in_a_pool_without_anybody_well_the_client_is_told_so() -> None:
+    for pool in (pool_with(2), pool_with(5, attempts=2)):
+        answer = told(all_ill(pool), ConnectFailed(), ConnectFailed("refused"))
+        assert isinstance(answer, NoBackend)
+    assert isinstance(told(pool_with(0)), NoBackend)
+
+
+def test_what_may_have_arrived_is_told_even_then() -> None:
+    reset = BackendReset()
+    assert told(all_ill(pool_with(2)), ConnectFailed(), reset) is reset
+    failed = ConnectFailed()
+    assert told(all_ill(pool_with(2)), reset, failed) is failed
+
 
 ERRORS = [ConnectFailed, ConnectTimeout, BackendReset, BadResponse, ResponseTimeout, ClientGone]
 

@@ -55,9 +55,9 @@ def test_health_decides(
     state: HealthState,
     takes_traffic: bool,
 ) -> None:
-    pool = pool_of([backend_spec(1)])
+    pool = pool_of([backend_spec(1), backend_spec(2)])
     pool.set_health(1, health(state))
-    assert chosen(pool) == ({1} if takes_traffic else set())
+    assert chosen(pool) == ({1, 2} if takes_traffic else {2})
 
 
 def test_a_backend_that_recovers_or_is_not_probed_any_more_takes_traffic_again(
@@ -187,6 +187,6 @@ def test_another_algorithm_starts_anew_with_the_same_backends(
 ) -> None:
     old = pool_of([backend_spec(1), backend_spec(2)])
     new = pool_of([backend_spec(1), backend_spec(2)], old, algorithm="round_robin")
-    assert type(new.balancer) is not type(old.balancer)
+    assert type(new.tiers[0].balancer) is not type(old.tiers[0].balancer)
     assert new.backends == old.backends
     assert chosen(new) == {1, 2}
