@@ -5,6 +5,7 @@ from proxy.core.balancing import balancer_class
 from proxy.core.clock import Clock
 from proxy.core.pool import Pool, build_pool
 from proxy.core.routing import Route, Router
+from proxy.core.sticky import Stickiness, build_stickiness, is_sticky
 
 
 class Configuration:
@@ -16,8 +17,11 @@ class Configuration:
         previous: "Configuration | None" = None,
         offset: int = 0,
         clock: Clock | None = None,
+        sticky_key: bytes | None = None,
     ) -> None:
         """Raises `UnknownAlgorithm` if the snapshot needs one that is not installed.
+
+        `sticky_key`: what clients' marks are made with; without it no pool is sticky.
 
         Whatever can fail comes before the first pool is built: that changes live
         state which the previous configuration goes on using. Each algorithm is
@@ -39,6 +43,13 @@ class Configuration:
             )
             for spec in snapshot.pools
         }
+        self.sticky: dict[int, Stickiness] = {}
+        if sticky_key is not None:
+            self.sticky = {
+                number: build_stickiness(pool, sticky_key)
+                for number, pool in self.pools.items()
+                if is_sticky(pool.spec)
+            }
         self.pool_of_backend: dict[int, Pool] = {
             backend_id: pool for pool in self.pools.values() for backend_id in pool.backends
         }

@@ -34,13 +34,24 @@ _CHOOSING, _TRYING, _RELAYING, _DONE = Phase  # locals of the hot path
 class Exchange:
     """`in_flight` of the backend in use is up by one from `choose()` until the try has ended."""
 
-    __slots__ = ("attempts", "backend", "idempotent", "key", "phase", "pool", "tried")
+    __slots__ = ("attempts", "backend", "idempotent", "key", "phase", "pool", "preferred", "tried")
 
-    def __init__(self, pool: Pool, idempotent: bool, key: bytes | None = None) -> None:
-        """`key`: what the pool's hash key says of the request; None if it has none."""
+    def __init__(
+        self,
+        pool: Pool,
+        idempotent: bool,
+        key: bytes | None = None,
+        preferred: Backend | None = None,
+    ) -> None:
+        """`key`: what the pool's hash key says of the request; None if it has none.
+
+        `preferred`: the backend that the client sticks to, which need not be one that
+        the algorithm may choose.
+        """
         self.pool = pool
         self.idempotent = idempotent
         self.key = key
+        self.preferred = preferred
         self.backend: Backend | None = None
         self.attempts = 0
         self.tried: dict[Backend, ProxyError] | None = None  # made at the first failure
@@ -50,7 +61,10 @@ class Exchange:
         """The backend of the next try; `NoBackend` if there is none."""
         if self.phase is not _CHOOSING:
             raise IllegalMove(f"choose() in {self.phase}")
-        backend = self.pool.choose(NOTHING if self.tried is None else self.tried, self.key)
+        backend = self.preferred
+        # Once: what was tried or passed over is not asked again.
+        if backend is None or self.attempts or not self._keeps_its_client(backend):
+            backend = self.pool.choose(NOTHING if self.tried is None else self.tried, self.key)
         if backend is None:
             self.phase = _DONE
             raise NoBackend
@@ -59,6 +73,10 @@ class Exchange:
         self.attempts += 1
         self.phase = _TRYING
         return backend
+
+    @staticmethod
+    def _keeps_its_client(backend: Backend) -> bool:
+        return backend.keeps_clients and backend.available()
 
     def responded(self) -> None:
         """The first byte of a final response is about to be passed on."""

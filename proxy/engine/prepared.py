@@ -14,6 +14,7 @@ from proxy.core.configuration import Configuration
 from proxy.core.forward import HOST_OF_BACKEND, Peer, request_prefix
 from proxy.core.head import DEFAULT_LIMITS, HeadLimits, RequestHead, parse_request_head
 from proxy.core.routing import Route
+from proxy.core.sticky import Claim
 from proxy.errors import BadRequest
 
 HEALTH_PATH = b"/-/health"
@@ -39,6 +40,7 @@ class Prepared:
     idempotent: bool
     request_id: bytes  # kept from a trusted peer; empty: one is made for each request
     client: bytes  # address, as trusted proxies tell it; empty on a unix socket
+    claim: Claim | None = None  # where the pool is sticky
     subject: str = ""  # what the access log says of it, once it was asked
 
     def prefix_for(self, backend: Backend) -> bytes:
@@ -67,6 +69,7 @@ def prepare(
     route = None
     if head.path != HEALTH_PATH:
         route = configuration.router.match(head.host, head.path)
+    claim = _take_claim(head, route, configuration, peer)
     return Prepared(
         raw=raw,
         head=head,
@@ -79,7 +82,27 @@ def prepare(
         idempotent=head.idempotent,
         request_id=head.request_id if peer.trusted and _ID.fullmatch(head.request_id) else b"",
         client=_client(head, peer, trusts) if peer.trusted else peer.address,
+        claim=claim,
     )
+
+
+def _take_claim(
+    head: RequestHead, route: Route | None, configuration: Configuration, peer: Peer
+) -> Claim | None:
+    """What the client brings along to stick to its backend; `head` is without it afterwards."""
+    if route is None or not configuration.sticky:
+        return None
+    sticky = configuration.sticky.get(route.pool.spec.id)
+    if sticky is None:
+        return None
+    head.headers, preferred = sticky.read(head.headers)
+    return Claim(sticky, preferred, route.response_rules, https=_came_over_https(head, peer))
+
+
+def _came_over_https(head: RequestHead, peer: Peer) -> bool:
+    told = [value for name, value in head.forwarding if name.lower() == b"x-forwarded-proto"]
+    scheme = told[0] if told and peer.trusted else peer.scheme
+    return scheme.partition(b",")[0].strip().lower() == b"https"
 
 
 def _client(head: RequestHead, peer: Peer, trusts: Callable[[str], bool]) -> bytes:

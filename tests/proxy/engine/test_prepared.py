@@ -2,6 +2,8 @@
 
 import pytest
 
+from pool.choices import StickyMode
+from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, StickyPolicy, build
 from proxy.core.configuration import Configuration
 from proxy.core.forward import Peer
 from proxy.engine.prepared import HEALTH_PATH, Prepared, prepare
@@ -83,3 +85,65 @@ def test_a_request_id_is_kept_from_a_trusted_peer_only(configuration: Configurat
     assert prepared(configuration, line, field, peer=trusted).request_id == b"abc-1"
     for strange in ("X-Request-Id: a b", "X-Request-Id: " + "x" * 200):
         assert prepared(configuration, line, strange, peer=trusted).request_id == b""
+
+
+# --- sticky pools ---
+
+KEY = b"k" * 32
+
+
+@pytest.fixture
+def sticky() -> Configuration:
+    """Everything goes to "shop", which is sticky, and /free to a pool that is not."""
+    a, b = (BackendSpec(id=number, name=f"b{number}", url=f"http://b{number}") for number in (1, 2))
+    pools = (
+        PoolSpec(id=7, name="shop", backends=(a,), sticky=StickyPolicy(mode=StickyMode.COOKIE)),
+        PoolSpec(id=8, name="free", backends=(b,)),
+    )
+    routes = (RouteSpec(id=3, pool_id=7), RouteSpec(id=4, pool_id=8, path_prefix="/free"))
+    return Configuration(build(1, pools, routes), sticky_key=KEY)
+
+
+def cookie_set(request: Prepared, configuration: Configuration) -> bytes:
+    assert request.claim is not None
+    backend = configuration.pools[7].backends[1]
+    [(_, cookie), _] = request.claim.response_rules(backend).apply([])
+    return cookie
+
+
+def test_a_sticky_client_is_recognised_and_its_backend_does_not_see_how(
+    sticky: Configuration,
+) -> None:
+    mark = cookie_set(prepared(sticky, "GET / HTTP/1.1"), sticky).partition(b";")[0].decode()
+    request = prepared(sticky, "GET / HTTP/1.1", f"Cookie: x=1; {mark}")
+    assert request.claim is not None
+    assert request.claim.preferred is sticky.pools[7].backends[1]
+    assert b"\r\nCookie: x=1\r\n" in request.prefix
+
+
+def test_where_the_pool_is_not_sticky_cookies_pass(sticky: Configuration) -> None:
+    request = prepared(sticky, "GET /free HTTP/1.1", "Cookie: lb=1")
+    assert request.claim is None
+    assert b"\r\nCookie: lb=1\r\n" in request.prefix
+    assert prepared(sticky, f"GET {HEALTH_PATH.decode()} HTTP/1.1").claim is None
+
+
+@pytest.mark.parametrize(
+    ("scheme", "told", "trusted", "secure"),
+    [
+        (b"https", None, False, True),
+        (b"http", None, False, False),
+        (b"http", "https", True, True),
+        (b"http", "HTTPS, http", True, True),
+        (b"https", "http", True, False),
+        (b"http", "https", False, False),
+        (b"https", "http", False, True),
+    ],
+)
+def test_the_cookie_is_for_https_where_the_client_came_over_it(
+    sticky: Configuration, scheme: bytes, told: str | None, trusted: bool, secure: bool
+) -> None:
+    fields = () if told is None else (f"X-Forwarded-Proto: {told}",)
+    peer = PEER._replace(scheme=scheme, trusted=trusted)
+    request = prepared(sticky, "GET / HTTP/1.1", *fields, peer=peer)
+    assert (b"; Secure" in cookie_set(request, sticky)) is secure
