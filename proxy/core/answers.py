@@ -44,9 +44,19 @@ def answer(
 
 
 def error_answer(
-    error: ProxyError, *, now: float, close: bool, accept: bytes, head_only: bool, request_id: bytes
+    error: ProxyError,
+    *,
+    now: float,
+    close: bool,
+    accept: bytes,
+    head_only: bool,
+    request_id: bytes,
+    fields: str = "",
 ) -> bytes:
-    """What the client is told of `error` (RFC 9457 if it asked for JSON)."""
+    """What the client is told of `error` (RFC 9457 if it asked for JSON).
+
+    `fields`: further lines of the head, each with CRLF.
+    """
     identifier = request_id.decode("ascii")
     title = _reason(error.status)
     if wants_json(accept):
@@ -66,5 +76,6 @@ def error_answer(
         extra += "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
     if identifier:
         extra += f"X-Request-Id: {identifier}\r\n"
+    extra += fields
     response = answer(error.status, content_type, body, now=now, close=close, extra=extra)
     return response[: -len(body)] if head_only else response

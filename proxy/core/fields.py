@@ -16,6 +16,7 @@ REQUEST_ID = 10
 VIA = 11
 ACCEPT = 12
 FOLDED = 13  # a line that continues the one before it: the parser gives it no name
+DEBUG = 14  # for the edge alone
 
 _KNOWN = {
     b"": FOLDED,
@@ -29,6 +30,7 @@ _KNOWN = {
     b"accept": ACCEPT,
     b"via": VIA,
     b"x-request-id": REQUEST_ID,
+    b"x-lb-debug": DEBUG,
     # RFC 9110 §7.6.1, and Proxy-Connection, which some clients still send.
     b"keep-alive": HOP_BY_HOP,
     b"proxy-connection": HOP_BY_HOP,
@@ -61,6 +63,7 @@ _FORBIDDEN_TRAILERS = PROTECTED | {
     b"cookie",
     b"set-cookie",
     b"x-request-id",
+    b"x-lb-debug",
     b"via",
     *(name for name, field in _KNOWN.items() if field is FORWARDING),
 }
@@ -96,4 +99,5 @@ def _is_alias(name: bytes) -> bool:
 
 
 def may_be_trailer(name: bytes) -> bool:
-    return name.lower() not in _FORBIDDEN_TRAILERS
+    """Whether `name` has a place in a trailer section, by any spelling that a backend may use."""
+    return name.lower().replace(b"_", b"-") not in _FORBIDDEN_TRAILERS

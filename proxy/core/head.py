@@ -80,6 +80,7 @@ class RequestHead:
     request_id: bytes
     forwarding: Headers  # X-Forwarded-* and Forwarded as they came in
     via: bytes
+    debug: bytes
 
     @property
     def idempotent(self) -> bool:
@@ -155,6 +156,7 @@ def parse_request_head(raw: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Reque
         request_id=single.get(fields.REQUEST_ID, b""),
         forwarding=forwarding,
         via=single.get(fields.VIA, b""),
+        debug=single.get(fields.DEBUG, b""),
     )
 
 

@@ -1,6 +1,6 @@
 """Header rules of an operator, applied to the end-to-end fields of a message."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pool.choices import HeaderAction
 from pool.snapshot import HeaderRule
@@ -28,6 +28,23 @@ class HeaderRules:
             if action is not HeaderAction.REMOVE:
                 headers = [*headers, field]
         return headers
+
+
+class Then(HeaderRules):
+    """An operator's rules, and a change that they cannot undo."""
+
+    __slots__ = ("_before", "_change")
+
+    def __init__(self, before: HeaderRules, change: Callable[[Headers], Headers]) -> None:
+        super().__init__(())
+        self._before = before
+        self._change = change
+
+    def __bool__(self) -> bool:
+        return True
+
+    def apply(self, headers: Headers) -> Headers:
+        return self._change(self._before.apply(headers))
 
 
 def _field(rule: HeaderRule) -> tuple[bytes, bytes]:

@@ -16,7 +16,7 @@ from proxy.core.backend import Backend
 from proxy.core.head import Headers
 from proxy.core.marks import Marks
 from proxy.core.pool import Pool
-from proxy.core.rules import HeaderRules
+from proxy.core.rules import HeaderRules, Then
 
 KEY_PURPOSE = "sticky mark"
 
@@ -55,25 +55,8 @@ class Stickiness(ABC):
         """`change` after the rules in `key`, which says what it depends on."""
         known = self._changes.get(key)
         if known is None:
-            known = self._changes[key] = _Then(key[0], change)
+            known = self._changes[key] = Then(key[0], change)
         return known
-
-
-class _Then(HeaderRules):
-    """An operator's rules, and a change that they cannot undo."""
-
-    __slots__ = ("_before", "_change")
-
-    def __init__(self, before: HeaderRules, change: Callable[[Headers], Headers]) -> None:
-        super().__init__(())
-        self._before = before
-        self._change = change
-
-    def __bool__(self) -> bool:
-        return True
-
-    def apply(self, headers: Headers) -> Headers:
-        return self._change(self._before.apply(headers))
 
 
 class _Cookies(Stickiness):

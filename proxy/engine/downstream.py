@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from proxy.engine.edge import Edge
 
 MAX_PIPELINED = 65536  # bytes of later requests that are held while one is answered
+# Bytes of a head that is remembered for the case that it comes again. An idle connection
+# keeps it three times over: ten thousand of them must not keep the largest that is taken.
+MAX_REMEMBERED = 4096
 STALLED = 30.0  # seconds in which a client has to read something of the last response
 LINGER = 2.0  # seconds in which a client may still read an error (RFC 9112 §9.6)
 
@@ -50,6 +53,7 @@ class ClientConnection(asyncio.Protocol):
         "_head_begun",
         "_prepared",
         "_transaction",
+        "_transaction_class",
         "_unsent",
         "_write_paused",
         "deadline",
@@ -162,7 +166,8 @@ class ClientConnection(asyncio.Protocol):
             except ProxyError as error:
                 self._refuse(error, len(data))
                 return
-            self._prepared = prepared
+            self._prepared = prepared if size <= MAX_REMEMBERED else None
+            self._transaction_class = self.edge.transaction_for(prepared.head)
         self._head_begun = False
         size = len(prepared.raw)
         self._begin(prepared, data[size:] if len(data) > size else b"")
@@ -183,7 +188,7 @@ class ClientConnection(asyncio.Protocol):
             self._buffer = rest
             self._answer_unrouted(prepared)
             return
-        self._transaction = transaction = self.edge.transaction(self, prepared, route)
+        self._transaction = transaction = self._transaction_class(self, prepared, route)
         if not prepared.has_body:
             self._buffer = rest
         else:
@@ -274,9 +279,15 @@ class ClientConnection(asyncio.Protocol):
         self._close_kindly(linger=True)
 
     def send_error(
-        self, error: ProxyError, head: RequestHead | None, request_id: bytes, *, close: bool
+        self,
+        error: ProxyError,
+        head: RequestHead | None,
+        request_id: bytes,
+        *,
+        close: bool,
+        fields: str = "",
     ) -> int:
-        """Write the answer to `error`; how many bytes it has."""
+        """Write the answer to `error`; how many bytes it has. `fields`: further ones."""
         data = error_answer(
             error,
             now=time(),
@@ -284,6 +295,7 @@ class ClientConnection(asyncio.Protocol):
             accept=head.accept if head is not None else b"",
             head_only=head is not None and head.method == b"HEAD",
             request_id=request_id,
+            fields=fields,
         )
         self.transport.write(data)
         return len(data)

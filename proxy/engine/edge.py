@@ -6,17 +6,21 @@ import logging
 from ipaddress import ip_address
 from itertools import count
 from secrets import token_hex
-from time import monotonic_ns
+from time import monotonic_ns, time
 
 from pool.bus import HealthStatus
 from pool.snapshot import Snapshot, TlsPolicy
 from proxy.core.backend import Backend
 from proxy.core.clock import Clock
 from proxy.core.configuration import Configuration
-from proxy.core.head import HeadLimits
+from proxy.core.debug import DebugKey
+from proxy.core.head import HeadLimits, RequestHead
+from proxy.core.secret import derive_key
+from proxy.core.sticky import KEY_PURPOSE, is_sticky
 from proxy.engine.access_log import AccessLog
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
+from proxy.engine.explained import ExplainedTransaction, LoggedExplainedTransaction
 from proxy.engine.live import LiveBoard
 from proxy.engine.log_file import LogFile
 from proxy.engine.logged import LoggedTransaction
@@ -49,6 +53,8 @@ class Edge:
         self.head_limits = HeadLimits(
             settings.max_request_line, settings.max_request_head, settings.max_request_fields
         )
+        secret = settings.secret_key
+        self._sticky_key = derive_key(secret, KEY_PURPOSE) if secret else None
         self.now = loop.time()
         self.clock = Clock(monotonic_ns())
         self.configuration = Configuration(offset=offset, clock=self.clock)
@@ -57,10 +63,13 @@ class Edge:
         self._timed: list[tuple[float, Transaction]] = []  # with the time when each has to be done
         self.draining = False
         self.access_log: AccessLog | None = None
-        self.transaction: type[Transaction] = Transaction
+        self._transaction: type[Transaction] = Transaction
+        self._explained: type[Transaction] = ExplainedTransaction
+        self._debug_key = DebugKey(settings.secret_key) if settings.secret_key else None
         if settings.access_log:
             self.access_log = AccessLog(LogFile(settings.access_log), settings.access_log_sample)
-            self.transaction = LoggedTransaction
+            self._transaction = LoggedTransaction
+            self._explained = LoggedExplainedTransaction
         self._offset = offset
         self._resolver = Resolver(loop)
         self._id_prefix = token_hex(10).encode("ascii")
@@ -73,7 +82,9 @@ class Edge:
 
         Raises `UnknownAlgorithm`, and then nothing has changed.
         """
-        self.configuration = Configuration(snapshot, self.configuration, self._offset, self.clock)
+        self.configuration = Configuration(
+            snapshot, self.configuration, self._offset, self.clock, self._sticky_key
+        )
         self.counters.configuration_changed()
         wanted = {
             backend: pool.spec.tls
@@ -88,6 +99,14 @@ class Edge:
             self.connections[backend] = self._connections(backend, wanted[backend])
 
         self._live.show(wanted)
+
+    def shortcoming(self) -> str:
+        """What of the configuration does not work here, for the operator; empty: nothing."""
+        pools = self.configuration.snapshot.pools
+        names = ", ".join(spec.name for spec in pools if is_sticky(spec))
+        if not names or self._sticky_key is not None:
+            return ""
+        return f"No stickiness in {names}: this edge needs the LB_SECRET_KEY of the others."
 
     def _connections(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
         return ConnectionPool(backend, tls, self.loop, self._resolver)
@@ -113,6 +132,15 @@ class Edge:
         return connections
 
     # --- requests ---
+
+    def transaction_for(self, head: RequestHead) -> "type[Transaction]":
+        """What serves a request with this head."""
+        return self._explained if self.may_explain(head) else self._transaction
+
+    def may_explain(self, head: RequestHead) -> bool:
+        """Whether its debug header is one that this installation has signed and is not over."""
+        key = self._debug_key
+        return bool(head.debug) and key is not None and key.expiry(head.debug) > time()
 
     def limit(self, transaction: Transaction, seconds: float) -> None:
         """Give `transaction` so many seconds for all that it does."""

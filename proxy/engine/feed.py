@@ -30,6 +30,7 @@ from pool.bus import (
 from pool.snapshot import SnapshotError, decode
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.engine.edge import Edge
+from proxy.engine.load_report import LoadReport
 
 REREAD_INTERVAL = 5.0  # seconds; announcements can be lost, a key cannot
 RECONNECT_DELAY = 0.5
@@ -45,6 +46,7 @@ class Feed:
         self._redis = redis
         self._file = file
         self._report = report
+        self._load_report = LoadReport(redis, report.worker_id)
         self._raw = b""  # the snapshot that was last looked at, as it was encoded
         self._away = False
         self._caught_up = asyncio.Event()
@@ -134,12 +136,15 @@ class Feed:
             self._refused(error)
             return
         log.info("running snapshot %d", snapshot.number)
+        shortcoming = self._edge.shortcoming()
+        if shortcoming and shortcoming != self._report.error:
+            log.error("%s", shortcoming)
         self._report = msgspec.structs.replace(
             self._report,
             snapshot_number=snapshot.number,
             snapshot_hash=snapshot.content_hash,
             snapshot_since=time(),
-            error="",
+            error=shortcoming,
         )
         if keep:
             self._save(raw)
@@ -168,11 +173,13 @@ class Feed:
         )
         try:
             await self._redis.hset(EDGES_KEY, report.worker_id, msgspec.json.encode(report))
+            await self._load_report.send(self._edge.connections, self._edge.clock.now)
         except (RedisError, OSError) as error:
             log.debug("not reported: %s", error)
 
     async def sign_off(self) -> None:
         try:
             await self._redis.hdel(EDGES_KEY, self._report.worker_id)
+            await self._load_report.withdraw()
         except (RedisError, OSError) as error:
             log.debug("not signed off: %s", error)

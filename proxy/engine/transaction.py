@@ -51,6 +51,7 @@ class Transaction:
     # response
     tunnel = False  # a protocol other than HTTP is spoken since the 101
     plain = True  # the head that is remembered for most clients will do
+    error_fields = ""  # lines that an answer of the edge itself has beside its own
     payload: list[bytes] | None = None  # collects content that goes out without chunks
     _status = 0  # 0: nothing of it was passed on yet
     _bytes_out = 0
@@ -67,7 +68,9 @@ class Transaction:
         self.response_rules = route.response_rules
         self.prepared = prepared
         self.request_id = prepared.request_id or edge.next_request_id()
-        self._exchange = Exchange(route.pool, prepared.idempotent)
+        claim = prepared.claim
+        preferred = None if claim is None else claim.preferred
+        self._exchange = Exchange(route.pool, prepared.idempotent, preferred=preferred)
         timeouts = route.pool.spec.timeouts
         self._idle = timeouts.idle
         if timeouts.request:
@@ -207,6 +210,9 @@ class Transaction:
         self._exchange.responded()
         self._status = head.status
         self._replay = None
+        claim = self.prepared.claim
+        if claim is not None and self._backend is not None:
+            self.response_rules = claim.response_rules(self._backend)
         if until_close:
             self._until_close = True
             self.keep_alive = False
@@ -347,7 +353,7 @@ class Transaction:
             return
         close = self._body is not None or not self.keep_alive or self._edge.draining
         self._bytes_out += self._client.send_error(
-            error, self.prepared.head, self.request_id, close=close
+            error, self.prepared.head, self.request_id, close=close, fields=self.error_fields
         )
         self._finish(error.status)
         self._client.finished(not close, linger=self._body is not None)
