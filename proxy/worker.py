@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from inspect import isawaitable
@@ -29,12 +30,13 @@ from redis.asyncio import Redis
 from pool.bus import EdgeReport
 from proxy.engine.access_log import FLUSH_INTERVAL
 from proxy.engine.counters import Counters
+from proxy.engine.descriptors import room_for_clients
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.edge import Edge
 from proxy.engine.feed import Feed
 from proxy.engine.listener_tls import ListenerTls
 from proxy.engine.live import LiveBoard
-from proxy.engine.settings import read_settings
+from proxy.engine.settings import EdgeSettings, read_settings
 from proxy.engine.traffic import Shipper, ship_orphans
 
 START_PATIENCE = 1.0  # for Redis; without it the file has to do
@@ -124,8 +126,20 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         finally:
             self.loop.close()
 
-    async def _serve(self) -> None:
+    def _settings(self) -> EdgeSettings:
         settings = read_settings()
+        room = room_for_clients(settings.max_connections)
+        if room < settings.max_connections:
+            self.log.warning(
+                "Room for %d clients, not for the %d of LB_MAX_CONNECTIONS: "
+                "raise the limit of open files (ulimit -Hn)",
+                room,
+                settings.max_connections,
+            )
+        return replace(settings, max_connections=room)
+
+    async def _serve(self) -> None:
+        settings = self._settings()
         folder = settings.data_dir / "edge"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         host = socket.gethostname()

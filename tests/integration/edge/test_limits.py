@@ -1,9 +1,12 @@
 """Sizes and times that a pool or the listener allows, each with the status that tells of it."""
 
+import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 from pool.snapshot import LimitPolicy, RetryPolicy, TimeoutPolicy
@@ -144,6 +147,12 @@ def test_a_head_that_trickles_is_a_408(strict_edge: Edge, backend: MakeBackend) 
 # --- connections ---
 
 
+def echo_slowly(call: Call) -> None:
+    """Hold the request until there are others."""
+    time.sleep(0.5)
+    call.answer()
+
+
 def test_a_connection_that_is_not_used_is_closed(strict_edge: Edge, backend: MakeBackend) -> None:
     strict_edge.serve(backend("a").spec())
     for requests in (0, 1):
@@ -169,6 +178,31 @@ def test_connections_beyond_the_limit_are_told_503(strict_edge: Edge, backend: M
         for client in clients:
             client.close()
     wait_until("there is room again", lambda: strict_edge.health() > 0)
+
+
+def test_no_more_clients_are_taken_than_there_are_descriptors_to_serve_them(
+    start_edge: Callable[..., Edge], backend: MakeBackend
+) -> None:
+    """The soft limit is raised as far as it may; each client leaves room for a backend."""
+    edge = start_edge()
+    a = backend("a", echo_slowly)
+    edge.serve(a.spec())
+    (first,) = edge.workers
+    master = psutil.Process(edge.process.pid)
+    master.rlimit(psutil.RLIMIT_NOFILE, (100, 264))
+    edge.signal(signal.SIGHUP)
+    wait_until("it is replaced", lambda: edge.workers and first not in edge.workers)
+    edge.wait_for(edge.number)
+    clients = [Client(edge.port) for _ in range(110)]
+    try:
+        for client in clients:
+            client.send(request_bytes("GET"))
+        statuses = Counter(client.response().status for client in clients)
+    finally:
+        for client in clients:
+            client.close()
+    assert statuses == {200: 100, 503: 10}
+    assert "Room for 100 clients, not for the 10000 of LB_MAX_CONNECTIONS" in edge.log
 
 
 # --- times of a pool ---
