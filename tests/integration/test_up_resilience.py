@@ -1,86 +1,27 @@
 """What dies under load is not noticed by clients, and nothing is missing from the counts."""
 
-import http.client
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import psutil
 import pytest
 
+from tests.integration.load import Load
+from tests.integration.product import Product
+
 SUPERVISORCTL = Path(sys.executable).with_name("supervisorctl")
 
 
-class Load:
-    """Clients that send one GET after the other, each on a connection that stays open."""
-
-    def __init__(self, port: int, clients: int = 3) -> None:
-        self.statuses: list[int] = []
-        self.problems: list[str] = []
-        self._port = port
-        self._ended = Event()
-        self._threads = [Thread(target=self._client) for _ in range(clients)]
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _client(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        while not self._ended.wait(0.005):
-            try:
-                connection.request("GET", "/")
-                response = connection.getresponse()
-                response.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.problems.append(repr(error))
-                connection.close()
-            else:
-                self.statuses.append(response.status)
-        connection.close()
-
-    @property
-    def errors(self) -> list[Any]:
-        return self.problems + [status for status in self.statuses if status != 200]
-
-    def wait_for_more(self, product: Any, requests: int = 200) -> None:
-        enough = len(self.statuses) + requests
-        product.wait_until(lambda: len(self.statuses) >= enough, "more requests")
-
-
 @pytest.fixture(scope="module")
-def product(make_product: Callable[[], Any]) -> Any:
+def product(make_product: Callable[[], Product]) -> Product:
     return make_product().start("--demo", "--interval", "0.5").wait_until_running()
 
 
-@pytest.fixture(scope="module")
-def api(product: Any) -> Callable[[str], Any]:
-    token = product.manage("token", "admin").strip()
-
-    def get(path: str) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", product.admin_port, timeout=10)
-        connection.request("GET", f"/api/v1/{path}", headers={"Authorization": f"Token {token}"})
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        assert response.status == 200, body
-        return json.loads(body)
-
-    return get
-
-
 @pytest.fixture
-def control(product: Any) -> Iterator[Callable[[str, str], None]]:
+def control(product: Product) -> Iterator[Callable[[str, str], None]]:
     """supervisorctl; what a test has stopped is started again at its end."""
     stopped: list[str] = []
 
@@ -96,25 +37,25 @@ def control(product: Any) -> Iterator[Callable[[str, str], None]]:
         run("start", name)
 
 
-def health_of(api: Callable[[str], Any], name: str) -> dict[str, Any]:
-    return api(f"pools/demo/backends/{name}/")["health"]
+def health_of(product: Product, name: str) -> dict[str, Any]:
+    return product.rest("GET", f"pools/demo/backends/{name}/")["health"]
 
 
-def test_a_backend_that_is_killed_costs_no_request_and_comes_back(
-    product: Any, api: Any, control: Any
+def test_a_backend_that_is_stopped_on_request_costs_no_request_and_comes_back(
+    product: Product, control: Any
 ) -> None:
     with Load(product.port) as load:
         load.wait_for_more(product)
         control("stop", "demo:demo-b")
         product.wait_until(
-            lambda: health_of(api, "demo-b")["state"] == "unhealthy", "the probes to notice"
+            lambda: health_of(product, "demo-b")["state"] == "unhealthy", "the probes to notice"
         )
-        assert "refused" in health_of(api, "demo-b")["reason"].lower()
+        assert "refused" in health_of(product, "demo-b")["reason"].lower()
         load.wait_for_more(product)
         assert "demo-b was stopped on request" in product.output
         control("start", "demo:demo-b")
         product.wait_until(
-            lambda: health_of(api, "demo-b")["state"] == "healthy", "the probes to notice"
+            lambda: health_of(product, "demo-b")["state"] == "healthy", "the probes to notice"
         )
         load.wait_for_more(product)
     assert load.errors == []
@@ -122,10 +63,10 @@ def test_a_backend_that_is_killed_costs_no_request_and_comes_back(
 
 
 def test_nothing_but_the_edge_is_needed_and_no_request_stays_uncounted(
-    product: Any, api: Any
+    product: Product,
 ) -> None:
     def counted() -> int:
-        return api("reports/traffic/?period=all")["totals"]["requests"]
+        return product.rest("GET", "reports/traffic/?period=all")["totals"]["requests"]
 
     product.settle(counted)
     before = counted()
@@ -143,7 +84,9 @@ def test_nothing_but_the_edge_is_needed_and_no_request_stays_uncounted(
     assert counted() == expected
 
 
-def test_an_edge_that_starts_without_redis_serves_from_its_file(product: Any, control: Any) -> None:
+def test_an_edge_that_starts_without_redis_serves_from_its_file(
+    product: Product, control: Any
+) -> None:
     control("stop", "storage:redis")
     edge = product.program("edge")
     edge.kill()
@@ -152,7 +95,7 @@ def test_an_edge_that_starts_without_redis_serves_from_its_file(product: Any, co
     assert product.program("edge").pid != edge.pid
 
 
-def answers(product: Any) -> bool:
+def answers(product: Product) -> bool:
     try:
         return product.get()[0] == 200
     except OSError:

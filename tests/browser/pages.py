@@ -1,0 +1,66 @@
+"""What a person does in the admin, for tests to read like it."""
+
+from collections.abc import Callable
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+
+class AdminPages:
+    """What a person does in the admin, in a person's words."""
+
+    def __init__(self, driver: WebDriver, url: str) -> None:
+        self.driver = driver
+        self.url = url
+
+    def open(self, path: str) -> None:
+        self.driver.get(f"{self.url}/admin/{path}")
+
+    def find(self, css: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, css)
+
+    def link(self, text: str) -> WebElement:
+        """By part of its text: an icon's name is text too."""
+        return self.driver.find_element(By.PARTIAL_LINK_TEXT, text)
+
+    def fill(self, name: str, value: str) -> None:
+        field = self.driver.find_element(By.NAME, name)
+        field.clear()
+        field.send_keys(value)
+
+    def choose(self, name: str, text: str) -> None:
+        Select(self.driver.find_element(By.NAME, name)).select_by_visible_text(text)
+
+    def click(self, element: WebElement) -> None:
+        """Clicks what stays on the page; in view first, because a bar covers its lower end."""
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
+    def click_through(self, element: WebElement) -> None:
+        """Clicks what leads to another page, and waits until that one is complete."""
+        old = self.find("html")
+        self.click(element)
+        self.wait(lambda: self._is_gone(old))
+        self.wait(lambda: self.driver.execute_script("return document.readyState") == "complete")
+
+    def save(self, button: str = "_save") -> None:
+        self.click_through(self.driver.find_element(By.NAME, button))
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        WebDriverWait(self.driver, 10, poll_frequency=0.05).until(lambda _: condition())
+
+    @property
+    def text(self) -> str:
+        return self.find("body").text
+
+    @staticmethod
+    def _is_gone(element: WebElement) -> bool:
+        try:
+            element.is_enabled()
+        except Exception as error:  # chromedriver names a stale element in several ways
+            if "stale" in str(error).lower() or "detached" in str(error).lower():
+                return True
+            raise
+        return False
