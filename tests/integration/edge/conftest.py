@@ -24,7 +24,13 @@ class _Stage:
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
         self._ports: list[ReservedPort] = []
 
-    def start(self, *options: str, tls: ssl.SSLContext | None = None, **environment: str) -> Edge:
+    def start(
+        self,
+        *options: str,
+        tls: ssl.SSLContext | None = None,
+        beside: Edge | None = None,
+        **environment: str,
+    ) -> Edge:
         # Not pytest's: the path of a unix socket is limited to 107 bytes.
         folder = tempfile.TemporaryDirectory(prefix="lb-edge-")
         self._folders.append(folder)
@@ -32,9 +38,8 @@ class _Stage:
         port = ReservedPort()
         self._ports.append(port)
         options = ("--graceful-timeout", "5", *options)
-        edge = Edge(
-            path, RedisServer(path), port.number, *options, tls=tls, environment=environment
-        )
+        redis_server = RedisServer(path) if beside is None else beside.redis_server
+        edge = Edge(path, redis_server, port.number, *options, tls=tls, environment=environment)
         self._edges.append(edge)
         return edge
 
@@ -50,7 +55,10 @@ class _Stage:
 
 @pytest.fixture
 def start_edge() -> Iterator[Callable[..., Edge]]:
-    """Start an edge that the test may kill: gunicorn's options, `tls`, LB_… variables."""
+    """Start an edge that the test may kill: gunicorn's options, `tls`, LB_… variables.
+
+    `beside`: another edge, whose Redis it shares.
+    """
     stage = _Stage()
     yield stage.start
     stage.end()
