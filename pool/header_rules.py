@@ -91,6 +91,14 @@ def normalise_token(text: str) -> str:
     return text
 
 
+def why_not_end_to_end(name: str) -> str:
+    """Why the field `name` does not get from client to backend and back; empty if it does."""
+    lower = name.lower().replace("_", "-")  # backends take both for the same
+    if lower in _WRITTEN_BY_EDGE or lower.startswith(("x-forwarded-", "x-lb-", "x-real-ip")):
+        return "the edge writes it itself, or takes it away"
+    return _CONNECTION if lower.startswith("proxy-") else _UNTOUCHABLE.get(lower, "")
+
+
 def parse_lines(text: str, message: Message) -> tuple[HeaderRule, ...]:
     """The rules in `text`, one a line; empty lines are skipped."""
     # Not splitlines(): it takes characters for line ends that would hide in a value.

@@ -16,6 +16,7 @@ from pool.choices import (
     algorithm_names,
 )
 from pool.fields import HashKeyField, NumberBetween, TokenField
+from pool.header_rules import why_not_end_to_end
 from pool.policies.base import PolicyGroup, choices_of, count, seconds
 from pool.snapshot import BalancingPolicy, StickyPolicy, TierPolicy
 
@@ -238,7 +239,36 @@ class StickyPolicyFields(models.Model):
 
     def clean(self) -> None:
         super().clean()
+        mode = self.sticky_mode
+        if mode == StickyMode.HEADER:
+            self._check_header()
+        elif mode == StickyMode.COOKIE:
+            self._check_cookie_prefix()
         if self.sticky_same_site == SameSite.NONE and self.sticky_secure == CookieSecure.NEVER:
             raise ValidationError(
                 {"sticky_secure": "Browsers refuse SameSite=None without Secure; choose always."}
+            )
+
+    def _check_header(self) -> None:
+        name = self.sticky_name
+        reason = why_not_end_to_end(name)
+        if name.lower() in ("cookie", "set-cookie"):
+            reason = "it holds all cookies; for one of them choose the stickiness App cookie"
+        if reason:
+            raise ValidationError(
+                {
+                    "sticky_name": f"{name} cannot be used: {reason}. Name the field in which the "
+                    "backends issue their sessions, such as Mcp-Session-Id."
+                }
+            )
+
+    def _check_cookie_prefix(self) -> None:
+        # RFC 6265bis §4.1.3: browsers take cookies of these names only with Secure.
+        prefixed = self.sticky_name.lower().startswith(("__secure-", "__host-"))
+        if prefixed and self.sticky_secure != CookieSecure.ALWAYS:
+            raise ValidationError(
+                {
+                    "sticky_secure": f"Browsers refuse {self.sticky_name} without Secure; choose "
+                    "always, or another name."
+                }
             )
