@@ -39,6 +39,11 @@ class EdgesNow:
         return sum(edge.lagging for edge in self.edges)
 
     @property
+    def shortcomings(self) -> list[str]:
+        """What of the configuration does not work on an edge that runs it."""
+        return sorted({e.report.error for e in self.edges if e.report.error and not e.lagging})
+
+    @property
     def table(self) -> dict[str, list[Any]]:
         return {"headers": HEADERS, "rows": [_row(edge) for edge in self.edges]}
 
@@ -47,7 +52,8 @@ def revision_badge(edge: Edge) -> SafeString:
     """Never silently different: what runs, and what is saved if that is something else."""
     report, latest = edge.report, edge.latest
     if not edge.lagging or latest is None:
-        return badge(f"runs {report.snapshot_number}", GREEN)
+        colour = ORANGE if report.error else GREEN
+        return badge(f"runs {report.snapshot_number}", colour, report.error)
     text = f"runs {report.snapshot_number}, saved {latest.number}"
     return badge(text, RED if report.error else ORANGE, report.error or "Not taken over yet.")
 

@@ -168,6 +168,14 @@ def test_an_edge_that_lags_says_what_it_runs_and_what_is_saved(admin, history, r
     assert "unknown field" in page
 
 
+def test_an_edge_on_which_something_does_not_work_says_so(admin, history, run_on_edge):
+    run_on_edge(history[1], "w1", error="No stickiness in shop")
+    run_on_edge(history[1], "w2", error="No stickiness in shop")
+    page = text(admin.get(EDGES))
+    assert page.count("No stickiness in shop") == 3  # once for all, and at each worker
+    assert "do not run what is saved" not in page
+
+
 def test_the_edges_page_says_when_there_is_none(admin, history):
     assert "Nothing forwards traffic now" in text(admin.get(EDGES))
 
