@@ -38,6 +38,7 @@ PURE = [
     "pool.health.probe",
     "pool.health.schedule",
     "proxy.core",
+    "proxy.simulation",
 ]
 
 IMPORT_WITHOUT_FRAMEWORKS = """
