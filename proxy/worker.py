@@ -26,6 +26,8 @@ from environs import EnvError
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from pool.bus import EdgeReport
 from proxy.engine.access_log import FLUSH_INTERVAL
@@ -38,6 +40,7 @@ from proxy.engine.listener_tls import ListenerTls
 from proxy.engine.live import LiveBoard
 from proxy.engine.settings import EdgeSettings, read_settings
 from proxy.engine.traffic import Shipper, ship_orphans
+from proxy.stores.redis import RedisCircuits
 
 START_PATIENCE = 1.0  # for Redis; without it the file has to do
 HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`
@@ -145,6 +148,8 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         host = socket.gethostname()
         worker_id = f"{host}-{self.pid or os.getpid()}-{token_hex(4)}"
         redis: Redis = Redis.from_url(settings.redis_url, socket_timeout=5)
+        # What a circuit does cannot wait: without an answer the worker decides alone.
+        impatient: Redis = Redis.from_url(settings.redis_url, retry=Retry(NoBackoff(), 0))
         counters = Counters(folder / f"{worker_id}.board")
         live = LiveBoard(folder / f"{worker_id}.live")
         self.edge = Edge(self.loop, counters, settings, live, offset=self.age - 1)
@@ -155,6 +160,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             self.loop.create_task(self._repeat(live.refresh, LIVE_INTERVAL)),
             self.loop.create_task(feed.run()),
             self.loop.create_task(feed.keep_reporting()),
+            self.loop.create_task(self.edge.circuits.run(RedisCircuits(impatient))),
         ]
         # Beside the heartbeat: it must go on while Redis hangs.
         shipping = [
@@ -189,6 +195,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         for task in shipping:
             task.cancel()
         await redis.aclose()
+        await impatient.aclose()
 
     async def _listen(self, sock: socket.socket) -> asyncio.Server:
         tls = self.tls

@@ -7,6 +7,7 @@ from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
 from pool.snapshot import BackendSpec
 from pool.tiers import accepts_new
+from proxy.core.circuit.breaker import Breaker
 from proxy.core.latency import Latency
 
 
@@ -25,8 +26,10 @@ class Backend:
     """
 
     __slots__ = (
+        "_guarded",
         "_limit",
         "authority",
+        "breaker",
         "cell",
         "elsewhere",
         "health",
@@ -45,6 +48,7 @@ class Backend:
         self.elsewhere: Sequence[Cell] = ()  # the cells in which they show theirs
         self.latency = Latency()
         self.health: HealthStatus | None = None  # None: no probe has spoken yet
+        self.breaker: Breaker | None = None  # None: the pool's circuits are off
         self.configure(spec)
 
     def configure(self, spec: BackendSpec) -> None:
@@ -52,10 +56,18 @@ class Backend:
         self.spec = spec
         self.weight: float = spec.weight  # what algorithms go by; less while it starts slowly
         self._limit = spec.max_connections
+        self.set_breaker(self.breaker)
+
+    def set_breaker(self, breaker: Breaker | None) -> None:
+        """Go by `breaker`; to be called whenever its circuit has changed."""
+        self.breaker = breaker
+        self._guarded = bool(self._limit) or (breaker is not None and breaker.guards)
 
     @property
     def out(self) -> bool:
         """Whether it cannot serve now, whatever the operator wants."""
+        if self.breaker is not None and self.breaker.out:
+            return True
         return self.health is not None and self.health.state is HealthState.UNHEALTHY
 
     @property
@@ -83,8 +95,13 @@ class Backend:
 
     def available(self) -> bool:
         """Whether one more request fits now."""
-        limit = self._limit
-        return not limit or self.load() < limit
+        return not self._guarded or self._fits()
+
+    def _fits(self) -> bool:
+        """Below its limit, and let through by its circuit: also in panic, for it will fail."""
+        if self._limit and self.load() >= self._limit:
+            return False
+        return self.breaker is None or self.breaker.admits()
 
     def observe(self, microseconds: float, now: int) -> None:
         """A try has waited so long for the response's first byte; `now` is `Clock.now`."""

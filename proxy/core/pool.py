@@ -44,7 +44,7 @@ class Pool:
         self.floor = 0
         self.tiers: dict[int, Tier] = {}
         self._offset = offset
-        self._clock = clock
+        self.clock = clock
         self._starting: dict[Backend, int] = {}  # when each became healthy
         if previous is not None:
             self.floor = previous.floor
@@ -109,14 +109,14 @@ class Pool:
     def _tier(self, number: int) -> Tier:
         tier = self.tiers.get(number)
         if tier is None:
-            tier = self.tiers[number] = Tier(self.algorithm, self._offset, self._clock)
+            tier = self.tiers[number] = Tier(self.algorithm, self._offset, self.clock)
         return tier
 
     def _member(self, place: Place) -> tuple[Backend, float]:
         backend = self.backends[place.holder]
         if backend not in self._starting:
             return backend, place.weight
-        percent = grown(self.spec.balancing, self._clock.now - self._starting[backend])
+        percent = grown(self.spec.balancing, self.clock.now - self._starting[backend])
         return backend, place.weight * percent / 100
 
     # --- news ---
@@ -156,7 +156,7 @@ class Pool:
             # From unhealthy: what was never known to be ill, as at the start of this
             # process, has nothing to recover from.
             if backend.eligible and status is not None and status.state in _WELL:
-                self._starting[backend] = self._clock.now
+                self._starting[backend] = self.clock.now
         return changed
 
     # --- slow start ---
@@ -168,7 +168,7 @@ class Pool:
 
     def _let_grow(self) -> None:
         """Forget those that have their whole weight, and those that have left."""
-        policy, now = self.spec.balancing, self._clock.now
+        policy, now = self.spec.balancing, self.clock.now
         self._starting = {
             backend: since
             for backend, since in self._starting.items()

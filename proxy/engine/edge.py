@@ -18,6 +18,7 @@ from proxy.core.head import HeadLimits, RequestHead
 from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE, is_sticky
 from proxy.engine.access_log import AccessLog
+from proxy.engine.circuits import Circuits
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.explained import ExplainedTransaction, LoggedExplainedTransaction
@@ -70,6 +71,7 @@ class Edge:
             self.access_log = AccessLog(LogFile(settings.access_log), settings.access_log_sample)
             self._transaction = LoggedTransaction
             self._explained = LoggedExplainedTransaction
+        self.circuits = Circuits()
         self._offset = offset
         self._resolver = Resolver(loop)
         self._id_prefix = token_hex(10).encode("ascii")
@@ -85,6 +87,7 @@ class Edge:
         self.configuration = Configuration(
             snapshot, self.configuration, self._offset, self.clock, self._sticky_key
         )
+        self.circuits.configure(self.configuration)
         self.counters.configuration_changed()
         wanted = {
             backend: pool.spec.tls
@@ -122,6 +125,11 @@ class Edge:
         self.clock.now = monotonic_ns()
         for pool in self.configuration.pools.values():
             pool.set_all_health(statuses)
+
+    def set_floor(self, pool_id: int, floor: int) -> None:
+        pool = self.configuration.pools.get(pool_id)
+        if pool is not None:
+            pool.set_floor(floor)
 
     def connections_to(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
         """The connections to `backend`; such as are not kept if it was removed meanwhile."""

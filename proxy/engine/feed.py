@@ -17,6 +17,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from pool.bus import (
+    CIRCUIT_CHANNEL,
+    CIRCUITS_KEY,
     EDGE_REPORT_INTERVAL,
     EDGES_KEY,
     HEALTH_CHANNEL,
@@ -81,7 +83,7 @@ class Feed:
 
     async def _follow(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as channels:
-            await channels.subscribe(SNAPSHOT_CHANNEL, HEALTH_CHANNEL)
+            await channels.subscribe(SNAPSHOT_CHANNEL, HEALTH_CHANNEL, CIRCUIT_CHANNEL)
             while True:
                 # Subscribed first: what is announced during the reading is not missed.
                 await self._read_all()
@@ -98,6 +100,9 @@ class Feed:
     async def _hear(self, message: dict[str, Any]) -> None:
         if message["channel"] == SNAPSHOT_CHANNEL.encode():
             await self._read_all()
+            return
+        if message["channel"] == CIRCUIT_CHANNEL.encode():
+            self._edge.circuits.hear(message["data"])
             return
         try:
             change = msgspec.json.decode(message["data"], type=HealthChange)
@@ -118,6 +123,7 @@ class Feed:
             except (ValueError, msgspec.DecodeError) as error:
                 log.error("the health of backend %r is malformed: %s", backend_id, error)
         self._edge.set_all_health(statuses)
+        self._edge.circuits.take_all(await self._redis.hgetall(CIRCUITS_KEY))
 
     def _take_snapshot(self, raw: bytes, *, keep: bool) -> None:
         """Run the snapshot in `raw` if it can be run; the last good one stays otherwise."""

@@ -207,7 +207,10 @@ class Transaction:
 
     def begin_response(self, head: ResponseHead, *, until_close: bool) -> None:
         """The final response's head has come: settle how it is passed on."""
-        self._exchange.responded()
+        exchange = self._exchange
+        if exchange.timed_from:
+            self._edge.clock.now = monotonic_ns()
+        exchange.responded(head.status)
         self._status = head.status
         self._replay = None
         claim = self.prepared.claim
@@ -301,6 +304,7 @@ class Transaction:
             self._connect(self._edge.connections_to(backend, self._exchange.pool.spec.tls))
             return
         self._edge.counters.failed_try(self._route, backend)
+        self._edge.clock.now = monotonic_ns()
         if self._exchange.failed(error, replayable=replayable):
             self.start()
         else:
@@ -325,6 +329,7 @@ class Transaction:
         """The whole request has taken as long as the pool allows."""
         if self._upstream is not None and not self._status and not self._client_owes_the_body:
             self._edge.counters.failed_try(self._route, self._backend)
+            self._exchange.failed(ResponseTimeout(), replayable=False)
         self._give_up(DeadlineExceeded())
 
     @property
@@ -342,11 +347,13 @@ class Transaction:
 
     def client_lost(self) -> None:
         self._drop_upstream()
+        self._exchange.finish()
         self._finish(ClientGone.status, aborted=True)
 
     def _give_up(self, error: ProxyError) -> None:
         """Answer with `error`, or cut the response short where it has already begun."""
         self._drop_upstream()
+        self._exchange.finish()  # what there was to say of the backend has been said
         if self._bytes_out:
             self._finish(self._status)
             self._client.cut(reset=self._until_close)
@@ -367,7 +374,7 @@ class Transaction:
             self._connecting = None
 
     def _finish(self, status: int, *, aborted: bool = False) -> None:
-        self._exchange.finish()
+        self._exchange.finish(status)
         self.done = True
         self._edge.counters.request(
             self._route,

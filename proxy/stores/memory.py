@@ -1,5 +1,7 @@
 """Circuits in the memory of one process: for a worker without Redis, and for programs."""
 
+import msgspec
+
 from pool.circuits.records import Circuit, Operation, Terms, Told
 from proxy.core.circuit.machine import Step
 
@@ -22,7 +24,11 @@ class MemoryCircuits:
         self, backend_id: int, operation: Operation, terms: Terms, now: float
     ) -> tuple[Circuit, Told | None]:
         """The circuit after `operation`, and what the timeline is told of it."""
-        step = Step(self.get(backend_id), terms, now, lambda: self._room(terms))
+        before = self.get(backend_id)  # stays as it is: others may be looking at it
+        circuit = msgspec.structs.replace(
+            before, window=dict(before.window), permits=dict(before.permits)
+        )
+        step = Step(circuit, terms, now, lambda: self._room(terms))
         told = step.take(operation)
         self.put(backend_id, terms.pool_id, step.circuit)
         return step.circuit, told
