@@ -16,6 +16,7 @@ from unfold.views import ChangeList
 
 from pool.admin.base import ConfigurationAdmin, Deletion
 from pool.admin.health import attach_conditions, availability_badge, condition
+from pool.admin.relevance import RELEVANT_IF
 from pool.models import Backend, Pool, Route
 from pool.policies import (
     BALANCING,
@@ -125,6 +126,7 @@ class PoolAdmin(ConfigurationAdmin):
     search_fields = ("name", "backends__name", "backends__url")
     search_help_text = "Name of a pool, or name or URL of one of its backends"
     inlines = (BackendInline,)
+    conditional_fields = RELEVANT_IF
     fieldsets = (
         ("General", {"classes": ["tab"], "fields": ("name", "algorithm")}),
         _policy_tab("Balancing", BALANCING),

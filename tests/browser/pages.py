@@ -25,6 +25,12 @@ class AdminPages:
         """By part of its text: an icon's name is text too."""
         return self.driver.find_element(By.PARTIAL_LINK_TEXT, text)
 
+    def tab(self, title: str) -> WebElement:
+        return self.driver.find_element(By.XPATH, f"//nav/a[normalize-space()='{title}']")
+
+    def shows(self, name: str) -> bool:
+        return self.driver.find_element(By.NAME, name).is_displayed()
+
     def fill(self, name: str, value: str) -> None:
         field = self.driver.find_element(By.NAME, name)
         field.clear()

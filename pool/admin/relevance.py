@@ -1,0 +1,31 @@
+"""Which settings of a pool matter, given the others: the form shows only those.
+
+Column → an expression over the form's values, in JavaScript. What is not shown keeps
+its value. A field with an error is shown in any case (admin.css).
+"""
+
+from pool.choices import CircuitMode, StickyMode, TierMode
+from pool.policies import CIRCUIT
+
+_STICKY = f"sticky_mode != '{StickyMode.OFF}'"
+_OWN_COOKIE = f"sticky_mode == '{StickyMode.COOKIE}'"
+_CIRCUIT = f"circuit_mode != '{CircuitMode.OFF}'"
+_SLOW = f"circuit_mode == '{CircuitMode.SLOW_RATIO}'"
+_RATIO = f"(circuit_mode == '{CircuitMode.FAILURE_RATIO}' || {_SLOW})"
+
+RELEVANT_IF = {
+    "slow_start_min": "slow_start > 0",
+    "slow_start_aggression": "slow_start > 0",
+    "tier_overprovisioning": f"tier_mode == '{TierMode.SPILL_OVER}'",
+    "sticky_name": _STICKY,
+    "sticky_lifetime": _OWN_COOKIE,
+    "sticky_same_site": _OWN_COOKIE,
+    "sticky_secure": _OWN_COOKIE,
+    "sticky_http_only": _OWN_COOKIE,
+    **{name: _CIRCUIT for name in CIRCUIT.columns.values() if name != "circuit_mode"},
+    "circuit_threshold": f"circuit_mode == '{CircuitMode.CONSECUTIVE}'",
+    "circuit_ratio": _RATIO,
+    "circuit_window": _RATIO,
+    "circuit_minimum_calls": _RATIO,
+    "circuit_slow_call": _SLOW,
+}
