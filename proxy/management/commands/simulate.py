@@ -146,22 +146,23 @@ def _add_backends(parser: CommandParser) -> None:
     several(
         "--latency",
         type=_named("=", parse_service_time),
-        metavar="[BACKEND=]LATENCY",
-        help="10ms, uniform:MAX, exponential:MEAN or lognormal:MEDIAN:SIGMA; of all backends "
-        f"if none is named (default: {planning.DEFAULT_LATENCY})",
+        metavar="LATENCY",
+        help="of the backend a: a=10ms, a=uniform:MAX, a=exponential:MEAN or "
+        f"a=lognormal:MEDIAN:SIGMA; without a name of all (default: {planning.DEFAULT_LATENCY})",
     )
     several(
         "--capacity",
         type=_named("=", _number(int, 1, 1_000_000)),
-        metavar="[BACKEND=]N",
-        help="requests that a backend works on at once; others wait in it (no limit)",
+        metavar="CAPACITY",
+        help="as in a=8: requests that it works on at once, others wait in it; without a name "
+        "of each (no limit)",
     )
     several(
         "--fail",
         type=_named("@", parse_fault),
-        metavar="BACKEND@FROM-TO[:errors|:slow:FACTOR]",
-        help="as in b@5s-15s: refuses connections (or answers 500, or is FACTOR times slower) "
-        "from 5 s to 15 s after the start; without an end as in b@5s-",
+        metavar="FAULT",
+        help="b@5s-15s: refuses connections from 5 s to 15 s after the start; b@5s-: for good; "
+        "b@5s-15s:errors: answers 500; b@5s-15s:slow:10: is ten times as slow",
     )
 
 

@@ -1,11 +1,17 @@
 """The access log as a load: the lines that the edge writes, read back."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 
 import msgspec
 import pytest
 
+from pool.snapshot import BackendSpec
+from proxy.core.backend import Backend
+from proxy.engine.access_log import AccessLog
+from proxy.engine.log_file import LogFile
+from proxy.errors import Cause
 from proxy.simulation.recording import NothingRecorded, Recording, read_recording
 
 MS = 1e6
@@ -79,3 +85,18 @@ def test_a_log_without_use_says_why() -> None:
         read(line(pool="other"))
     with pytest.raises(NothingRecorded, match="was answered by a backend"):
         read(line(cause="connect_failed"))
+
+
+def test_the_lines_that_the_edge_writes_are_read(tmp_path: Path) -> None:
+    """Heads 5 ms apart; each is sent 2 ms later, to a backend that takes 10 ms."""
+    log = AccessLog(LogFile(str(tmp_path / "log")), 1)
+    backend = Backend(BackendSpec(id=1, name="a", url="http://127.0.0.1:9001"))
+    subject = '"client":"192.0.2.1","path":"/a","pool":"web"'
+    for start in (10**9, 10**9 + 5_000_000):
+        sent, end = start + 2_000_000, start + 12_000_000
+        head = (start, end, subject, b"id", 200, Cause.COMPLETE, 1, 1)
+        log.add((*head, backend, 0, 1, False, start, start, sent, end))
+    recording = read_recording(log.take(2).splitlines(), "web", "client_ip", 10)
+    assert recording.unreadable == 0
+    assert list(recording.load.arrivals) == [0, 5 * MS]
+    assert list(recording.times["a"].times) == [10 * MS] * 2
