@@ -8,6 +8,8 @@ key                 type     content
 ==================  =======  ====================================================
 lb:snapshot         string   the current snapshot, `pool.snapshot.encode`d
 lb:health           hash     backend id → `HealthStatus`
+lb:failover         hash     pool id → `FailoverState`
+lb:failover:moves   list     `pool.failover.decide.Move`, until the timeline has it
 lb:edges            hash     worker id → `EdgeReport`
 lb:edges:known      hash     worker id → `EdgeReport`, as when it joined the timeline
 lb:load:WORKER      hash     backend id → `BackendLoad`; expires with the worker's report
@@ -31,6 +33,9 @@ SNAPSHOT_KEY = "lb:snapshot"
 SNAPSHOT_CHANNEL = "lb:snapshot:announce"  # message: the snapshot's number
 HEALTH_KEY = "lb:health"
 HEALTH_CHANNEL = "lb:health:announce"  # message: a `HealthChange`
+FAILOVER_KEY = "lb:failover"
+FAILOVER_CHANNEL = "lb:failover:announce"  # message: a `FloorChange`
+FAILOVER_MOVES = "lb:failover:moves"
 EDGES_KEY = "lb:edges"
 KNOWN_EDGES_KEY = "lb:edges:known"
 TRAFFIC_STREAM = "lb:traffic"
@@ -56,6 +61,29 @@ class HealthStatus(msgspec.Struct, frozen=True, kw_only=True):
 class HealthChange(msgspec.Struct, frozen=True, kw_only=True):
     backend_id: int
     status: HealthStatus
+
+
+class FailoverState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a pool's traffic goes, and what it has to wait for. Times are Unix seconds.
+
+    `floor`: edges use no tier below while anybody from it on is well. `manual`: an
+    operator wants it. `serving`: tiers, `since` then and for this `cause`; none while
+    nobody has looked. `well_since`: of each tier that has anybody well. `out`: ids of
+    the backends that this was concluded from.
+    """
+
+    floor: int = 0
+    manual: bool = False
+    serving: tuple[int, ...] = ()
+    since: float = 0.0
+    cause: str = ""
+    well_since: dict[int, float] = {}
+    out: tuple[int, ...] = ()
+
+
+class FloorChange(msgspec.Struct, frozen=True, kw_only=True):
+    pool_id: int
+    floor: int
 
 
 class BackendLoad(msgspec.Struct, frozen=True, kw_only=True):

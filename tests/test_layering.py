@@ -28,6 +28,8 @@ PURE = [
     "pool.bus",
     "pool.choices",
     "pool.diff",
+    "pool.failover.decide",
+    "pool.failover.store",
     "pool.hash_key",
     "pool.header_rules",
     "pool.snapshot",

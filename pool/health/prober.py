@@ -19,6 +19,8 @@ from redis import Redis, RedisError
 
 from pool.bus import SNAPSHOT_KEY
 from pool.choices import HealthState, ProbeResult
+from pool.failover import events
+from pool.failover.watch import FailoverWatch
 from pool.health import records
 from pool.health.hysteresis import advance
 from pool.health.plan import NO_PLAN, Plan, Target, plan_of
@@ -52,6 +54,7 @@ class Prober:
         self._redis = redis
         self._schedule = Schedule(redis)
         self._recorder = Recorder()
+        self._failover = FailoverWatch(redis)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="probe")
         self._running: set[Future[None]] = set()
         self._probe = probe
@@ -67,6 +70,8 @@ class Prober:
         self._recorder.flush()
         try:
             plan = self._current_plan()
+            self._failover.follow(self._clock())
+            events.write_moves(self._redis)
             claims = self._claim(plan)
         except RedisError as error:
             self._say_redis_failing(error)
@@ -99,7 +104,9 @@ class Prober:
         raw = self._redis.get(SNAPSHOT_KEY)
         if isinstance(raw, bytes) and raw != self._raw:
             try:
-                self._plan = plan_of(decode(raw))
+                snapshot = decode(raw)
+                self._plan = plan_of(snapshot)
+                self._failover.take(snapshot)
             except SnapshotError as error:
                 logger.error("probing goes on by the snapshot before: %s", error)
             self._raw = raw
@@ -162,7 +169,10 @@ class Prober:
         while True:
             before = read_standing(known)
             after = advance(before, outcome.result, outcome.reason, target.policy, now)
-            recorded = self._schedule.record(claim, known, after)
+            failover = None
+            if before.state is not after.state:
+                failover = self._failover.foresee(target.backend_id, after.state, now)
+            recorded = self._schedule.record(claim, known, after, failover)
             if not isinstance(recorded, Stale):
                 break
             known = recorded.standing

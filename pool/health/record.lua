@@ -1,20 +1,30 @@
--- Puts what a probe made of a backend's standing in place, and announces a new verdict.
+-- Puts what a probe made of a backend's standing in place, and announces a new verdict;
+-- in the same step, what that makes of the pool's failover.
 --
--- KEYS  claims, standing, health
+-- KEYS  claims, standing, health, failover, moves
 -- ARGV  claim, id, standing before ("" if none), standing after, status, channel,
---       change ("" if the state is the same)
+--       change ("" if the state is the same), pool ("" if its failover stays as it is),
+--       and as in failover/move.lua: its state before, after, channel, change, move
 -- Returns 1; 0 if the claim is gone: another worker has run this probe, or nobody
--- wants it any more; or the standing as it is now, if it is not the one before.
+-- wants it any more; or the standing as it is now, if it or the pool's state is not the
+-- one before.
 
-local claims, standing, health = unpack(KEYS)
+local claims, standing, health, failover, moves = unpack(KEYS)
 local claim, id, before, after, status, channel, change = unpack(ARGV)
+local pool, state_before, state_after, floor_channel, floor_change, move = unpack(ARGV, 8)
 
 if not redis.call('ZSCORE', claims, claim) then return 0 end
 local current = redis.call('HGET', standing, id) or ''
 if current ~= before then return current end
+if pool ~= '' and (redis.call('HGET', failover, pool) or '') ~= state_before then return current end
 
 redis.call('ZREM', claims, claim)
 redis.call('HSET', standing, id, after)
 redis.call('HSET', health, id, status)
+if pool ~= '' then
+  redis.call('HSET', failover, pool, state_after)
+  if move ~= '' then redis.call('RPUSH', moves, move) end
+  if floor_change ~= '' then redis.call('PUBLISH', floor_channel, floor_change) end
+end
 if change ~= '' then redis.call('PUBLISH', channel, change) end
 return 1

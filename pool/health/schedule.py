@@ -22,8 +22,16 @@ from typing import Any
 import msgspec
 from redis import Redis
 
-from pool.bus import HEALTH_CHANNEL, HEALTH_KEY, HealthChange, HealthStatus
+from pool.bus import (
+    FAILOVER_KEY,
+    FAILOVER_MOVES,
+    HEALTH_CHANNEL,
+    HEALTH_KEY,
+    HealthChange,
+    HealthStatus,
+)
 from pool.choices import HealthState
+from pool.failover.store import Replacement
 from pool.health.hysteresis import Standing
 from pool.health.plan import Plan
 
@@ -46,7 +54,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stale(msgspec.Struct, frozen=True):
-    """Somebody else moved the standing on; it is now `standing`."""
+    """Somebody else moved the standing on, or the pool's failover; it is now `standing`."""
 
     standing: bytes
 
@@ -91,16 +99,19 @@ class Schedule:
         ]
         return sorted(claims, key=lambda claim: claim.due)
 
-    def record(self, claim: Claim, before: bytes, after: Standing) -> bool | Stale:
+    def record(
+        self, claim: Claim, before: bytes, after: Standing, failover: Replacement | None = None
+    ) -> bool | Stale:
         """Replace `before` by `after`, unless somebody else did; False if the claim is gone.
 
-        A new verdict is announced with it, in the same step.
+        A new verdict is announced with it, and what it makes of the pool's failover put
+        in place, all in one step.
         """
         status = status_of(after)
         changed = read_standing(before).state is not after.state
         change = HealthChange(backend_id=claim.backend_id, status=status)
         reply: Any = self._record(
-            [CLAIMS_KEY, STANDING_KEY, HEALTH_KEY],
+            [CLAIMS_KEY, STANDING_KEY, HEALTH_KEY, FAILOVER_KEY, FAILOVER_MOVES],
             [
                 claim.key,
                 claim.backend_id,
@@ -109,6 +120,7 @@ class Schedule:
                 msgspec.json.encode(status),
                 HEALTH_CHANNEL,
                 msgspec.json.encode(change) if changed else b"",
+                *(failover.arguments if failover else [b""] * 6),
             ],
         )
         return Stale(reply) if isinstance(reply, bytes) else bool(reply)

@@ -1,6 +1,9 @@
 """What operators edit: pools, their backends, and the routes to them."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,11 +13,12 @@ from django.db.models import Q
 
 from pool import addresses, header_rules
 from pool.actor import Actor, acting_as
-from pool.choices import (
-    DEFAULT_ALGORITHM,
-    AdminState,
-    EventKind,
-)
+from pool.bus import FailoverState
+from pool.choices import DEFAULT_ALGORITHM, AdminState, EventKind, Severity
+from pool.connection import redis_client
+from pool.failover import decide
+from pool.failover.decide import Move, Refused
+from pool.failover.store import FailoverStore, replacement
 from pool.fields import HostField, JSONObjectField, OriginField, PathPrefixField
 from pool.models.base import ConfigurationModel
 from pool.models.constraints import UniqueWithin
@@ -54,6 +58,46 @@ class Pool(PoolPolicies, ConfigurationModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def fail_over(self, to: int, by: Actor = None) -> None:
+        """Send the traffic to tier `to`, and keep it there until somebody fails back.
+
+        ValidationError if that cannot be done; RedisError while Redis is away.
+        """
+        self._steer(partial(decide.fail_over, to=to), by)
+
+    def fail_back(self, by: Actor = None) -> None:
+        """Let the traffic return to the lower tiers."""
+        self._steer(decide.fail_back, by)
+
+    def _steer(self, verb: Callable[..., tuple[FailoverState, Move]], by: Actor) -> None:
+        """Told first, and undone if somebody else has moved the traffic in between."""
+        spec = self.compile(row.compile() for row in self.backends.order_by("id"))
+        store = FailoverStore(redis_client())
+        done = False
+        while not done:
+            reading = store.read(spec)
+            try:
+                state, move = verb(spec, reading.state, reading.out, time.time())
+            except Refused as error:
+                raise ValidationError({"tier": str(error)}) from error
+            with transaction.atomic(), acting_as(by):
+                self.tell_of(move)
+                done = store.replace(replacement(spec.id, reading.raw, state, move=None))
+                if not done:
+                    transaction.set_rollback(True)
+
+    def tell_of(self, move: Move) -> None:
+        """Write a move of its traffic on the timeline."""
+        data = {"from": list(move.before), "to": list(move.after), "cause": move.cause}
+        Event.objects.record(
+            move.kind,
+            f"Pool {self}: {move}",
+            severity=Severity.WARNING if move.kind is EventKind.FAILOVER else Severity.INFO,
+            pool=self,
+            data=data | {"floor": move.floor, "manual": move.manual},
+            at=datetime.fromtimestamp(move.at, UTC),
+        )
 
     def compile(self, backends: Iterable[BackendSpec] = ()) -> PoolSpec:
         return PoolSpec(
@@ -111,7 +155,8 @@ class Backend(ConfigurationModel):
     )
     backup_of = models.ForeignKey(
         "self",
-        on_delete=models.SET_NULL,
+        # Else the stand-in of a deleted backend would begin to take traffic of its own.
+        on_delete=models.RESTRICT,
         null=True,
         blank=True,
         related_name="stand_ins",

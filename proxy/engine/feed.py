@@ -21,11 +21,15 @@ from pool.bus import (
     CIRCUITS_KEY,
     EDGE_REPORT_INTERVAL,
     EDGES_KEY,
+    FAILOVER_CHANNEL,
+    FAILOVER_KEY,
     HEALTH_CHANNEL,
     HEALTH_KEY,
     SNAPSHOT_CHANNEL,
     SNAPSHOT_KEY,
     EdgeReport,
+    FailoverState,
+    FloorChange,
     HealthChange,
     HealthStatus,
 )
@@ -83,7 +87,9 @@ class Feed:
 
     async def _follow(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as channels:
-            await channels.subscribe(SNAPSHOT_CHANNEL, HEALTH_CHANNEL, CIRCUIT_CHANNEL)
+            await channels.subscribe(
+                SNAPSHOT_CHANNEL, HEALTH_CHANNEL, FAILOVER_CHANNEL, CIRCUIT_CHANNEL
+            )
             while True:
                 # Subscribed first: what is announced during the reading is not missed.
                 await self._read_all()
@@ -104,6 +110,9 @@ class Feed:
         if message["channel"] == CIRCUIT_CHANNEL.encode():
             self._edge.circuits.hear(message["data"])
             return
+        if message["channel"] == FAILOVER_CHANNEL.encode():
+            self._hear_of_floor(message["data"])
+            return
         try:
             change = msgspec.json.decode(message["data"], type=HealthChange)
         except msgspec.DecodeError as error:
@@ -111,11 +120,29 @@ class Feed:
             return
         self._edge.set_health(change.backend_id, change.status)
 
+    def _hear_of_floor(self, data: bytes) -> None:
+        try:
+            change = msgspec.json.decode(data, type=FloorChange)
+        except msgspec.DecodeError as error:
+            log.error("a failover announcement is malformed: %s", error)
+            return
+        self._edge.set_floor(change.pool_id, change.floor)
+
+    async def _read_floors(self) -> None:
+        """A pool that is missing keeps its floor: Redis has lost it, and gets it back."""
+        for pool_id, state in (await self._redis.hgetall(FAILOVER_KEY)).items():
+            try:
+                floor = msgspec.json.decode(state, type=FailoverState).floor
+                self._edge.set_floor(int(pool_id), floor)
+            except (ValueError, msgspec.DecodeError) as error:
+                log.error("the failover state of pool %r is malformed: %s", pool_id, error)
+
     async def _read_all(self) -> None:
         raw = await self._redis.get(SNAPSHOT_KEY)
         if isinstance(raw, bytes) and raw != self._raw:
             self._take_snapshot(raw, keep=True)
             await self.report()
+        await self._read_floors()  # first: a backend that is well again may have to wait
         statuses: dict[int, HealthStatus] = {}
         for backend_id, status in (await self._redis.hgetall(HEALTH_KEY)).items():
             try:

@@ -1,0 +1,62 @@
+"""Moves of traffic between tiers → the timeline, each once; and what it remembers of them."""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import cast
+
+import msgspec
+from django.db import DatabaseError, transaction
+from django.db.models import OuterRef, Subquery
+from redis import Redis
+
+from pool.bus import FAILOVER_MOVES, FailoverState
+from pool.choices import EventKind
+from pool.failover.decide import Move
+from pool.models import Event, Pool
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 100
+_KINDS = (EventKind.FAILOVER, EventKind.FAILBACK)
+
+
+def write_moves(redis: "Redis") -> None:
+    """Write what waits in Redis. While the database is away, it goes on waiting there."""
+    for raw in cast("list[bytes]", redis.lrange(FAILOVER_MOVES, 0, _BATCH - 1)):
+        try:
+            _write(msgspec.json.decode(raw, type=Move))
+        except msgspec.DecodeError as error:
+            logger.error("a move of traffic is malformed and not told: %s", error)
+        except DatabaseError as error:
+            logger.warning("moves of traffic wait for the database: %s", error)
+            return
+        redis.lrem(FAILOVER_MOVES, 1, raw.decode())
+
+
+def recall(pool_ids: Iterable[int]) -> dict[int, FailoverState]:
+    """Where the traffic of these pools went last, for a Redis that has forgotten it."""
+    moves = Event.objects.filter(pool=OuterRef("pk"), kind__in=_KINDS).order_by("-at", "-id")
+    rows = Pool.objects.filter(pk__in=list(pool_ids)).values_list(
+        "pk", Subquery(moves.values("data")[:1]), Subquery(moves.values("at")[:1])
+    )
+    return {
+        pool_id: FailoverState(
+            floor=data.get("floor", 0),
+            manual=data.get("manual", False),
+            serving=tuple(data.get("to", ())),
+            since=at.timestamp(),
+            cause=data.get("cause", ""),
+        )
+        for pool_id, data, at in rows
+        if data
+    }
+
+
+def _write(move: Move) -> None:
+    """Unless another worker has, which is at the same list or was killed before it took it off."""
+    at = datetime.fromtimestamp(move.at, UTC)
+    with transaction.atomic():
+        pool = Pool.objects.select_for_update().filter(pk=move.pool_id).first()
+        if pool is not None and not pool.events.filter(kind=move.kind.value, at=at).exists():
+            pool.tell_of(move)
