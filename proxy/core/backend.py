@@ -9,6 +9,10 @@ from pool.snapshot import BackendSpec
 from pool.tiers import accepts_new
 from proxy.core.circuit.breaker import Breaker
 from proxy.core.latency import Latency
+from proxy.errors import ClientGone, ResponseTimeout
+
+_NO_ANSWER = ClientGone.status  # this, and all that are higher
+_TIMED_OUT = ResponseTimeout.status
 
 
 class Cell(Protocol):
@@ -106,6 +110,13 @@ class Backend:
     def observe(self, microseconds: float, now: int) -> None:
         """A try has waited so long for the response's first byte; `now` is `Clock.now`."""
         self.latency.observe(microseconds, now)
+
+    def observe_try(self, status: int, microseconds: float, now: int) -> None:
+        """A try's wait is over, by a response of this status or by an error that has it."""
+        if status < _NO_ANSWER or status == _TIMED_OUT:
+            self.latency.observe(microseconds, now)
+        else:
+            self.latency.observe_at_least(microseconds, now)
 
     def take(self) -> None:
         """A request has been given to this backend."""

@@ -40,11 +40,11 @@ class Latency:
         self._peak_at = now
 
     def observe_at_least(self, microseconds: float, now: int) -> None:
-        """A wait that ended in no good response: it counts if it shows the backend to be slower.
+        """A wait that was cut short, or ended in an error: it counts if it was longer than usual.
 
         A backend that fails fast must not pass for a fast one and draw the traffic.
         """
-        if microseconds > self.mean:
+        if 0 < self.mean < microseconds:
             self.observe(microseconds, now)
 
     def own_mean(self, now: int) -> float:

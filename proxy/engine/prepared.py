@@ -12,6 +12,7 @@ from proxy.core.backend import Backend
 from proxy.core.client import client_address
 from proxy.core.configuration import Configuration
 from proxy.core.forward import HOST_OF_BACKEND, Peer, request_prefix
+from proxy.core.hash_key import request_key
 from proxy.core.head import DEFAULT_LIMITS, HeadLimits, RequestHead, parse_request_head
 from proxy.core.routing import Route
 from proxy.core.sticky import Claim
@@ -40,6 +41,7 @@ class Prepared:
     idempotent: bool
     request_id: bytes  # kept from a trusted peer; empty: one is made for each request
     client: bytes  # address, as trusted proxies tell it; empty on a unix socket
+    key: bytes | None = None  # what the pool's hash key says of it, where the algorithm needs one
     claim: Claim | None = None  # where the pool is sticky
     subject: str = ""  # what the access log says of it, once it was asked
 
@@ -70,6 +72,7 @@ def prepare(
     if head.path != HEALTH_PATH:
         route = configuration.router.match(head.host, head.path)
     claim = _take_claim(head, route, configuration, peer)
+    client = _client(head, peer, trusts) if peer.trusted else peer.address
     return Prepared(
         raw=raw,
         head=head,
@@ -81,7 +84,8 @@ def prepare(
         has_body=head.chunked or head.content_length > 0,
         idempotent=head.idempotent,
         request_id=head.request_id if peer.trusted and _ID.fullmatch(head.request_id) else b"",
-        client=_client(head, peer, trusts) if peer.trusted else peer.address,
+        client=client,
+        key=_key(head, route, client),
         claim=claim,
     )
 
@@ -97,6 +101,12 @@ def _take_claim(
         return None
     head.headers, preferred = sticky.read(head.headers)
     return Claim(sticky, preferred, route.response_rules, https=_came_over_https(head, peer))
+
+
+def _key(head: RequestHead, route: Route | None, client: bytes) -> bytes | None:
+    if route is None or not route.pool.algorithm.main.needs_key:
+        return None
+    return request_key(route.pool.spec.balancing.hash_key, head, client)
 
 
 def _came_over_https(head: RequestHead, peer: Peer) -> bool:

@@ -42,6 +42,7 @@ class Transaction:
     _backend: "Backend | None" = None  # of the present try, or else of the last one
     _upstream: "UpstreamConnection | None" = None
     _connecting: "Connecting | None" = None
+    _waits_since = 0  # when the present try had all of the request; 0: from the start
     # request
     _body: BodyReader | None = None  # None: no more of it is to come
     _held: list[bytes]  # body that waits for a connection
@@ -70,7 +71,7 @@ class Transaction:
         self.request_id = prepared.request_id or edge.next_request_id()
         claim = prepared.claim
         preferred = None if claim is None else claim.preferred
-        self._exchange = Exchange(route.pool, prepared.idempotent, preferred=preferred)
+        self._exchange = Exchange(route.pool, prepared.idempotent, prepared.key, preferred)
         timeouts = route.pool.spec.timeouts
         self._idle = timeouts.idle
         if timeouts.request:
@@ -161,6 +162,7 @@ class Transaction:
             return len(data)
         if body.done:
             self._body = None
+            self._waits_since = monotonic_ns()
         self._send_body(data if taken == len(data) else data[:taken])
         return taken
 
@@ -208,8 +210,7 @@ class Transaction:
     def begin_response(self, head: ResponseHead, *, until_close: bool) -> None:
         """The final response's head has come: settle how it is passed on."""
         exchange = self._exchange
-        if exchange.timed_from:
-            self._edge.clock.now = monotonic_ns()
+        self._observe(head.status)
         exchange.responded(head.status)
         self._status = head.status
         self._replay = None
@@ -304,8 +305,9 @@ class Transaction:
             self._connect(self._edge.connections_to(backend, self._exchange.pool.spec.tls))
             return
         self._edge.counters.failed_try(self._route, backend)
-        self._edge.clock.now = monotonic_ns()
+        self._observe(error.status)
         if self._exchange.failed(error, replayable=replayable):
+            self._waits_since = self._edge.clock.now
             self.start()
         else:
             self._give_up(self._exchange.answer(error))
@@ -329,6 +331,7 @@ class Transaction:
         """The whole request has taken as long as the pool allows."""
         if self._upstream is not None and not self._status and not self._client_owes_the_body:
             self._edge.counters.failed_try(self._route, self._backend)
+            self._observe(DeadlineExceeded.status)
             self._exchange.failed(ResponseTimeout(), replayable=False)
         self._give_up(DeadlineExceeded())
 
@@ -346,9 +349,18 @@ class Transaction:
         return self._upstream is not None and self._upstream.gate.closed_for(flow.PEER_FULL)
 
     def client_lost(self) -> None:
+        self._observe(ClientGone.status)
         self._drop_upstream()
         self._exchange.finish()
         self._finish(ClientGone.status, aborted=True)
+
+    def _observe(self, status: int) -> None:
+        """The wait for a response's head is over; `status` says how. Sets the clock."""
+        now = self._edge.clock.now = monotonic_ns()
+        backend = self._backend
+        # Where the request is not complete, or the response had begun, the client has a part in it.
+        if backend is not None and self._body is None and not self._status:
+            backend.observe_try(status, (now - (self._waits_since or self._started)) / 1000, now)
 
     def _give_up(self, error: ProxyError) -> None:
         """Answer with `error`, or cut the response short where it has already begun."""

@@ -74,7 +74,10 @@ def test_others_figures_stand_in_until_there_are_own_ones() -> None:
 
 def test_a_failure_counts_only_where_it_shows_the_backend_to_be_slower() -> None:
     """One that refuses everything in a millisecond must not become the fastest."""
-    latency = observed((1000.0, 0))
+    latency = Latency()
+    latency.observe_at_least(1.0, 0)
+    assert latency.known_mean(0) == 0.0
+    latency.observe(1000.0, 0)
     latency.observe_at_least(1.0, TAU)
     assert (latency.mean, latency.at) == (1000.0, 0)
     latency.observe_at_least(60e6, TAU)
