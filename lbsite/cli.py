@@ -17,7 +17,15 @@ def main() -> None:
         _ = settings.INSTALLED_APPS  # loads them
     except (EnvError, ImproperlyConfigured) as error:
         sys.exit(f"lb: {error}")
-    execute_from_command_line(arguments)
+    execute_from_command_line(_with_module_name(arguments))
+
+
+def _with_module_name(arguments: list[str]) -> list[str]:
+    """`debug-header` is the command debug_header: a module's name has no hyphens."""
+    return [
+        argument.replace("-", "_") if place == 1 and not argument.startswith("-") else argument
+        for place, argument in enumerate(arguments)
+    ]
 
 
 def _take_data_dir(arguments: list[str]) -> list[str]:

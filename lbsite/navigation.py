@@ -5,6 +5,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from proxy.explain.api import RIGHTS as EXPLAIN_RIGHTS
+
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Groups of links; unfold leaves out what the user may not see, and empty groups."""
@@ -16,6 +18,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _model(request, "Pools", "lan", "pool.pool"),
                 _model(request, "Backends", "dns", "pool.backend"),
                 _model(request, "Routes", "alt_route", "pool.route"),
+                _page(request, "Explain", "route", "explain_page", *EXPLAIN_RIGHTS),
             ],
         },
         {
@@ -58,7 +61,7 @@ def _model(request: HttpRequest, title: str, icon: str, model: str) -> dict[str,
 
 
 def _page(
-    request: HttpRequest, title: str, icon: str, url_name: str, permission: str = ""
+    request: HttpRequest, title: str, icon: str, url_name: str, *permissions: str
 ) -> dict[str, Any]:
     link = reverse(url_name)
     return {
@@ -66,5 +69,5 @@ def _page(
         "icon": icon,
         "link": link,
         "active": request.path == link,
-        "permission": lambda request: not permission or request.user.has_perm(permission),
+        "permission": lambda request: request.user.has_perms(permissions),
     }

@@ -32,6 +32,8 @@ class PassedOver(StrEnum):
     DRAINING = "draining"
     NO_WEIGHT = "weight_0"
     UNHEALTHY = "unhealthy"
+    CIRCUIT_OPEN = "circuit_open"
+    CIRCUIT_TRIED = "circuit_half_open"  # others are finding out whether it has recovered
     STAND_IN = "stand_in_not_needed"
     LOWER_TIER = "lower_tier"
     FULL = "full"
@@ -181,7 +183,7 @@ def _view_backend(
         weight=backend.weight,
         in_flight=backend.load(),
         max_connections=backend.spec.max_connections,
-        latency_ms=None,
+        latency_ms=backend.latency.known_mean(pool.clock.now) / 1000 or None,
         score=score,
         passed_over=reason,
         detail=detail,
@@ -196,22 +198,42 @@ def _not_serving(pool: Pool, backend: Backend) -> tuple[PassedOver, str]:
     if not spec.weight:
         return PassedOver.NO_WEIGHT, "It gets no new clients."
     if backend.out:
-        return PassedOver.UNHEALTHY, backend.health.reason if backend.health is not None else ""
+        return _out(backend)
     stood_in_for = pool.backends.get(spec.backup_of)
     name = stood_in_for.spec.name if stood_in_for is not None else "a backend that is gone"
     return PassedOver.STAND_IN, f"It takes the place of {name} while that one is out."
 
 
+def _out(backend: Backend) -> tuple[PassedOver, str]:
+    breaker = backend.breaker
+    if breaker is not None and breaker.out:
+        return PassedOver.CIRCUIT_OPEN, breaker.circuit.cause
+    return PassedOver.UNHEALTHY, backend.health.reason if backend.health is not None else ""
+
+
 def _waiting(pool: Pool, backend: Backend, share: Share) -> tuple[PassedOver | None, str]:
     """Why one that takes part in its tier is not chosen from all the same."""
     if not backend.available():
-        return PassedOver.FULL, f"{backend.load()} of {backend.spec.max_connections} in flight."
+        return _cannot_now(backend)
     if share.percent:
-        return None, "Unhealthy, and used because its tier is in panic." if backend.out else ""
+        return None, _panic(backend) if backend.out else ""
     serving = ", ".join(str(one.tier) for one in pool.shares if one.percent)
     if share.tier < pool.floor:
         return PassedOver.LOWER_TIER, f"After a failover, tiers from {pool.floor} on serve."
     return PassedOver.LOWER_TIER, f"Tier {serving} serves."
+
+
+def _panic(backend: Backend) -> str:
+    return f"{_out(backend)[1]} Its tier is in panic: all are used.".lstrip()
+
+
+def _cannot_now(backend: Backend) -> tuple[PassedOver, str]:
+    limit = backend.spec.max_connections
+    if limit and backend.load() >= limit:
+        return PassedOver.FULL, f"{backend.load()} of {limit} in flight."
+    if backend.out:
+        return _out(backend)
+    return PassedOver.CIRCUIT_TRIED, "As many requests as may try it are under way."
 
 
 def rehearse(pool: Pool, key: bytes | None, picks: int) -> Rehearsal:

@@ -16,6 +16,8 @@ _ATTEMPTS = 8
 
 
 class Drawing(Balancer):
+    by_chance = True
+
     def update(self, backends: Sequence[Backend]) -> None:
         super().update(backends)
         self._weights = [backend.weight for backend in self.backends]

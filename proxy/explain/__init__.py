@@ -1,0 +1,1 @@
+"""The control plane's question: where would this request go, and why?"""
