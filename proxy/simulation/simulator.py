@@ -14,6 +14,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.pool import Pool
 from proxy.errors import NoBackend, ProxyError
 from proxy.simulation.chance import chance
+from proxy.simulation.circuits import BATCH, Circuits
 from proxy.simulation.fault import FaultKind
 from proxy.simulation.outcome import Outcome, Tally
 from proxy.simulation.scenario import CLIENTS, ClosedLoop, OpenLoop, RecordedLoad, Scenario
@@ -60,6 +61,8 @@ class _Simulation:
         self._tally = Tally()
         self._servers = self._make_servers(seed)
         self._pools = make_pools(scenario.pool, algorithm, scenario.workers, self._clock, seed)
+        self._circuits = Circuits(self._pools, _START / _SECOND)
+        self._look_at: float = inf  # when circuits are looked at next
         self._draw_pool = chance(seed, "workers").choice
         self._arrivals = islice(self._plan_arrivals(seed), scenario.requests)
 
@@ -70,6 +73,8 @@ class _Simulation:
         while tally.ended < wanted:
             clock.now, _, act, subject = heappop(events)
             act(subject)
+            if self._circuits.news:
+                self._plan_look(BATCH)
             if tally.ended >= report_at:
                 progress(report_at)
                 report_at += _REPORT_EVERY
@@ -113,6 +118,7 @@ class _Simulation:
             self._plan_health()
         if len(self._pools) > 1:
             self._at(_START + _SWEEP, self._tell_latencies, None)
+        self._look_again()
 
     def _plan_next(self, pool: Pool) -> None:
         arrival = next(self._arrivals, None)
@@ -178,8 +184,8 @@ class _Simulation:
         else:
             backend.observe(microseconds, self._clock.now)
             self._tally.succeeded(self._clock.now - request.arrived)
-        exchange.responded()
-        exchange.finish()
+        exchange.responded(reply.status)
+        exchange.finish(reply.status)
         self._ended(request)
 
     def _unanswered(self, subject: tuple[_Request, ProxyError]) -> None:
@@ -211,3 +217,21 @@ class _Simulation:
     def _tell_latencies(self, _: None) -> None:
         share_latencies(self._pools, self._clock.now)
         self._at(self._clock.now + _SWEEP, self._tell_latencies, None)
+
+    def _plan_look(self, pause: float) -> None:
+        at = self._clock.now + int(pause * _SECOND)
+        if at < self._look_at:
+            self._look_at = at
+            self._at(at, self._look_at_circuits, at)
+
+    def _look_at_circuits(self, planned: int) -> None:
+        if planned == self._look_at:  # no earlier one has taken its place
+            self._look_at = inf
+            self._circuits.agree(self._clock.now / _SECOND)
+            finish_work(self._pools)
+            self._look_again()
+
+    def _look_again(self) -> None:
+        pause = self._circuits.pause(self._clock.now / _SECOND)
+        if pause is not None:
+            self._plan_look(pause)

@@ -62,9 +62,11 @@ def test_latencies_are_those_that_are_given() -> None:
     assert 5 < latency["p99"] <= 10
 
 
-def test_what_fails_shows() -> None:
-    outcome = outcomes("--fail", "b@100ms-:errors", "--rate", "100")["round_robin"]
-    assert outcome["errors"]["status_500"] > 100
+def test_what_fails_shows_until_the_pools_circuit_opens() -> None:
+    given = ("--fail", "b@100ms-:errors", "--rate", "100")
+    assert 5 <= outcomes(*given)["round_robin"]["errors"]["status_500"] < 20
+    Pool.objects.update(circuit_mode="off", health_enabled=False)
+    assert outcomes(*given)["round_robin"]["errors"]["status_500"] > 400
 
 
 def test_capacity_makes_requests_wait() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pool.choices import algorithm_names
-from pool.snapshot import BalancingPolicy, HealthPolicy, PoolSpec, RetryPolicy
+from pool.snapshot import BalancingPolicy, CircuitPolicy, HealthPolicy, PoolSpec, RetryPolicy
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.simulation.fault import parse_fault
 from proxy.simulation.outcome import Outcome
@@ -99,7 +99,7 @@ def test_a_backend_that_dies_costs_retries_and_no_answers(scenario: ScenarioOf) 
 def test_without_retries_the_same_is_errors(
     scenario: ScenarioOf, pool_spec: Callable[..., PoolSpec]
 ) -> None:
-    pool = pool_spec(2, health=HealthPolicy(enabled=False), retry=RetryPolicy(attempts=1))
+    pool = pool_spec(2, retry=RetryPolicy(attempts=1))
     plan = scenario("10ms", "10ms", pool=pool, faults={2: [parse_fault("200ms-600ms")]})
     outcome = simulate(plan, "round_robin")
     assert outcome.retries == 0
@@ -138,6 +138,24 @@ def test_who_comes_back_starts_slowly_if_the_pool_says_so(
     )
     at_once = simulate(plan, "weighted_round_robin", 1).shares["b"]
     assert simulate(slowly, "weighted_round_robin", 1).shares["b"] < 0.8 * at_once
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_circuit_leaves_a_failing_backend_alone_and_lets_it_come_back(
+    scenario: ScenarioOf, pool_spec: Callable[..., PoolSpec], workers: int
+) -> None:
+    fields: dict[str, Any] = {
+        "faults": {2: [parse_fault("1s-3s:errors")]},
+        "load": OpenLoop(100.0),
+        "requests": 1000,
+        "workers": workers,
+    }
+    guarded = pool_spec(2, circuit=CircuitPolicy(threshold=5, open_time=1.0))
+    plain = simulate(scenario("1ms", "1ms", **fields), "round_robin", 1)
+    spared = simulate(scenario("1ms", "1ms", pool=guarded, **fields), "round_robin", 1)
+    assert plain.errors["status_500"] == pytest.approx(100, rel=0.25)
+    assert 5 <= spared.errors["status_500"] < 40
+    assert 0.25 < spared.shares["b"] < 0.45
 
 
 def test_a_backend_that_fails_fast_does_not_pass_for_a_fast_one(scenario: ScenarioOf) -> None:
