@@ -77,7 +77,9 @@ def _compare(key: tuple[Kind, int], before: _Items, after: _Items) -> Change | N
     pairs = {name: (old.fields.get(name), new.fields.get(name)) for name in names}
     fields = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     if "pool" in fields:
-        fields["pool"] = _pool_names(fields["pool"], before, after)
+        fields["pool"] = _names(Kind.POOL, fields["pool"], before, after)
+    if "backup_of" in fields:
+        fields["backup_of"] = _names(Kind.BACKEND, fields["backup_of"], before, after)
     if not fields:
         return None
     return Change(action=Action.CHANGED, kind=kind, id=row_id, name=new.name, fields=fields)
@@ -116,9 +118,13 @@ def _flatten(spec: msgspec.Struct) -> dict[str, Any]:
     return flat
 
 
-def _pool_names(ids: tuple[Any, Any], before: _Items, after: _Items) -> tuple[str, str]:
+def _names(kind: Kind, ids: tuple[Any, Any], before: _Items, after: _Items) -> tuple[Any, Any]:
+    """What rows are called; an id of 0 is none."""
     old, new = ids
-    return before[Kind.POOL, old].name, after[Kind.POOL, new].name
+    return (
+        before[kind, old].name if old else None,
+        after[kind, new].name if new else None,
+    )
 
 
 def _show(value: Any) -> str:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, RestrictedError
 from redis import RedisError
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
@@ -38,6 +38,9 @@ def model_errors_as_answers() -> Iterator[None]:
     except ProtectedError as error:
         users = ", ".join(sorted(str(row) for row in error.protected_objects))
         raise Conflict(f"Still used by {users}: change or delete these first.") from error
+    except RestrictedError as error:
+        users = ", ".join(sorted(str(row) for row in error.restricted_objects))
+        raise Conflict(f"Stood in for by {users}: change or delete that first.") from error
     except IntegrityError as error:
         raise Conflict("Somebody else changed the same at the same time: try again.") from error
     except PublishError as error:

@@ -10,10 +10,12 @@ from rest_framework import serializers
 from pool.api.errors import model_errors_as_answers
 from pool.choices import HeaderAction, HealthState
 from pool.edges import Edge
+from pool.failover.live import LiveTraffic, Traffic
 from pool.fields import HeaderRulesField
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
 from pool.policies import POOL_GROUPS
+from pool.tiers import Share
 
 _ALWAYS = ["id", "created_at", "updated_at"]
 
@@ -50,9 +52,28 @@ class LiveHealthSerializer(serializers.Serializer):
     reason = serializers.CharField()
 
 
+class _PrimaryField(serializers.SlugRelatedField):
+    """A backend of the same pool, by its name."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "does_not_exist": "This pool has no backend named {value}."
+    }
+
+    def get_queryset(self) -> models.QuerySet[Backend]:
+        pool_name = self.context["view"].kwargs.get("pool_name")
+        return Backend.objects.filter(pool__name=pool_name)
+
+
 class BackendSerializer(_ConfigurationSerializer):
     pool: "serializers.SlugRelatedField[Pool]" = serializers.SlugRelatedField(
         slug_field="name", read_only=True
+    )
+    backup_of = _PrimaryField(
+        slug_field="name",
+        queryset=Backend.objects.none(),
+        required=False,
+        allow_null=True,
+        help_text="Name of the backend of this pool that it stands in for.",
     )
     health = serializers.SerializerMethodField(help_text="What the probes say now.")
 
@@ -67,6 +88,7 @@ class BackendSerializer(_ConfigurationSerializer):
             "tier",
             "max_connections",
             "admin_state",
+            "backup_of",
             "metadata",
             "health",
         ]
@@ -79,8 +101,39 @@ class BackendSerializer(_ConfigurationSerializer):
         return {"state": status.state.value, "since": since, "reason": status.reason}
 
 
+class TierShareSerializer(serializers.Serializer[Share]):
+    tier = serializers.IntegerField()
+    percent = serializers.IntegerField(help_text="Of the pool's traffic.")
+    panic = serializers.BooleanField(help_text="Whether unhealthy backends get traffic too.")
+    healthy = serializers.IntegerField(help_text="Backends in service that are well.")
+    total = serializers.IntegerField(help_text="Backends in service.")
+
+
+class TrafficSerializer(serializers.Serializer[Traffic]):
+    serving = serializers.ListField(
+        child=serializers.IntegerField(),
+        help_text="Tiers that serve; none when no backend is well.",
+    )
+    panic = serializers.BooleanField()
+    tiers = TierShareSerializer(many=True, source="shares")
+    floor = serializers.IntegerField(
+        source="state.floor", help_text="Tiers below get no traffic while one from it on can serve."
+    )
+    manual = serializers.BooleanField(
+        source="state.manual", help_text="Whether an operator has set the floor."
+    )
+    cause = serializers.CharField(source="state.cause", help_text="Of the last move.")
+
+
+class FailoverSerializer(serializers.Serializer[Any]):
+    tier = serializers.IntegerField(min_value=0, max_value=9, help_text="Where traffic is to go.")
+
+
 class PoolSerializer(_ConfigurationSerializer):
     backends = BackendSerializer(many=True, read_only=True)
+    traffic = serializers.SerializerMethodField(
+        help_text="Where the traffic goes now; null while Redis cannot say."
+    )
 
     class Meta:
         model = Pool
@@ -89,8 +142,14 @@ class PoolSerializer(_ConfigurationSerializer):
             "name",
             "algorithm",
             *(column for group in POOL_GROUPS.values() for column in group.columns.values()),
+            "traffic",
             "backends",
         ]
+
+    @extend_schema_field(TrafficSerializer(allow_null=True))
+    def get_traffic(self, pool: Pool) -> Any:
+        live: LiveTraffic = self.context["live_traffic"]
+        return None if live.error else TrafficSerializer(live.of(pool)).data
 
 
 class RouteSerializer(_ConfigurationSerializer):

@@ -18,6 +18,7 @@ from pool.api import filters, serializers
 from pool.api.errors import model_errors_as_answers, redis_errors_as_answers
 from pool.api.pagination import Page, TimePage
 from pool.api.permissions import MayChange, MayRollBack, ModelPermissions
+from pool.failover.live import LiveTraffic
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
 
@@ -60,17 +61,41 @@ class _ConfigurationViewSet(viewsets.ModelViewSet):
 class PoolViewSet(_ConfigurationViewSet):
     """Pools with their policies and, to read, their backends."""
 
-    queryset = Pool.objects.prefetch_related("backends__pool")
+    queryset = Pool.objects.prefetch_related("backends__pool", "backends__backup_of")
     serializer_class = serializers.PoolSerializer
     filterset_class = filters.PoolFilter
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        live = LiveTraffic.read(self.live_health)
+        return {**super().get_serializer_context(), "live_traffic": live}
+
+    @extend_schema(request=serializers.FailoverSerializer, responses=serializers.PoolSerializer)
+    @action(detail=True, methods=["post"], permission_classes=[MayChange])
+    def failover(self, request: Request, **_: Any) -> Response:
+        """Send the traffic to a tier, and keep it there until somebody fails back."""
+        order = serializers.FailoverSerializer(data=request.data)
+        order.is_valid(raise_exception=True)
+        return self._steer(request, Pool.fail_over, to=order.validated_data["tier"])
+
+    @extend_schema(request=None, responses=serializers.PoolSerializer)
+    @action(detail=True, methods=["post"], permission_classes=[MayChange])
+    def failback(self, request: Request, **_: Any) -> Response:
+        """Let the traffic return to the lowest tier that can serve."""
+        return self._steer(request, Pool.fail_back)
+
+    def _steer(self, request: Request, verb: Any, **options: Any) -> Response:
+        pool = self.get_object()
+        with redis_errors_as_answers(), model_errors_as_answers():
+            verb(pool, by=request.user, **options)
+        return Response(self.get_serializer(pool).data)
+
 
 class BackendViewSet(_ConfigurationViewSet):
     """The backends of one pool."""
 
-    queryset = Backend.objects.select_related("pool")
+    queryset = Backend.objects.select_related("pool", "backup_of")
     serializer_class = serializers.BackendSerializer
     filterset_class = filters.BackendFilter
     lookup_field = "name"

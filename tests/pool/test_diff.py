@@ -80,6 +80,19 @@ def test_a_move_to_another_pool_names_both():
     assert str(change) == "route */ → other changed: pool web → other"
 
 
+def test_a_stand_in_is_shown_by_the_name_of_its_backend():
+    two = BackendSpec(id=2, name="two", url="http://b")
+    stand_in = BackendSpec(id=2, name="two", url="http://b", backup_of=1)
+    plain = build(1, (PoolSpec(id=1, name="web", backends=(ONE, two)),), ())
+    standing = build(2, (PoolSpec(id=1, name="web", backends=(ONE, stand_in)),), ())
+    assert summarise(compare(plain, standing)) == (
+        "backend web/two changed: backup_of null → web/one"
+    )
+    assert summarise(compare(standing, plain)) == (
+        "backend web/two changed: backup_of web/one → null"
+    )
+
+
 def test_a_long_summary_is_cut_and_says_so():
     pools = tuple(PoolSpec(id=number, name=f"p{number}") for number in range(1, 6))
     assert summarise(compare(EMPTY, build(1, pools, ()))) == (
