@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import time
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from pool.choices import AdminState, HealthState, StickyMode
 from pool.snapshot import BackendSpec, StickyPolicy
+from proxy.core.debug import DebugKey
 from tests.integration.edge.harness.backend import Backend, Call
+from tests.integration.edge.harness.backend_process import BackendProcess
 from tests.integration.edge.harness.client import Client, Response, request_bytes
 from tests.integration.edge.harness.processes import Edge, wait_until
 
@@ -190,11 +193,11 @@ def test_who_is_unhealthy_loses_clients(
 
 
 def test_a_backend_that_cannot_be_reached_loses_the_client_in_the_same_request(
-    edge: Edge, trio: dict[str, Backend]
+    edge: Edge, processes: list[BackendProcess]
 ) -> None:
-    edge.serve(*specs(trio), workers=2, sticky=COOKIE)
+    edge.serve(*(process.spec for process in processes), workers=2, sticky=COOKIE)
     first = get(edge)
-    trio[first.backend].stop()
+    next(process for process in processes if process.spec.name == first.backend).kill()
     moved = get(edge, cookie=cookie_of(first))
     assert (moved.status, moved.backend != first.backend) == (200, True)
     assert stays(edge, moved)
@@ -256,13 +259,20 @@ def test_a_tunnel_is_sticky_too(edge: Edge, backend: MakeBackend) -> None:
     assert answer.count(b"\r\nSet-Cookie: lb=") == 1
 
 
-def test_the_edges_own_answers_set_no_cookie(edge: Edge, trio: dict[str, Backend]) -> None:
-    edge.serve(*specs(trio), workers=2, sticky=COOKIE)
-    for one in trio.values():
-        one.stop()
+def test_the_edges_own_answers_set_no_cookie(edge: Edge, processes: list[BackendProcess]) -> None:
+    edge.serve(*(process.spec for process in processes), workers=2, sticky=COOKIE)
+    for process in processes:
+        process.kill()
     response = get(edge)
     assert response.status >= 500
     assert "set-cookie" not in response.headers
+
+
+def test_it_goes_together_with_an_explanation(edge: Edge, trio: dict[str, Backend]) -> None:
+    edge.serve(*specs(trio), workers=2, sticky=COOKIE)
+    signed = DebugKey(SECRET["LB_SECRET_KEY"]).sign(int(time.time()) + 60)
+    headers = get(edge, x_lb_debug=signed).headers
+    assert {"set-cookie", "x-lb-explain"} <= headers.keys()
 
 
 # --- what backends issue ---
