@@ -33,7 +33,7 @@ class PassedOver(StrEnum):
     NO_WEIGHT = "weight_0"
     UNHEALTHY = "unhealthy"
     CIRCUIT_OPEN = "circuit_open"
-    CIRCUIT_TRIED = "circuit_half_open"  # others are finding out whether it has recovered
+    CIRCUIT_TRIED = "circuit_half_open"
     STAND_IN = "stand_in_not_needed"
     LOWER_TIER = "lower_tier"
     FULL = "full"
@@ -233,7 +233,10 @@ def _cannot_now(backend: Backend) -> tuple[PassedOver, str]:
         return PassedOver.FULL, f"{backend.load()} of {limit} in flight."
     if backend.out:
         return _out(backend)
-    return PassedOver.CIRCUIT_TRIED, "As many requests as may try it are under way."
+    return (
+        PassedOver.CIRCUIT_TRIED,
+        "A few requests find out whether it has recovered; it gets no others.",
+    )
 
 
 def rehearse(pool: Pool, key: bytes | None, picks: int) -> Rehearsal:

@@ -28,8 +28,11 @@ def explanation_header(
     pool: PoolView,
     tried: Mapping[Backend, ProxyError],
     backend: Backend | None,
+    preferred: Backend | None,
 ) -> str:
-    """The value. `tried`: what has failed, in order; `backend`: the one that answers, if any."""
+    """The value. `tried`: what has failed, in order; `backend`: the one that answers, if any;
+    `preferred`: the one that the client's mark names.
+    """
     tries = [
         {"backend": _text(one.spec.name), "error": error.cause} for one, error in tried.items()
     ]
@@ -45,6 +48,7 @@ def explanation_header(
         "pool": _text(pool.name),
         "algorithm": _text(pool.algorithm),
         **({"key": pool.key and _text(pool.key)} if pool.hash_key else {}),
+        **({"sticks_to": _text(preferred.spec.name)} if preferred is not None else {}),
         "tiers": {str(tier.tier): tier.percent for tier in pool.tiers},
         "panic": [tier.tier for tier in pool.tiers if tier.panic],
         "tries": tries[-_MAX_TRIES:],

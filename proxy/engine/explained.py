@@ -59,7 +59,9 @@ class ExplainedTransaction(Transaction):
         exchange = self._exchange
         number = self.prepared.configuration.snapshot.number
         tried = exchange.tried or {}
-        return explanation_header(number, self._route, self._seen, tried, exchange.backend)
+        return explanation_header(
+            number, self._route, self._seen, tried, exchange.backend, exchange.preferred
+        )
 
 
 def _with_explanation(value: str, headers: Headers) -> Headers:

@@ -1,6 +1,5 @@
 """The answer: the edge's own code, run on what is published and on what the workers report."""
 
-import time
 from enum import StrEnum
 
 import msgspec
@@ -9,7 +8,6 @@ from redis import Redis
 from pool.snapshot import PoolSpec, Snapshot, SnapshotError
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.core.balancing.base import Balancer
-from proxy.core.clock import Clock
 from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
 from proxy.core.explain import (
@@ -25,7 +23,8 @@ from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE
 from proxy.engine.prepared import HEALTH_PATH
 from proxy.errors import NoBackend
-from proxy.explain.published import apply_figures, read_figures, read_health, read_snapshot
+from proxy.explain.bystander import inform
+from proxy.explain.published import read_snapshot
 from proxy.explain.question import Question
 
 # An algorithm that looks at every backend takes about 0.1 µs for each.
@@ -107,21 +106,14 @@ def _explain_choice(
     number: int,
     routes: list[RouteView],
 ) -> Answer:
-    clock = Clock(time.monotonic_ns())
     alone = tuple(spec for spec in snapshot.pools if spec.id == number)
     reduced = msgspec.structs.replace(snapshot, pools=alone)
-    prepared = question.prepare(Configuration(reduced, clock=clock, sticky_key=sticky_key))
+    prepared = question.prepare(Configuration(reduced, sticky_key=sticky_key))
     pool = prepared.configuration.pools[number]
-    figures = read_figures(redis, pool.backends)
-    apply_figures(pool, figures, clock.now)
-    pool.set_all_health(read_health(redis, pool.backends))
-    for tier in pool.tiers.values():
-        while tier.balancer.work():
-            pass
-    key = None
+    figures = inform(pool, redis)
     preferred = prepared.claim.preferred if prepared.claim is not None else None
-    view = explain_pool(pool, key)
-    exchange = Exchange(pool, prepared.idempotent, key, preferred)
+    view = explain_pool(pool, prepared.key)
+    exchange = Exchange(pool, prepared.idempotent, prepared.key, preferred)
     return Answer(
         snapshot=snapshot.number,
         answered_by_edge=False,

@@ -1,4 +1,4 @@
-"""What edges run and see, read from Redis: snapshot, health, and the workers' figures."""
+"""What edges run and hear, read from Redis, and what their workers report."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -9,17 +9,20 @@ import msgspec
 from redis import Redis
 
 from pool.bus import (
+    CIRCUITS_KEY,
     EDGE_REPORT_EXPIRY,
     EDGES_KEY,
+    FAILOVER_KEY,
     HEALTH_KEY,
     SNAPSHOT_KEY,
     BackendLoad,
     EdgeReport,
+    FailoverState,
     HealthStatus,
     load_key,
 )
+from pool.circuits.records import Circuit
 from pool.snapshot import Snapshot, decode
-from proxy.core.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,16 @@ def read_figures(redis: Redis, backends: Iterable[int], now: float | None = None
     return Figures(len(alive), age, loads)
 
 
-def apply_figures(pool: Pool, figures: Figures, now: int) -> None:
-    """Let the backends have in flight what all workers have, and the mean of their latencies."""
-    for number, loads in figures.loads.items():
-        backend = pool.backends[number]
-        backend.in_flight = sum(load.in_flight for load in loads)
-        measured = [load.latency for load in loads if load.latency]
-        if measured:
-            backend.latency.observe(sum(measured) / len(measured), now)
+def read_circuits(redis: Redis, backends: Iterable[int]) -> dict[int, Circuit]:
+    """Of those that are not as they are at first."""
+    return _by_backend(redis, CIRCUITS_KEY, list(backends), Circuit)
+
+
+def read_floor(redis: Redis, pool_id: int) -> int:
+    """The tier from which on the pool is to serve after a failover."""
+    raw = cast("bytes | None", redis.hget(FAILOVER_KEY, str(pool_id)))
+    state = _decoded(raw, FailoverState) if raw is not None else None
+    return state.floor if state is not None else 0
 
 
 def _by_backend(redis: Redis, key: str, numbers: list[int], kind: type[Any]) -> dict[int, Any]:

@@ -83,7 +83,9 @@ def _among(routes: list[RouteView]) -> str:
     if not routes:
         return "matches this host and path"
     others = len(routes) - 1
-    return f"before {others} other{'s'[: others != 1]} that match" if others else "the only match"
+    return (
+        f"ahead of {others} other match{'es' if others > 1 else ''}" if others else "the only match"
+    )
 
 
 def _algorithm(pool: PoolView) -> str:

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from pool.bus import BackendLoad, load_key
-from pool.choices import AdminState
-from pool.snapshot import HeaderPolicy, HeaderRule
+from pool.choices import AdminState, StickyMode
+from pool.snapshot import BalancingPolicy, HeaderPolicy, HeaderRule, StickyPolicy
 from proxy.core.debug import DebugKey
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, Response, request_bytes
@@ -187,6 +187,38 @@ def test_many_long_names_stay_within_two_kibibytes_of_ascii(
     told = explanation(response)
     assert told["backends"][0]["name"].startswith("ä")
     assert len(told["backends"]) + told["more"] == 201
+
+
+def test_marks_keys_and_latencies_are_told(edge: Edge, backend: MakeBackend) -> None:
+    specs = [backend(name).spec() for name in "abc"]
+    edge.serve(
+        *specs,
+        algorithm="ring_hash",
+        balancing=BalancingPolicy(hash_key="header:X-User"),
+        sticky=StickyPolicy(mode=StickyMode.COOKIE, name="lb"),
+    )
+    first = ask(edge, X_User="olga")
+    told = explanation(first)
+    assert (told["algorithm"], told["key"]) == ("ring_hash", "olga")
+    assert "sticks_to" not in told
+    cookie = first.headers["set-cookie"].partition(";")[0]
+    again = explanation(ask(edge, X_User="olga", Cookie=cookie))
+    assert again["sticks_to"] == first.backend
+    assert again["backends"][0]["name"] == first.backend
+    assert again["backends"][0]["latency_ms"] > 0
+
+
+def test_every_worker_reports_until_it_leaves(
+    start_edge: Callable[..., Edge], backend: MakeBackend
+) -> None:
+    edge = start_edge("--workers", "2")
+    a = backend("a")
+    edge.serve(a.spec(), workers=2)
+    keys = {load_key(report.worker_id) for report in edge.reports(edge.number)}
+    wait_until("both", lambda: all(edge.redis.hexists(key, str(a.id)) for key in keys))
+    assert len(keys) == 2
+    edge.stop()
+    assert not any(edge.redis.exists(key) for key in keys)
 
 
 def test_without_a_secret_nothing_is_explained(

@@ -1,7 +1,8 @@
 """A published configuration, what Redis knows besides, and people who ask."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -64,7 +65,12 @@ def say_health(redis_client: redis.Redis) -> Callable[..., None]:
 def report(redis_client: redis.Redis) -> Callable[..., None]:
     """What a worker tells: `report("w1", {1: (in_flight, microseconds)})`, so many seconds ago."""
 
-    def tell(worker: str, loads: dict[int, tuple[int, int]], age: float = 0.0) -> None:
+    def tell(
+        worker: str,
+        loads: dict[int, tuple[int, int]],
+        age: float = 0.0,
+        weights: Mapping[int, float] = MappingProxyType({}),
+    ) -> None:
         now = time.time() - age
         edge = EdgeReport(
             worker_id=worker,
@@ -80,7 +86,7 @@ def report(redis_client: redis.Redis) -> Callable[..., None]:
         )
         redis_client.hset(EDGES_KEY, worker, msgspec.json.encode(edge))
         for number, (in_flight, latency) in loads.items():
-            load = BackendLoad(in_flight=in_flight, latency=latency, weight=1)
+            load = BackendLoad(in_flight=in_flight, latency=latency, weight=weights.get(number, 1))
             redis_client.hset(load_key(worker), str(number), msgspec.json.encode(load))
 
     return tell

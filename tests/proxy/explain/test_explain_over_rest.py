@@ -1,11 +1,15 @@
 """`POST /api/v1/explain/`: where a request would go, and why."""
 
+import msgspec
 import pytest
 from django.conf import settings
+from redis import RedisError
 from rest_framework.test import APIClient
 
-from pool.choices import AdminState, HealthState, StickyMode
-from pool.snapshot import RouteSpec, StickyPolicy
+from pool.bus import CIRCUITS_KEY, FAILOVER_KEY, FailoverState
+from pool.choices import AdminState, CircuitState, HealthState, StickyMode
+from pool.circuits.records import Circuit
+from pool.snapshot import BalancingPolicy, RouteSpec, StickyPolicy
 from proxy.core.backend import Backend
 from proxy.core.marks import Marks
 from proxy.core.secret import derive_key
@@ -148,8 +152,6 @@ def test_nothing_published_is_said(ask):
 
 
 def test_redis_away_is_said(ask, monkeypatch):
-    from redis import RedisError
-
     def away(*_):
         raise RedisError("gone")
 
@@ -171,3 +173,66 @@ def test_who_may_view_pools_and_routes_may_ask(half_reader, publish, specs, redi
     question = {"host": "shop.test"}
     assert half_reader.post("/api/v1/explain/", question).status_code == 403
     assert APIClient().post("/api/v1/explain/", question).status_code == 401
+
+
+@pytest.mark.parametrize("algorithm", ["ring_hash", "maglev"])
+def test_the_hash_key_and_its_value_are_told(ask, publish, specs, algorithm):
+    policy = BalancingPolicy(hash_key="cookie:session")
+    publish(*specs(*"abcdef"), algorithm=algorithm, balancing=policy)
+    answers = [ask(headers={"Cookie": f"session=s{number}"}) for number in range(8)]
+    pool = answers[3]["pool"]
+    assert (pool["algorithm"], pool["hash_key"], pool["key"]) == (
+        algorithm,
+        "cookie:session",
+        "s3",
+    )
+    assert {answer["choice"]["by"] for answer in answers} == {"key"}
+    assert all(
+        answer["choice"]["shares"] == {answer["choice"]["backend"]: 100.0} for answer in answers
+    )
+    assert len({answer["choice"]["backend"] for answer in answers}) > 1
+
+
+def test_without_the_key_the_fallback_chooses(ask, publish, specs):
+    policy = BalancingPolicy(hash_key="client_ip", fallback="round_robin")
+    publish(*specs("a", "b"), algorithm="ring_hash", balancing=policy)
+    answer = ask()
+    assert (answer["pool"]["algorithm"], answer["pool"]["key"]) == ("round_robin", None)
+    assert answer["choice"]["by"] == "turn"
+    assert ask(client="192.0.2.7")["pool"]["key"] == "192.0.2.7"
+
+
+def test_after_a_failover_the_floor_is_told(ask, publish, specs, redis_client):
+    publish(*specs(a={"tier": 0}, b={"tier": 1}))
+    redis_client.hset(FAILOVER_KEY, "1", msgspec.json.encode(FailoverState(floor=1)))
+    answer = ask()
+    assert answer["pool"]["floor"] == 1
+    assert passed_over(answer) == {"a": "lower_tier", "b": None}
+    assert backends(answer)["a"]["detail"] == "After a failover, tiers from 1 on serve."
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (CircuitState.OPEN, "circuit_open"),
+        (CircuitState.FORCED_OPEN, "circuit_open"),
+        (CircuitState.HALF_OPEN, "circuit_half_open"),
+        (CircuitState.CLOSED, None),
+    ],
+)
+def test_circuits_are_those_of_now(ask, publish, specs, redis_client, state, reason):
+    publish(*specs("a", "b"))
+    circuit = Circuit(state=state, generation=3, cause="5 failures in a row")
+    redis_client.hset(CIRCUITS_KEY, "1", msgspec.json.encode(circuit))
+    answer = ask()
+    assert passed_over(answer) == {"a": reason, "b": None}
+    if reason == "circuit_open":
+        assert backends(answer)["a"]["detail"] == "5 failures in a row"
+
+
+def test_a_slow_start_shows_in_the_weight_and_the_share(ask, publish, specs, report):
+    publish(*specs("a", "b"), balancing=BalancingPolicy(slow_start=60))
+    report("w1", {1: (0, 0), 2: (0, 0)}, weights={1: 0.25})
+    answer = ask()
+    assert backends(answer)["a"]["weight"] == 0.25
+    assert answer["choice"]["shares"] == {"b": 80.0, "a": 20.0}
