@@ -25,6 +25,7 @@ from proxy.engine.explained import ExplainedTransaction, LoggedExplainedTransact
 from proxy.engine.live import LiveBoard
 from proxy.engine.log_file import LogFile
 from proxy.engine.logged import LoggedTransaction
+from proxy.engine.prepared import PreparedHeads
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.transaction import Transaction
@@ -56,6 +57,7 @@ class Edge:
         )
         secret = settings.secret_key
         self._sticky_key = derive_key(secret, KEY_PURPOSE) if secret else None
+        self.heads = PreparedHeads(self.head_limits, self.trusts)
         self.now = loop.time()
         self.clock = Clock(monotonic_ns())
         self.configuration = Configuration(offset=offset, clock=self.clock)
@@ -63,6 +65,7 @@ class Edge:
         self.clients: set[ClientConnection] = set()
         self._timed: list[tuple[float, Transaction]] = []  # with the time when each has to be done
         self.draining = False
+        self._working = False  # algorithms are making their tables
         self.access_log: AccessLog | None = None
         self._transaction: type[Transaction] = Transaction
         self._explained: type[Transaction] = ExplainedTransaction
@@ -194,6 +197,8 @@ class Edge:
         if self._timed:
             self._sweep_timed(last_sweep)
         self._go_on_starting()
+        if not self._working:
+            self._work()
         before = self.now - IDLE_SECONDS
         for connections in self.connections.values():
             if connections.idle:
@@ -205,6 +210,16 @@ class Edge:
         for pool in self.configuration.pools.values():
             if pool.starting:
                 pool.refresh()
+
+    def _work(self) -> None:
+        """What algorithms have left to do, a slice at a time: requests are served in between."""
+        self._working = any(
+            tier.balancer.work()
+            for pool in self.configuration.pools.values()
+            for tier in pool.tiers.values()
+        )
+        if self._working:
+            self.loop.call_soon(self._work)
 
     def _sweep_timed(self, now: float) -> None:
         # Those that are done are dropped here: finding each when it ends would cost more.

@@ -1,11 +1,13 @@
-"""What each worker of the machine has in flight, visible to the others.
+"""What each worker of the machine has in flight and has measured, visible to the others.
 
 A worker shows its own numbers in a file of its own, mapped into memory, and
 reads the others' the same way: nobody writes to a shared place, and a reader
 takes no lock. The file is locked for as long as its worker lives; when the lock
 is free the worker is dead, and its numbers go with its file.
 
-The file holds 64-bit words: how many backends, then an (id, in flight) pair each.
+The file holds 64-bit words: how many backends, then for each its id, what is in
+flight, and the mean time to the first byte in microseconds (0: none was measured
+of late). In flight is written and read with each request, the time once a second.
 """
 
 import fcntl
@@ -13,12 +15,14 @@ import mmap
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from time import monotonic_ns
 
 from proxy.core.backend import Backend
 from proxy.engine.lockfile import create_locked
 
-_PAIR = 2
-_GROW = 256  # pairs
+_RECORD = 3
+_GROW = 256  # records
+_IN_FLIGHT, _LATENCY = 0, 1  # words of a cell: a record without its id
 
 
 class LiveBoard:
@@ -39,11 +43,17 @@ class LiveBoard:
             if backend_id not in self._cells:
                 self._cells[backend_id] = self._append(backend_id)
             backend.cell = self._cells[backend_id]
-            backend.cell[0] = backend.in_flight
+            backend.cell[_IN_FLIGHT] = backend.in_flight
         self._connect()
 
     def refresh(self) -> None:
-        """Take up workers that have come and those that have gone, and what they show."""
+        """Take up workers that have come and those that have gone, and what they show.
+
+        To be called once a second: what was measured is shown and looked up here.
+        """
+        now = monotonic_ns()
+        for backend_id, backend in self._backends.items():
+            self._cells[backend_id][_LATENCY] = round(backend.latency.own_mean(now))
         paths = set(self._path.parent.glob("*.live")) - {self._path}
         for path in paths - self._others.keys():
             other = _Other.open(path)
@@ -66,22 +76,25 @@ class LiveBoard:
         os.close(self._descriptor)
 
     def _connect(self) -> None:
-        """Give each backend the cells in which other workers show what they have on it."""
+        """Give each backend what other workers show of it."""
         others = [other.cells for other in self._others.values()]
         for backend_id, backend in self._backends.items():
-            backend.elsewhere = [cells[backend_id] for cells in others if backend_id in cells]
+            seen = [cells[backend_id] for cells in others if backend_id in cells]
+            backend.elsewhere = seen
+            times = [cell[_LATENCY] for cell in seen if cell[_LATENCY]]
+            backend.latency.elsewhere = sum(times) / len(times) if times else 0.0
 
     def _append(self, backend_id: int) -> "memoryview[int]":
         count = len(self._cells)
         if count == self._capacity:
             self._map(2 * count)
-        index = 1 + _PAIR * count
+        index = 1 + _RECORD * count
         self._words[index] = backend_id
-        self._words[0] = count + 1  # last: a reader sees no pair that is not complete
-        return self._words[index + 1 : index + _PAIR]
+        self._words[0] = count + 1  # last: a reader sees no record that is not complete
+        return self._words[index + 1 : index + _RECORD]
 
     def _map(self, capacity: int) -> None:
-        size = 8 * (1 + _PAIR * capacity)
+        size = 8 * (1 + _RECORD * capacity)
         os.ftruncate(self._descriptor, size)
         self._capacity = capacity
         self._words: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
@@ -119,8 +132,8 @@ class _Other:
         if words[0] == len(self.cells):
             return
         self.cells = {
-            words[index]: words[index + 1 : index + _PAIR]
-            for index in range(1, 1 + _PAIR * words[0], _PAIR)
+            words[index]: words[index + 1 : index + _RECORD]
+            for index in range(1, 1 + _RECORD * words[0], _RECORD)
         }
 
     def close(self) -> None:

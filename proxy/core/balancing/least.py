@@ -53,8 +53,8 @@ class Least(Balancer):
             backend = backends[scores.index(least)]
             return backend if backend.available() else None
         equals = [
-            backend
-            for backend, score in zip(backends, scores, strict=True)
-            if score == least and backend.available()
+            backends[place]
+            for place, score in enumerate(scores)
+            if score == least and backends[place].available()
         ]
         return self._turns.among(equals) if equals else None

@@ -41,7 +41,8 @@ class Turns:
         for backend in backends:
             weight = backend.weight
             total += weight
-            has = current[backend] = current[backend] + weight
+            has = current[backend] + weight
+            current[backend] = has
             if has > most:
                 best, most = backend, has
         current[best] -= total

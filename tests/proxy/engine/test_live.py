@@ -4,11 +4,13 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic_ns
 
 import pytest
 
 from pool.snapshot import BackendSpec
 from proxy.core.backend import Backend
+from proxy.core.latency import FORGET
 from proxy.engine.live import LiveBoard
 
 
@@ -101,3 +103,39 @@ def test_a_running_request_stays_counted_over_a_new_configuration(
     here.show([mine])
     here.refresh()
     assert mine.load() == 1
+
+
+def test_what_was_measured_is_told_to_those_who_have_measured_nothing(
+    board: Callable[[str], LiveBoard],
+) -> None:
+    boards = [board(name) for name in "abc"]
+    backends = [backend(1) for _ in boards]
+    for one, shown in zip(boards, backends, strict=True):
+        one.show([shown])
+    first, second, idle = backends
+    now = monotonic_ns()
+    first.observe(1000, now)
+    second.observe(3000, now)
+    for one in boards:
+        one.refresh()
+    for one in boards:
+        one.refresh()
+    assert idle.latency.known_mean(now) == 2000
+    assert first.latency.known_mean(now) == 1000, "one's own is the better figure"
+
+
+def test_hearsay_is_not_passed_on(board: Callable[[str], LiveBoard]) -> None:
+    """Or two workers would tell each other for ever what neither has measured of late."""
+    here, there = board("here"), board("there")
+    mine, theirs = backend(1), backend(1)
+    here.show([mine])
+    there.show([theirs])
+    theirs.observe(5000, monotonic_ns())
+    there.refresh()
+    here.refresh()
+    assert mine.latency.known_mean(monotonic_ns()) == 5000
+    theirs.latency.at -= 2 * FORGET  # as if it had been long ago
+    for one in (there, here, there):
+        one.refresh()
+    assert theirs.latency.known_mean(monotonic_ns()) == 0
+    assert mine.latency.known_mean(monotonic_ns()) == 0
