@@ -18,9 +18,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lbsite.settings")
 PERIODIC_TASKS: dict[str, float] = {
     "pool.health.tasks.tick": 1,
     "analytics.tasks.ingest": 1,
+    "pool.circuits.tasks.tell": 1,
     "pool.tasks.republish": 3,
     "pool.tasks.track_edges": 5,
     "pool.health.tasks.prune": 300,
+    "pool.circuits.tasks.forget_deleted": 300,
     "analytics.tasks.prune": 300,
 }
 
@@ -67,7 +69,7 @@ app.conf.update(
     beat_schedule=beat_schedule(PERIODIC_TASKS),
     beat_schedule_filename=str(settings.DATA_DIR / "celerybeat-schedule"),
 )
-app.autodiscover_tasks(["pool", "pool.health", "analytics"])
+app.autodiscover_tasks(["pool", "pool.health", "pool.circuits", "analytics"])
 
 
 @signals.setup_logging.connect

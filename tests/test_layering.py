@@ -26,6 +26,9 @@ ALLOWED = {
 PURE = [
     "pool.addresses",
     "pool.bus",
+    "pool.circuits.advice",
+    "pool.circuits.records",
+    "pool.circuits.script",
     "pool.choices",
     "pool.diff",
     "pool.failover.decide",
@@ -40,6 +43,7 @@ PURE = [
     "pool.health.probe",
     "pool.health.schedule",
     "proxy.core",
+    "proxy.stores",
     "proxy.simulation",
 ]
 

@@ -15,13 +15,14 @@ from unfold.contrib.filters.admin import (
     DropdownFilter,
     RelatedDropdownFilter,
 )
-from unfold.dataclasses import ActionDialog
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.views import ChangeList
 
 from pool.admin.badges import state_badge
 from pool.admin.base import ConfigurationAdmin, warn_of_waiting_revision
+from pool.admin.circuits import CircuitActions
+from pool.admin.dialogs import question
 from pool.admin.health import attach_conditions, condition
 from pool.admin.history import recent_events, recent_probes
 from pool.choices import HealthState
@@ -56,17 +57,8 @@ class BackendChangeList(ChangeList):
         attach_conditions(self.result_list)
 
 
-def _question(verb: str, consequence: str) -> ActionDialog:
-    return ActionDialog(
-        title=f"{verb} this backend?",
-        description=consequence,
-        form_class=None,
-        form_submit_text=verb,
-    )
-
-
 @admin.register(Backend)
-class BackendAdmin(ConfigurationAdmin):
+class BackendAdmin(CircuitActions, ConfigurationAdmin):
     list_display = ("name", "pool", "url", "weight", "tier", "admin_state_shown", "health")
     list_select_related = ("pool",)
     list_filter = (
@@ -76,16 +68,22 @@ class BackendAdmin(ConfigurationAdmin):
     )
     search_fields = ("name", "url", "pool__name")
     search_help_text = "Name or URL of a backend, or name of its pool"
-    readonly_fields = ("health", "health_reason")
+    readonly_fields = ("health", "health_reason", *CircuitActions.circuit_fields)
     add_fieldsets = (
         (None, {"fields": (("pool", "name"), ("url", "admin_state"))}),
         ("Share of the traffic", {"fields": (("weight", "tier"), "max_connections")}),
         ("Notes", {"fields": ("metadata",)}),
     )
-    fieldsets = (("Health", {"fields": (("health", "health_reason"),)}), *add_fieldsets)
+    fieldsets = (
+        (
+            "Health",
+            {"fields": (("health", "health_reason"), CircuitActions.circuit_fields)},
+        ),
+        *add_fieldsets,
+    )
     actions = ("drain_selected", "enable_selected", "maintain_selected")
     actions_row = ("drain", "enable", "maintain")
-    actions_detail = ("drain", "enable", "maintain")
+    actions_detail = ("drain", "enable", "maintain", CircuitActions.circuit_menu)
     change_form_outer_after_template = "pool/admin/backend_history.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -142,7 +140,7 @@ class BackendAdmin(ConfigurationAdmin):
         description="Drain",
         icon="hourglass_bottom",
         permissions=["change"],
-        dialog=_question("Drain", "It finishes the requests it has and gets no new ones."),
+        dialog=question("Drain", "It finishes the requests it has and gets no new ones."),
     )
     def drain(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._run_on_one(request, Backend.drain, object_id)
@@ -151,7 +149,7 @@ class BackendAdmin(ConfigurationAdmin):
         description="Enable",
         icon="play_arrow",
         permissions=["change"],
-        dialog=_question("Enable", "It gets its share of the traffic from now on."),
+        dialog=question("Enable", "It gets its share of the traffic from now on."),
     )
     def enable(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._run_on_one(request, Backend.enable, object_id)
@@ -160,7 +158,7 @@ class BackendAdmin(ConfigurationAdmin):
         description="Maintenance",
         icon="build",
         permissions=["change"],
-        dialog=_question("Maintain", "It gets no new requests and is not probed."),
+        dialog=question("Maintain", "It gets no new requests and is not probed."),
     )
     def maintain(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._run_on_one(request, Backend.maintain, object_id)

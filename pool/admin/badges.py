@@ -3,7 +3,7 @@
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from pool.choices import AdminState, HealthState, ProbeResult, Severity
+from pool.choices import AdminState, CircuitState, HealthState, ProbeResult, Severity
 
 # unfold's names of its label colours
 GREY, GREEN, BLUE, ORANGE, RED = "", "success", "info", "warning", "danger"
@@ -16,6 +16,10 @@ _COLOURS: dict[str, str] = {
     HealthState.HEALTHY: GREEN,
     HealthState.DEGRADED: ORANGE,
     HealthState.UNHEALTHY: RED,
+    CircuitState.CLOSED: GREEN,
+    CircuitState.HALF_OPEN: ORANGE,
+    CircuitState.OPEN: RED,
+    CircuitState.FORCED_OPEN: RED,
     ProbeResult.PASS: GREEN,
     ProbeResult.FAIL: RED,
     Severity.INFO: BLUE,

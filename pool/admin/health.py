@@ -10,6 +10,8 @@ from django.utils.timesince import timesince
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge, state_badge
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
+from pool.circuits.live import LiveCircuits
+from pool.circuits.records import Circuit
 from pool.live import LiveHealth
 from pool.models import Backend
 
@@ -36,14 +38,20 @@ UNSAVED = Condition(HealthState.UNKNOWN, "Not saved yet.")
 
 def attach_conditions(backends: Iterable[Backend]) -> None:
     """Read Redis once for all these rows, whose pools must have been selected."""
-    live = LiveHealth.read()
+    live, circuits = LiveHealth.read(), LiveCircuits.read()
     for backend in backends:
         backend.condition = _condition(backend, live)  # type: ignore[attr-defined]
+        backend.live_circuit = circuits.of(backend)  # type: ignore[attr-defined]
 
 
 def condition(backend: Backend | None) -> Condition:
     """What `attach_conditions` found."""
     return getattr(backend, "condition", UNSAVED)
+
+
+def circuit_of(backend: Backend) -> Circuit | None:
+    """What `attach_conditions` found; None if nobody knows, or circuits are off."""
+    return getattr(backend, "live_circuit", None)
 
 
 def availability_badge(backends: Iterable[Backend]) -> SafeString:
@@ -66,6 +74,9 @@ def why_not(backend: Backend) -> str:
         return backend.admin_state
     if condition(backend).state is HealthState.UNHEALTHY:
         return condition(backend).reason or HealthState.UNHEALTHY
+    circuit = circuit_of(backend)
+    if circuit is not None and circuit.out:
+        return f"circuit {circuit.state.replace('_', ' ')}: {circuit.cause}"
     return "weight 0" if backend.weight == 0 else ""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.forms import ModelForm
@@ -17,6 +17,7 @@ from unfold.views import ChangeList
 from pool.admin.base import ConfigurationAdmin, Deletion
 from pool.admin.health import attach_conditions, availability_badge, condition
 from pool.admin.relevance import RELEVANT_IF
+from pool.circuits.advice import advise
 from pool.models import Backend, Pool, Route
 from pool.policies import (
     BALANCING,
@@ -31,6 +32,8 @@ from pool.policies import (
 )
 
 Tab = tuple[str, dict[str, Any]]
+
+CIRCUIT_TAB = "Circuit breaker"
 
 LISTENER_SETTINGS = (
     "Before a request's pool is known, limits of the whole edge apply. They are set in its "
@@ -108,6 +111,10 @@ _HEADERS_AND_TLS: Tab = (
 )
 
 
+def _circuit_advice(pool: Pool) -> list[str]:
+    return advise(pool.compile(backend.compile() for backend in pool.backends.all()))
+
+
 class PoolChangeList(ChangeList):
     """Reads backends, routes and health once for all pools of the page."""
 
@@ -135,7 +142,7 @@ class PoolAdmin(ConfigurationAdmin):
         _policy_tab("Health checks", HEALTH),
         _policy_tab("Timeouts & limits", TIMEOUTS, LIMITS, about=LISTENER_SETTINGS),
         _policy_tab("Retries", RETRY),
-        _policy_tab("Circuit breaker", CIRCUIT),
+        _policy_tab(CIRCUIT_TAB, CIRCUIT),
         _HEADERS_AND_TLS,
     )
 
@@ -147,6 +154,19 @@ class PoolAdmin(ConfigurationAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PoolChangeList
+
+    def get_fieldsets(self, request: HttpRequest, obj: Pool | None = None) -> Any:
+        """Says where the circuits are set what that comes to in this pool."""
+        advice = "" if obj is None else " ".join(_circuit_advice(obj))
+        circuits = _policy_tab(CIRCUIT_TAB, CIRCUIT, about=advice)
+        return tuple(circuits if tab[0] == CIRCUIT_TAB else tab for tab in self.fieldsets)
+
+    def save_related(self, request: HttpRequest, form: Any, *args: Any, **kwargs: Any) -> None:
+        """With its backends saved, the pool is what the advice is about."""
+        super().save_related(request, form, *args, **kwargs)
+        if any(name.startswith("circuit_") for name in form.changed_data):
+            for sentence in _circuit_advice(form.instance):
+                messages.warning(request, sentence)
 
     @display(description="Algorithm", ordering="algorithm")
     def shown_algorithm(self, pool: Pool) -> str:

@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from pool.api.errors import model_errors_as_answers
-from pool.choices import HeaderAction, HealthState
+from pool.choices import CircuitState, HeaderAction, HealthState
+from pool.circuits.live import LiveCircuits, count_calls
 from pool.edges import Edge
 from pool.failover.live import LiveTraffic, Traffic
 from pool.fields import HeaderRulesField
@@ -52,6 +53,23 @@ class LiveHealthSerializer(serializers.Serializer):
     reason = serializers.CharField()
 
 
+class CircuitSerializer(serializers.Serializer):
+    """Times are null where there is none. `failures` in a row; `bad` of `calls` in the window."""
+
+    state = serializers.ChoiceField(choices=[state.value for state in CircuitState])
+    since = serializers.DateTimeField(allow_null=True)
+    until = serializers.DateTimeField(allow_null=True, help_text="When an open one is tried.")
+    cause = serializers.CharField()
+    failures = serializers.IntegerField()
+    successes = serializers.IntegerField(help_text="In a row, while half open.")
+    calls = serializers.IntegerField()
+    bad = serializers.IntegerField(help_text="Calls that failed, or were slow.")
+
+
+class CircuitOrderSerializer(serializers.Serializer):
+    action = serializers.ChoiceField(choices=["reset", "open", "release"])
+
+
 class _PrimaryField(serializers.SlugRelatedField):
     """A backend of the same pool, by its name."""
 
@@ -76,6 +94,9 @@ class BackendSerializer(_ConfigurationSerializer):
         help_text="Name of the backend of this pool that it stands in for.",
     )
     health = serializers.SerializerMethodField(help_text="What the probes say now.")
+    circuit = serializers.SerializerMethodField(
+        help_text="Its circuit breaker; null if that is off in the pool, or Redis is away."
+    )
 
     class Meta:
         model = Backend
@@ -91,6 +112,7 @@ class BackendSerializer(_ConfigurationSerializer):
             "backup_of",
             "metadata",
             "health",
+            "circuit",
         ]
 
     @extend_schema_field(LiveHealthSerializer)
@@ -99,6 +121,29 @@ class BackendSerializer(_ConfigurationSerializer):
         status = live.of(backend.pk)
         since = datetime.fromtimestamp(status.since, UTC) if status.since else None
         return {"state": status.state.value, "since": since, "reason": status.reason}
+
+    @extend_schema_field(CircuitSerializer(allow_null=True))
+    def get_circuit(self, backend: Backend) -> dict[str, Any] | None:
+        live: LiveCircuits = self.context["live_circuits"]
+        circuit = live.of(backend)
+        if circuit is None:
+            return None
+        calls, bad = count_calls(circuit)
+        return {
+            "state": circuit.state.value,
+            "since": _time(circuit.since),
+            "until": _time(circuit.until),
+            "cause": circuit.cause,
+            "failures": circuit.failures,
+            "successes": circuit.successes,
+            "calls": calls,
+            "bad": bad,
+        }
+
+
+def _time(seconds: float) -> datetime | None:
+    """None for 0, which stands for no time."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
 class TierShareSerializer(serializers.Serializer[Share]):

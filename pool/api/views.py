@@ -18,9 +18,17 @@ from pool.api import filters, serializers
 from pool.api.errors import model_errors_as_answers, redis_errors_as_answers
 from pool.api.pagination import Page, TimePage
 from pool.api.permissions import MayChange, MayRollBack, ModelPermissions
+from pool.circuits import verbs as circuits
+from pool.circuits.live import LiveCircuits
 from pool.failover.live import LiveTraffic
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
+
+_CIRCUIT_VERBS: dict[str, circuits.Verb] = {
+    "reset": circuits.reset,
+    "open": circuits.force_open,
+    "release": circuits.release,
+}
 
 
 class _ConfigurationViewSet(viewsets.ModelViewSet):
@@ -36,8 +44,16 @@ class _ConfigurationViewSet(viewsets.ModelViewSet):
     def live_health(self) -> LiveHealth:
         return LiveHealth.read()
 
+    @cached_property
+    def live_circuits(self) -> LiveCircuits:
+        return LiveCircuits.read()
+
     def get_serializer_context(self) -> dict[str, Any]:
-        return {**super().get_serializer_context(), "live_health": self.live_health}
+        return {
+            **super().get_serializer_context(),
+            "live_health": self.live_health,
+            "live_circuits": self.live_circuits,
+        }
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         queryset = super().filter_queryset(queryset)
@@ -128,6 +144,17 @@ class BackendViewSet(_ConfigurationViewSet):
     def maintain(self, request: Request, **_: Any) -> Response:
         """Take no traffic and no probes."""
         return self._apply(Backend.maintain, request)
+
+    @extend_schema(request=serializers.CircuitOrderSerializer)
+    @action(detail=True, methods=["post"], permission_classes=[MayChange])
+    def circuit(self, request: Request, **_: Any) -> Response:
+        """Close its circuit (reset), keep it open, or release one that is kept open."""
+        order = serializers.CircuitOrderSerializer(data=request.data)
+        order.is_valid(raise_exception=True)
+        backend = self.get_object()
+        with model_errors_as_answers(), redis_errors_as_answers():
+            _CIRCUIT_VERBS[order.validated_data["action"]](backend, request.user)
+        return Response(self.get_serializer(backend).data)
 
     def _apply(self, verb: Any, request: Request) -> Response:
         backend = self.get_object()

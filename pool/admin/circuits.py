@@ -1,0 +1,144 @@
+"""A backend's circuit on its page: how it is, and what an operator may do with it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.timesince import timesince
+from redis import RedisError
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+
+from pool.admin.badges import GREY, badge, state_badge
+from pool.admin.dialogs import question
+from pool.admin.health import circuit_of
+from pool.choices import CircuitMode, CircuitState
+from pool.circuits import verbs
+from pool.circuits.live import count_calls
+from pool.circuits.records import Circuit
+from pool.models import Backend
+
+CIRCUIT = "the circuit"
+
+
+class CircuitActions:
+    """For the backends' screen."""
+
+    circuit_fields = ("circuit", "circuit_details")
+    circuit_menu = {
+        "title": "Circuit",
+        "icon": "electrical_services",
+        "items": ["open_circuit", "release_circuit", "reset_circuit"],
+    }
+
+    @display(description="Circuit")
+    def circuit(self, backend: Backend) -> str:
+        circuit = circuit_of(backend)
+        if circuit is None:
+            return badge("off" if _is_off(backend) else "unknown", GREY)
+        return state_badge(circuit.state, circuit.cause)
+
+    @display(description="Because")
+    def circuit_details(self, backend: Backend) -> str:
+        circuit = circuit_of(backend)
+        if circuit is not None:
+            return ". ".join(describe(circuit)) + "."
+        return "The pool's circuit breaker is off." if _is_off(backend) else "Redis is away."
+
+    @action(
+        description="Force open",
+        icon="block",
+        permissions=["change"],
+        dialog=question(
+            "Force open", "It gets no requests until its circuit is released.", "the circuit"
+        ),
+    )
+    def open_circuit(
+        self, request: HttpRequest, form: BaseDialogForm, object_id: str
+    ) -> HttpResponse:
+        return self._order(request, verbs.force_open, object_id)
+
+    @action(
+        description="Release",
+        icon="lock_open",
+        permissions=["change"],
+        dialog=question(
+            "Release", "A few requests try it, and close it if they succeed.", "the circuit"
+        ),
+    )
+    def release_circuit(
+        self, request: HttpRequest, form: BaseDialogForm, object_id: str
+    ) -> HttpResponse:
+        return self._order(request, verbs.release, object_id)
+
+    @action(
+        description="Reset",
+        icon="restart_alt",
+        permissions=["change"],
+        dialog=question(
+            "Reset", "It is closed at once, as if nothing had ever failed.", "the circuit"
+        ),
+    )
+    def reset_circuit(
+        self, request: HttpRequest, form: BaseDialogForm, object_id: str
+    ) -> HttpResponse:
+        return self._order(request, verbs.reset, object_id)
+
+    def _order(self, request: HttpRequest, verb: verbs.Verb, object_id: str) -> HttpResponse:
+        """Answers the dialog, which htmx shows, by loading the page behind it again."""
+        backend = Backend.objects.select_related("pool").filter(pk=unquote(object_id)).first()
+        if backend is None:
+            raise Http404(f"There is no backend {object_id}.")
+        try:
+            circuit = verb(backend, request.user)
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+        except RedisError as error:
+            messages.error(request, f"Nothing changed, because Redis cannot be reached: {error}")
+        else:
+            messages.success(request, f"The circuit of {backend} is {in_words(circuit.state)}.")
+        if "HX-Request" in request.headers:
+            return HttpResponse(headers={"HX-Refresh": "true"})
+        return redirect("admin:pool_backend_change", backend.pk)
+
+
+def _is_off(backend: Backend) -> bool:
+    return backend.pool_id is None or backend.pool.circuit_mode == CircuitMode.OFF
+
+
+def in_words(state: CircuitState) -> str:
+    return state.replace("_", " ")
+
+
+def describe(circuit: Circuit) -> list[str]:
+    """What there is to say, in sentences without a full stop."""
+    said: list[str] = []
+    if circuit.since:
+        since = timezone.localtime(_datetime(circuit.since))
+        ago = timesince(since)
+        said.append(f"Since {since:%Y-%m-%d %H:%M:%S} ({ago}): {circuit.cause}")
+    if circuit.until:
+        said.append(f"Tried at {timezone.localtime(_datetime(circuit.until)):%H:%M:%S}")
+    said += _counts(circuit)
+    return said or ["Nothing has failed"]
+
+
+def _counts(circuit: Circuit) -> list[str]:
+    said = []
+    if circuit.failures:
+        said.append(f"Failures in a row: {circuit.failures}")
+    if circuit.window:
+        calls, bad = count_calls(circuit)
+        said.append(f"Failed or slow: {bad} of {calls} calls")
+    if circuit.state is CircuitState.HALF_OPEN:
+        said.append(f"Successes in a row: {circuit.successes}")
+    return said
+
+
+def _datetime(seconds: float) -> Any:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,58 @@
+"""Happenings in Redis → rows of the timeline, each once."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from django.db import DatabaseError, transaction
+from redis import Redis
+
+from pool.bus import CIRCUITS_KEY, EVENTS_FIELD, EVENTS_STREAM, Happening
+from pool.models import Backend, Event
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 500
+
+
+def write_happenings(redis: "Redis") -> None:
+    """Write what waits in Redis. While the database is away, it goes on waiting there."""
+    messages: Any = redis.xrange(EVENTS_STREAM, count=_BATCH)
+    for message_id, fields in messages:
+        try:
+            _write(msgspec.json.decode(fields.get(EVENTS_FIELD, b""), type=Happening))
+        except msgspec.DecodeError as error:
+            logger.error("a happening is malformed and not told: %s", error)
+        except DatabaseError as error:
+            logger.warning("happenings wait for the database: %s", error)
+            return
+        redis.xdel(EVENTS_STREAM, message_id)
+
+
+def _write(happening: Happening) -> None:
+    """Unless another worker has, which is at the same message or was killed before it went."""
+    at = datetime.fromtimestamp(happening.at, UTC)
+    with transaction.atomic():
+        backends = Backend.objects.select_for_update(of=("self",)).select_related("pool")
+        backend = backends.filter(pk=happening.backend_id).first()
+        if backend is None:  # deleted meanwhile: there is nothing left to tell of
+            return
+        if not backend.events.filter(kind=happening.kind.value, at=at).exists():
+            Event.objects.record(
+                happening.kind,
+                f"Backend {backend}: {happening.message}",
+                severity=happening.severity,
+                backend=backend,
+                data=happening.data,
+                at=at,
+            )
+
+
+def forget_deleted(redis: "Redis") -> None:
+    """Drop the circuits of backends that are gone."""
+    kept = {str(pk).encode() for pk in Backend.objects.values_list("pk", flat=True)}
+    stored: Any = redis.hkeys(CIRCUITS_KEY)
+    gone = [backend_id for backend_id in stored if backend_id not in kept]
+    if gone:
+        redis.hdel(CIRCUITS_KEY, *gone)
