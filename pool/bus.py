@@ -122,7 +122,7 @@ class EdgeReport(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float
     seen_at: float
     requests: int
-    error: str = ""  # why the newest snapshot was not taken, if it was not
+    error: str = ""  # why the newest snapshot was not taken, or what of it does not work here
 
 
 # Checked when a batch is read: what no database could hold must not get as far as one.
