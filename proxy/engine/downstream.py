@@ -18,7 +18,7 @@ from proxy.core.forward import Peer
 from proxy.core.head import HEAD_END, RequestHead, check_unfinished
 from proxy.engine import flow
 from proxy.engine.logged import log_refusal
-from proxy.engine.prepared import HEALTH_PATH, Prepared, prepare
+from proxy.engine.prepared import HEALTH_PATH, Prepared
 from proxy.engine.transaction import Transaction
 from proxy.errors import (
     BadRequest,
@@ -156,13 +156,7 @@ class ClientConnection(asyncio.Protocol):
                 if size < len(HEAD_END):
                     self._hold_head(data)
                     return
-                prepared = prepare(
-                    data[:size],
-                    self.edge.configuration,
-                    self.peer,
-                    self.edge.head_limits,
-                    self.edge.trusts,
-                )
+                prepared = self.edge.heads.prepare(data[:size], self.edge.configuration, self.peer)
             except ProxyError as error:
                 self._refuse(error, len(data))
                 return

@@ -27,6 +27,9 @@ _SLASH = rb"(?:/|\\|%2f|%5c)"
 _DOT_SEGMENT = re.compile(rb"%b(?:\.|%%2e){1,2}(?:%b|;|$)" % (_SLASH, _SLASH), re.IGNORECASE)
 _ID = re.compile(rb"[!-~]{1,128}")
 
+MAX_KNOWN = 256  # heads; of all connections that do not remember the same one
+MAX_KNOWN_BYTES = 2048  # of one of them: together they take two megabytes at most
+
 
 @dataclass(slots=True, eq=False)
 class Prepared:
@@ -52,6 +55,33 @@ class Prepared:
             prefix = request_prefix(self.head, self.route, self.peer, backend)
             self._prefixes[backend] = prefix
         return prefix or b""
+
+
+class PreparedHeads:
+    """A worker's: heads that came lately, ready for when they come on another connection.
+
+    A connection remembers its own last one; this is for clients that make one for each
+    request, and for those that alternate between a few requests.
+    """
+
+    def __init__(self, limits: HeadLimits, trusts: Callable[[str], bool]) -> None:
+        self._limits = limits
+        self._trusts = trusts
+        self._configuration: Configuration | None = None  # that of all in `_known`
+        self._known: dict[tuple[bytes, Peer], Prepared] = {}
+
+    def prepare(self, raw: bytes, configuration: Configuration, peer: Peer) -> Prepared:
+        """As `prepare` does."""
+        if configuration is not self._configuration or len(self._known) == MAX_KNOWN:
+            self._configuration = configuration
+            self._known.clear()
+        key = (raw, peer)
+        prepared = self._known.get(key)
+        if prepared is None:
+            prepared = prepare(raw, configuration, peer, self._limits, self._trusts)
+            if len(raw) <= MAX_KNOWN_BYTES:
+                self._known[key] = prepared
+        return prepared
 
 
 def prepare(

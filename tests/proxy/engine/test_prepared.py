@@ -1,12 +1,23 @@
 """A request head made ready to forward."""
 
+import gc
+import weakref
+
 import pytest
 
 from pool.choices import StickyMode
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, StickyPolicy, build
 from proxy.core.configuration import Configuration
 from proxy.core.forward import Peer
-from proxy.engine.prepared import HEALTH_PATH, Prepared, prepare
+from proxy.core.head import DEFAULT_LIMITS
+from proxy.engine.prepared import (
+    HEALTH_PATH,
+    MAX_KNOWN,
+    MAX_KNOWN_BYTES,
+    Prepared,
+    PreparedHeads,
+    prepare,
+)
 from proxy.errors import BadRequest
 
 PEER = Peer(address=b"192.0.2.7", scheme=b"https", local_authority=b"10.0.0.1:8000")
@@ -147,3 +158,54 @@ def test_the_cookie_is_for_https_where_the_client_came_over_it(
     peer = PEER._replace(scheme=scheme, trusted=trusted)
     request = prepared(sticky, "GET / HTTP/1.1", *fields, peer=peer)
     assert (b"; Secure" in cookie_set(request, sticky)) is secure
+
+
+# --- heads that are known ---
+
+
+def raw_head(path: str, size: int = 0) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: shop.test\r\nX: {'x' * size}\r\n\r\n".encode()
+
+
+def no_proxies(address: str) -> bool:
+    return False
+
+
+def test_the_same_head_from_the_same_peer_is_prepared_once(configuration: Configuration) -> None:
+    heads = PreparedHeads(DEFAULT_LIMITS, no_proxies)
+    first = heads.prepare(raw_head("/"), configuration, PEER)
+    assert heads.prepare(raw_head("/"), configuration, PEER) is first
+    other = heads.prepare(raw_head("/"), configuration, PEER._replace(address=b"192.0.2.8"))
+    assert b"192.0.2.8" in other.prefix
+
+
+def test_a_new_configuration_prepares_anew_and_lets_go_of_the_old_one(
+    configuration: Configuration,
+) -> None:
+    heads = PreparedHeads(DEFAULT_LIMITS, no_proxies)
+    old = Configuration(configuration.snapshot)
+    gone = weakref.ref(old)
+    assert heads.prepare(raw_head("/"), old, PEER).route is not None
+    del old
+    assert heads.prepare(raw_head("/"), Configuration(), PEER).route is None
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_is_known_is_bounded_in_number_and_size(configuration: Configuration) -> None:
+    heads = PreparedHeads(DEFAULT_LIMITS, no_proxies)
+    large = raw_head("/", MAX_KNOWN_BYTES)
+    assert heads.prepare(large, configuration, PEER) is not heads.prepare(
+        large, configuration, PEER
+    )
+    first = heads.prepare(raw_head("/"), configuration, PEER)
+    for number in range(MAX_KNOWN):
+        heads.prepare(raw_head(f"/{number}"), configuration, PEER)
+    assert heads.prepare(raw_head("/"), configuration, PEER) is not first
+
+
+def test_a_malformed_head_is_refused_each_time(configuration: Configuration) -> None:
+    heads = PreparedHeads(DEFAULT_LIMITS, no_proxies)
+    for _ in range(2):
+        with pytest.raises(BadRequest):
+            heads.prepare(b"GET / HTTP/1.1\r\n\r\n", configuration, PEER)
