@@ -8,6 +8,7 @@ out is plain data, the same for a question that was made up and for a live reque
 from collections import Counter
 from collections.abc import Container, Iterable
 from enum import StrEnum
+from math import isfinite
 
 import msgspec
 
@@ -176,6 +177,8 @@ def _view_backend(
     else:
         reason, detail = _waiting(pool, backend, share)
         score = pool.tiers[share.tier].balancer_for(key).score(backend)
+        if score is not None and not isfinite(score):
+            score = None  # JSON has no such number
     return BackendView(
         id=backend.id,
         name=backend.spec.name,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.core.backend import Backend
-from proxy.core.explain import BackendView, PoolView
+from proxy.core.explain import BackendView, PassedOver, PoolView
 from proxy.core.routing import Route
 from proxy.errors import ProxyError
 
@@ -20,6 +20,7 @@ MAX_BYTES = 2048
 _MAX_BACKENDS = 30  # more never fit
 _MAX_TRIES = 5  # the last ones
 _MAX_TEXT = 60  # characters of a name or a value
+_OUT = (PassedOver.UNHEALTHY, PassedOver.CIRCUIT_OPEN)  # where the detail is news
 
 
 def explanation_header(
@@ -38,6 +39,7 @@ def explanation_header(
     ]
     if backend is not None:
         tries.append({"backend": _text(backend.spec.name)})
+    panic = [tier.tier for tier in pool.tiers if tier.panic]
     content: dict[str, Any] = {
         "snapshot": number,
         "route": {
@@ -50,7 +52,7 @@ def explanation_header(
         **({"key": pool.key and _text(pool.key)} if pool.hash_key else {}),
         **({"sticks_to": _text(preferred.spec.name)} if preferred is not None else {}),
         "tiers": {str(tier.tier): tier.percent for tier in pool.tiers},
-        "panic": [tier.tier for tier in pool.tiers if tier.panic],
+        **({"panic": panic} if panic else {}),
         "tries": tries[-_MAX_TRIES:],
     }
     chosen = backend.id if backend is not None else 0
@@ -87,6 +89,8 @@ def _compact(view: BackendView) -> dict[str, Any]:
         fields["score"] = float(f"{view.score:.4g}")
     if view.passed_over is not None:
         fields["passed_over"] = view.passed_over
+    if view.passed_over in _OUT:
+        fields["detail"] = _text(view.detail)
     return fields
 
 
