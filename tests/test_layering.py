@@ -42,6 +42,7 @@ PURE = [
     "pool.health.plan",
     "pool.health.probe",
     "pool.health.schedule",
+    "proxy.circuit_breaker",
     "proxy.core",
     "proxy.stores",
     "proxy.simulation",
