@@ -25,7 +25,7 @@ def report(outcomes: Sequence[Outcome]) -> RenderableType:
 def _figures(outcomes: Sequence[Outcome]) -> Table:
     table = Table(title="Latencies and waiting in backends' queues in ms")
     table.add_column("algorithm", no_wrap=True)
-    for heading in ("p50", "p99", "p999", "queue", "errors", "retries", "finished"):
+    for heading in ("p50", "p99", "p999", "queue", "errors", "retries", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in outcomes:
         latency = one.latency
@@ -80,7 +80,7 @@ def _chart(title: str) -> Table:
     chart = Table(title=title, box=None, show_header=False, padding=(0, 1))
     chart.add_column(no_wrap=True)
     chart.add_column(no_wrap=True)
-    chart.add_column(no_wrap=True)
+    chart.add_column()  # the bar: it gives way where there is little room
     chart.add_column(justify="right", no_wrap=True)
     return chart
 

@@ -168,22 +168,19 @@ class _Simulation:
         self._at(now + reply.after, self._replied, request)
 
     def _replied(self, request: _Request) -> None:
-        exchange, reply = request.exchange, request.reply
-        backend = cast("Backend", exchange.backend)
-        microseconds = reply.after / 1000
-        if reply.error is not None:
-            backend.latency.observe_at_least(microseconds, self._clock.now)
-            if exchange.failed(reply.error, replayable=True):
+        exchange, reply, now = request.exchange, request.reply, self._clock.now
+        backend, error = cast("Backend", exchange.backend), reply.error
+        backend.observe_try(error.status if error else reply.status, reply.after / 1000, now)
+        if error is not None:
+            if exchange.failed(error, replayable=True):
                 self._try(request)
             else:
-                self._unanswered((request, exchange.answer(reply.error)))
+                self._unanswered((request, exchange.answer(error)))
             return
         if reply.status >= 500:
-            backend.latency.observe_at_least(microseconds, self._clock.now)
             self._tally.failed(f"status_{reply.status}")
         else:
-            backend.observe(microseconds, self._clock.now)
-            self._tally.succeeded(self._clock.now - request.arrived)
+            self._tally.succeeded(now - request.arrived)
         exchange.responded(reply.status)
         exchange.finish(reply.status)
         self._ended(request)

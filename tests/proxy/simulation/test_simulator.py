@@ -137,7 +137,8 @@ def test_who_comes_back_starts_slowly_if_the_pool_says_so(
         plan, pool=pool_spec(2, health=health, balancing=BalancingPolicy(slow_start=8.0))
     )
     at_once = simulate(plan, "weighted_round_robin", 1).shares["b"]
-    assert simulate(slowly, "weighted_round_robin", 1).shares["b"] < 0.8 * at_once
+    grown = simulate(slowly, "weighted_round_robin", 1).shares["b"]
+    assert 0.5 * at_once < grown < 0.8 * at_once
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -159,10 +160,8 @@ def test_a_circuit_leaves_a_failing_backend_alone_and_lets_it_come_back(
 
 
 def test_a_backend_that_fails_fast_does_not_pass_for_a_fast_one(scenario: ScenarioOf) -> None:
-    # Its errors leave it idle, which draws traffic; they do not make its time look short as well.
-    plan = scenario("20ms", "20ms", "20ms", faults={3: [parse_fault("1s-:errors")]})
-    by_time = simulate(plan, "least_response_time", 1).shares["c"]
-    assert by_time == pytest.approx(simulate(plan, "least_connections", 1).shares["c"], rel=0.1)
+    plan = scenario("20ms", "20ms", "20ms", faults={3: [parse_fault("0s-:errors")]})
+    assert simulate(plan, "least_response_time", 1).shares["c"] < 0.4
 
 
 # --- what algorithms are for ---
