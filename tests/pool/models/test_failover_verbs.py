@@ -56,9 +56,7 @@ def test_while_redis_is_away_nothing_is_told_that_did_not_happen(shop, redis_awa
     assert not Event.objects.exists()
 
 
-def test_what_somebody_else_did_meanwhile_is_where_the_move_begins(
-    shop, redis_client, monkeypatch
-):
+def test_what_somebody_else_did_meanwhile_is_where_the_move_begins(shop, redis_client, monkeypatch):
     replace = FailoverStore.replace
     meanwhile = [FailoverState(serving=(1,))]
 
