@@ -10,7 +10,7 @@ One that was slow and has had no request for a minute is such a one again.
 """
 
 from collections.abc import Sequence
-from math import inf
+from math import inf, nextafter
 
 from proxy.core.backend import Backend
 from proxy.core.balancing.least import Least
@@ -55,7 +55,7 @@ class LeastResponseTime(Least):
 
     def _admit_unknown(self, backends: Sequence[Backend], times: list[float]) -> None:
         """Put a time in the place of each 0."""
-        fastest = self._fastest(backends)
+        fastest = nextafter(self._fastest(backends), 0.0)  # its turn goes before its equals'
         turn = self._unknown_turns.among(backends)
         for place, time in enumerate(times):
             if not time:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from math import ceil
-from struct import Struct, unpack
+from struct import Struct, unpack_from
 
 from proxy.core.backend import Backend
 
@@ -29,7 +29,7 @@ SEGMENTS = 160
 MAX_UNITS = 8192  # in a ring, lest a segment take too long to make
 _UNIT_BITS = 22  # what is left of a point's value tells whose it is
 _UNIT_MASK = (1 << _UNIT_BITS) - 1
-_PER_DIGEST = 16  # points of 32 bits in the 64 bytes of the longest digest
+_PER_DIGEST = 16  # points of 32 bits in 64 bytes
 _SEED = Struct("<QII")
 _STRIDE = 97  # coprime to SEGMENTS: spreads those in which a part of a unit has points
 
@@ -111,8 +111,9 @@ class Ring:
         for backend_id, many in self._units.items():
             for done in range(0, many, _PER_DIGEST):
                 few = min(_PER_DIGEST, many - done)
-                digest = blake2b(_SEED.pack(backend_id, number, done), digest_size=4 * few).digest()
-                for position in unpack(f"<{few}I", digest):
+                # All of it, however few are wanted: a shorter digest is another one.
+                digest = blake2b(_SEED.pack(backend_id, number, done)).digest()
+                for position in unpack_from(f"<{few}I", digest):
                     points.append(position << _UNIT_BITS | unit)
                     unit += 1
         points.sort()
