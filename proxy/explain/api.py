@@ -127,7 +127,12 @@ class ExplainView(GenericAPIView[Any]):
     filter_backends = ()
     pagination_class = None
 
-    @extend_schema(request=QuestionSerializer, responses={200: AnswerSerializer}, tags=["explain"])
+    @extend_schema(
+        operation_id="explain",
+        request=QuestionSerializer,
+        responses={200: AnswerSerializer},
+        tags=["explain"],
+    )
     def post(self, request: Request) -> Response:
         query = self.get_serializer(data=request.data)
         query.is_valid(raise_exception=True)

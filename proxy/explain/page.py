@@ -62,7 +62,9 @@ class QuestionForm(forms.Form):
 
     def clean_headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}
-        for number, line in enumerate(self.cleaned_data["headers"].splitlines(), 1):
+        # Not splitlines(): it takes characters for line ends that would hide in a value.
+        lines = self.cleaned_data["headers"].replace("\r\n", "\n").split("\n")
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             name, colon, value = line.partition(":")

@@ -13,7 +13,11 @@ from proxy.errors import ProxyError
 
 _VISIBLE = re.compile(r"[!-~]+")
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")  # RFC 9110 §5.5, with obs-text
-_FROM_REQUEST_LINE = {"host": "Give the host in its own field."}
+_ADVICE = {
+    "host": "Give a host name, with :port if wanted; an international one in its xn-- form.",
+    "path": "Begin with / and percent-encode spaces and everything that is not ASCII.",
+    "method": "Give a method, such as GET.",
+}
 
 
 class QuestionError(ValueError):
@@ -64,7 +68,7 @@ class Question:
             if not known:
                 raise QuestionError("headers", f"{name!r} is no name of a field.")
             if name.lower() == "host":
-                raise QuestionError("headers", _FROM_REQUEST_LINE["host"])
+                raise QuestionError("headers", "Give the host in its own field.")
             if not _VALUE.fullmatch(value):
                 message = f"Write the value of {name} on one line, without control characters."
                 raise QuestionError("headers", message)
@@ -72,6 +76,7 @@ class Question:
     def _check_client(self) -> None:
         try:
             ip_address(self.client or "::")
+            self.client.encode("ascii")  # a zone may be anything
         except ValueError:
             raise QuestionError("client", "Give an IP address, such as 192.0.2.1.") from None
 
@@ -85,10 +90,3 @@ class Question:
         except ProxyError as error:
             message = f"The edge answers this with {error.status}: {error.reason}"
             raise QuestionError(part, message) from error
-
-
-_ADVICE = {
-    "host": "Give a host name, with :port if wanted; an international one in its xn-- form.",
-    "path": "Begin with / and percent-encode spaces and everything that is not ASCII.",
-    "method": "Give a method, such as GET.",
-}

@@ -13,6 +13,8 @@ from pool.bus import BackendLoad, load_key
 from pool.choices import AdminState, StickyMode
 from pool.snapshot import BalancingPolicy, HeaderPolicy, HeaderRule, StickyPolicy
 from proxy.core.debug import DebugKey
+from proxy.explain.answer import explain
+from proxy.explain.question import Question
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, Response, request_bytes
 from tests.integration.edge.harness.processes import Edge, wait_until
@@ -206,6 +208,23 @@ def test_marks_keys_and_latencies_are_told(edge: Edge, backend: MakeBackend) -> 
     assert again["sticks_to"] == first.backend
     assert again["backends"][0]["name"] == first.backend
     assert again["backends"][0]["latency_ms"] > 0
+
+
+@pytest.mark.parametrize("algorithm", ["ring_hash", "maglev"])
+def test_what_is_explained_beforehand_is_what_happens(
+    edge: Edge, backend: MakeBackend, algorithm: str
+) -> None:
+    specs = [backend(name).spec(weight=weight) for name, weight in (("a", 1), ("b", 2), ("c", 1))]
+    policy = BalancingPolicy(hash_key="cookie:user", bounded_load=0)
+    edge.serve(*specs, algorithm=algorithm, balancing=policy)
+    cookies = [f"x=1; user=u{number}" for number in range(20)]
+    foreseen = []
+    for cookie in cookies:
+        question = Question("shop.test", headers={"Cookie": cookie})
+        choice = explain(question, edge.redis, SECRET).choice
+        foreseen.append(choice.backend if choice is not None else None)
+    assert foreseen == [ask(edge, Cookie=cookie).backend for cookie in cookies]
+    assert len(set(foreseen)) > 1
 
 
 def test_every_worker_reports_until_it_leaves(

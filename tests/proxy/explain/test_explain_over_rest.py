@@ -140,6 +140,7 @@ def test_a_mark_decides_even_for_one_that_drains(ask, publish, specs, say_health
         ({"headers": {"Content-Length": "x"}}, "headers"),
         ({"headers": ["x"]}, "headers"),
         ({"client": "somebody"}, "client"),
+        ({"client": "fe80::1%ü"}, "client"),
     ],
 )
 def test_an_error_names_the_field(ask, publish, specs, question, field):
