@@ -34,8 +34,10 @@ class Breaker:
     __slots__ = (
         "_ask_at",
         "_asked_at",
+        "_busy",
         "_by_ratio",
         "_free",
+        "_idle_from",
         "_name",
         "_names",
         "_recent",
@@ -89,9 +91,9 @@ class Breaker:
         self._free: list[str] = []
         self._used: list[str] = []
         self._returned: list[str] = []
-        self._wanted = self._scarce = False
+        self._wanted = self._scarce = self._busy = False
         self._ask_at = self.circuit.until
-        self._asked_at = self._reported_at = 0.0
+        self._asked_at = self._reported_at = self._idle_from = 0.0
 
     def _settle(self) -> None:
         circuit = self.circuit
@@ -127,6 +129,7 @@ class Breaker:
         """A call begins, under a close watch."""
         if self._free:
             self._used.append(self._free.pop())
+            self._busy = True
             self._wake(self)
 
     def is_slow(self, nanoseconds: int) -> bool:
@@ -239,7 +242,9 @@ class Breaker:
 
     def _give_back_idle(self, now: float) -> None:
         """Other workers may have requests for permits that are of no use here."""
-        if self._free and self._scarce and now >= self._asked_at + IDLE_LEASE:
+        if self._busy or not self._free:
+            self._idle_from, self._busy = now, False
+        elif self._scarce and now >= self._idle_from + IDLE_LEASE:
             self._returned += self._free
             self._free.clear()
             self._ask_at = now + 2 * ASK_AGAIN
