@@ -1,6 +1,7 @@
 """Backends of all pools: what to do with one, and how it has been."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
@@ -20,7 +21,7 @@ from unfold.forms import BaseDialogForm
 from unfold.views import ChangeList
 
 from pool.admin.badges import state_badge
-from pool.admin.base import ConfigurationAdmin, warn_of_waiting_revision
+from pool.admin.base import ConfigurationAdmin, Deletion, warn_of_waiting_revision
 from pool.admin.circuits import CircuitActions
 from pool.admin.dialogs import question
 from pool.admin.health import attach_conditions, condition
@@ -49,6 +50,17 @@ class HealthFilter(DropdownFilter):
         return queryset.filter(pk__in=[pk for pk, state in states.items() if state == self.value()])
 
 
+def _primaries(request: HttpRequest) -> QuerySet[Backend]:
+    """Those that the backend of this page may stand in for; all pools' while it has none yet."""
+    primaries = Backend.objects.filter(backup_of=None).select_related("pool")
+    match = request.resolver_match
+    page = match.kwargs.get("object_id") if match is not None else None
+    if page is None:
+        return primaries
+    own = Backend.objects.filter(pk=unquote(page))
+    return primaries.filter(pool__in=own.values("pool")).exclude(pk__in=own.values("pk"))
+
+
 class BackendChangeList(ChangeList):
     """Reads the health of all its rows at once."""
 
@@ -71,7 +83,10 @@ class BackendAdmin(CircuitActions, ConfigurationAdmin):
     readonly_fields = ("health", "health_reason", *CircuitActions.circuit_fields)
     add_fieldsets = (
         (None, {"fields": (("pool", "name"), ("url", "admin_state"))}),
-        ("Share of the traffic", {"fields": (("weight", "tier"), "max_connections")}),
+        (
+            "Share of the traffic",
+            {"fields": (("weight", "tier"), ("max_connections", "backup_of"))},
+        ),
         ("Notes", {"fields": ("metadata",)}),
     )
     fieldsets = (
@@ -97,6 +112,11 @@ class BackendAdmin(CircuitActions, ConfigurationAdmin):
         if db_field.name == "metadata":
             field.widget.attrs["rows"] = 3
         return field
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "backup_of":
+            kwargs["queryset"] = _primaries(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         backend = super().get_object(request, object_id, from_field)
@@ -162,6 +182,12 @@ class BackendAdmin(CircuitActions, ConfigurationAdmin):
     )
     def maintain(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self._run_on_one(request, Backend.maintain, object_id)
+
+    def describe_deletion(self, rows: Iterable[Backend], request: HttpRequest) -> Deletion:
+        rows = list(rows)
+        left = Backend.objects.filter(backup_of__in=rows).exclude(pk__in=[row.pk for row in rows])
+        protected = [f"Backend {row}, its stand-in" for row in left.select_related("pool")]
+        return replace(super().describe_deletion(rows, request), protected=protected)
 
     def _run_on_one(self, request: HttpRequest, verb: Verb, object_id: str) -> HttpResponse:
         """Answers the dialog, which htmx shows, by loading the page behind it again."""

@@ -15,6 +15,8 @@ from unfold.forms import PaginationInlineFormSet
 from unfold.views import ChangeList
 
 from pool.admin.base import ConfigurationAdmin, Deletion
+from pool.admin.failover import FailoverActions
+from pool.admin.failover import advise as advise_on_tiers
 from pool.admin.health import attach_conditions, availability_badge, condition
 from pool.admin.relevance import RELEVANT_IF
 from pool.circuits.advice import advise
@@ -33,6 +35,7 @@ from pool.policies import (
 
 Tab = tuple[str, dict[str, Any]]
 
+FAILOVER_TAB = "Failover"
 CIRCUIT_TAB = "Circuit breaker"
 
 LISTENER_SETTINGS = (
@@ -87,9 +90,12 @@ class BackendInline(TabularInline):
         return condition(backend).badge
 
 
-def _policy_tab(title: str, *policies: PolicyGroup[Any], about: str = "") -> Tab:
-    """All columns of the policies: a switch, if one has it, and then two in a row."""
-    rows: list[Any] = []
+def _policy_tab(title: str, *policies: PolicyGroup[Any], about: str = "", first: str = "") -> Tab:
+    """All columns of the policies: a switch, if one has it, and then two in a row.
+
+    `first`: what to show above them.
+    """
+    rows: list[Any] = [first] if first else []
     for policy in policies:
         names = list(policy.columns.values())
         rows += [names.pop(0)] if "enabled" in policy.columns else []
@@ -127,17 +133,19 @@ class PoolChangeList(ChangeList):
 
 
 @admin.register(Pool)
-class PoolAdmin(ConfigurationAdmin):
+class PoolAdmin(FailoverActions, ConfigurationAdmin):
     list_display = ("name", "shown_algorithm", "available", "routes_to_it", "last_change")
     list_filter = (("algorithm", ChoicesDropdownFilter),)
     search_fields = ("name", "backends__name", "backends__url")
     search_help_text = "Name of a pool, or name or URL of one of its backends"
     inlines = (BackendInline,)
     conditional_fields = RELEVANT_IF
+    readonly_fields = ("traffic_now",)
+    actions_detail = (FailoverActions.failover_menu,)
     fieldsets = (
         ("General", {"classes": ["tab"], "fields": ("name", "algorithm")}),
         _policy_tab("Balancing", BALANCING),
-        _policy_tab("Failover", TIERS),
+        _policy_tab(FAILOVER_TAB, TIERS, first="traffic_now"),
         _policy_tab("Stickiness", STICKY),
         _policy_tab("Health checks", HEALTH),
         _policy_tab("Timeouts & limits", TIMEOUTS, LIMITS, about=LISTENER_SETTINGS),
@@ -156,10 +164,14 @@ class PoolAdmin(ConfigurationAdmin):
         return PoolChangeList
 
     def get_fieldsets(self, request: HttpRequest, obj: Pool | None = None) -> Any:
-        """Says where the circuits are set what that comes to in this pool."""
-        advice = "" if obj is None else " ".join(_circuit_advice(obj))
-        circuits = _policy_tab(CIRCUIT_TAB, CIRCUIT, about=advice)
-        return tuple(circuits if tab[0] == CIRCUIT_TAB else tab for tab in self.fieldsets)
+        """Says where tiers and circuits are set what that comes to in this pool."""
+        if obj is None:
+            return self.fieldsets
+        told = {FAILOVER_TAB: advise_on_tiers(obj), CIRCUIT_TAB: " ".join(_circuit_advice(obj))}
+        return tuple(
+            (title, tab | {"description": told.get(title, tab.get("description", ""))})
+            for title, tab in self.fieldsets
+        )
 
     def save_related(self, request: HttpRequest, form: Any, *args: Any, **kwargs: Any) -> None:
         """With its backends saved, the pool is what the advice is about."""

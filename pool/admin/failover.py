@@ -1,0 +1,163 @@
+"""A pool's tiers on its page: where its traffic goes, and moving it by hand."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.html import format_html_join
+from redis import RedisError
+from unfold.dataclasses import ActionDialog
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge
+from pool.admin.dialogs import question
+from pool.choices import Failback, TierMode
+from pool.failover.live import LiveTraffic, Traffic
+from pool.live import LiveHealth
+from pool.models import Pool
+from pool.tiers import Share, places_of, share_out, well_enough
+
+TRAFFIC = "the traffic"
+
+
+class FailOverForm(BaseDialogForm):
+    """Which tier; says of each how many of its backends are well."""
+
+    tier = forms.TypedChoiceField(coerce=int, widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        pool = Pool.objects.filter(pk=unquote(str(self.object_id))).first()
+        shares = [] if pool is None else sorted(_traffic(pool).shares)
+        self.fields["tier"].choices = [
+            (share.tier, f"Tier {share.tier}: {share.healthy} of {share.total} backends well")
+            for share in shares[1:]
+        ]
+        if len(shares) < 2:
+            self.fields["tier"].help_text = "All backends of this pool are in one tier."
+
+
+class FailoverActions:
+    """For the pools' screen."""
+
+    failover_menu = {
+        "title": "Failover",
+        "icon": "swap_vert",
+        "items": ["fail_over", "fail_back"],
+    }
+
+    @display(description="Traffic now")
+    def traffic_now(self, pool: Pool) -> str:
+        if pool.pk is None:
+            return badge("not saved yet", GREY)
+        live = LiveTraffic.read(LiveHealth.read())
+        if live.error:
+            return badge("unknown (Redis is away)", GREY, live.error)
+        return _badges(live.of(pool))
+
+    @action(
+        description="Fail over",
+        icon="arrow_upward",
+        permissions=["change"],
+        dialog=ActionDialog(
+            title="Move the traffic to another tier?",
+            description="All edges send new requests to this tier from now on, and to lower tiers "
+            "only when nobody in it or above can serve. It stays so, whoever recovers, until "
+            "somebody fails back. Requests under way end where they are.",
+            form_class=FailOverForm,
+            form_submit_text="Fail over",
+        ),
+    )
+    def fail_over(self, request: HttpRequest, form: FailOverForm, object_id: str) -> HttpResponse:
+        return _steer(request, object_id, Pool.fail_over, to=form.cleaned_data["tier"])
+
+    @action(
+        description="Fail back",
+        icon="arrow_downward",
+        permissions=["change"],
+        dialog=question(
+            "Fail back",
+            "New requests go to the lowest tier that has a healthy backend: at once, or as soon "
+            "as there is one.",
+            TRAFFIC,
+        ),
+    )
+    def fail_back(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        return _steer(request, object_id, Pool.fail_back)
+
+
+def _steer(request: HttpRequest, object_id: str, verb: Any, **options: Any) -> HttpResponse:
+    """Answers the dialog, which htmx shows, by loading the page behind it again."""
+    pool = Pool.objects.filter(pk=unquote(object_id)).first()
+    if pool is None:
+        raise Http404(f"There is no pool {object_id}.")
+    try:
+        verb(pool, by=request.user, **options)
+    except ValidationError as error:
+        messages.error(request, f"Nothing changed. {' '.join(error.messages)}")
+    except RedisError as error:
+        messages.error(request, f"Nothing changed, because Redis cannot be reached: {error}")
+    else:
+        messages.success(request, f"{pool}: {_in_words(_traffic(pool))}.")
+    if "HX-Request" in request.headers:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return redirect("admin:pool_pool_change", pool.pk)
+
+
+def advise(pool: Pool) -> str:
+    """What the settings come to with the backends that the pool has."""
+    spec = pool.compile(backend.compile() for backend in pool.backends.order_by("id"))
+    shares = share_out(places_of(spec.backends, ()), spec.tiers)
+    said = [_arithmetic(pool, share, alone=len(shares) == 1) for share in shares]
+    if shares and (pool.failback == Failback.MANUAL or pool.failback_delay):
+        said.append("Edges go on as they are while Celery is away: only it lets traffic return.")
+    return " ".join(said)
+
+
+def _arithmetic(pool: Pool, share: Share, *, alone: bool) -> str:
+    total = share.total
+    whole, calm = well_enough(total, pool.compile().tiers)
+    said = []
+    if pool.tier_mode == TierMode.SPILL_OVER and not alone:
+        said.append(f"spills over when fewer than {whole} are healthy")
+    if not pool.panic_threshold:
+        said.append("no panic")
+    elif alone:
+        said.append(f"panic when fewer than {calm} are healthy")
+    else:
+        said.append(f"panic when fewer than {calm} are healthy and the tiers do not make up for it")
+    backends = "1 backend" if total == 1 else f"{total} backends"
+    return f"Tier {share.tier} with {backends}: {', '.join(said)}."
+
+
+def _traffic(pool: Pool) -> Traffic:
+    return LiveTraffic.read(LiveHealth.read()).of(pool)
+
+
+def _in_words(traffic: Traffic) -> str:
+    tiers = ", ".join(map(str, traffic.serving))
+    return f"tier {tiers} serves" if tiers else "no backend is well"
+
+
+def _badges(traffic: Traffic) -> str:
+    """A label for each tier with traffic, and what keeps it from the others."""
+    labels = [_tier_badge(share) for share in sorted(traffic.shares) if share.percent]
+    if not labels:
+        return badge("nobody can serve", RED, "Requests are answered with 503.")
+    if traffic.state.floor:
+        why = "by an operator" if traffic.state.manual else "until failback"
+        labels.append(badge(f"held from tier {traffic.state.floor} on, {why}", ORANGE))
+    return format_html_join(" ", "{}", ((label,) for label in labels))
+
+
+def _tier_badge(share: Share) -> str:
+    text = f"tier {share.tier}: {share.percent} %, {share.healthy} of {share.total} well"
+    if share.panic:
+        return badge(f"{text}, panic", RED, "Unhealthy backends get traffic too.")
+    return badge(text, GREEN if share.healthy == share.total else ORANGE)
