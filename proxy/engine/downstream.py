@@ -229,15 +229,19 @@ class ClientConnection(asyncio.Protocol):
             self._close_kindly(linger=linger)
             return
         self.wait(self.edge.settings.keep_alive_timeout)
-        self.gate.open_all()
-        if buffered:
-            # Not at once: a long pipeline must not grow the stack, nor starve other clients.
-            self.edge.loop.call_soon(self._read_pipelined)
+        if not buffered:
+            self.gate.open_all()
+            return
+        self.gate.open(flow.PEER_FULL | flow.CONNECTING)
+        # Not at once: a long pipeline must not grow the stack, nor starve other clients.
+        self.edge.loop.call_soon(self._read_pipelined)
 
     def _read_pipelined(self) -> None:
         if self._buffer and self._transaction is None and not (self._write_paused or self._closing):
-            self.gate.open(flow.PIPELINE_FULL)
             self._read_head(b"")
+            # More is let in as there is room: one read for each answer would grow without end.
+            if self._head_begun or len(self._buffer) <= MAX_PIPELINED:
+                self.gate.open(flow.PIPELINE_FULL)
 
     # --- answers of the edge itself ---
 

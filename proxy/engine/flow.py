@@ -27,6 +27,7 @@ class ReadGate:
         self._reasons |= reason
 
     def open(self, reason: int) -> None:
+        """`reason`: one, or several of them or-ed."""
         if not self._reasons & reason:
             return
         self._reasons &= ~reason

@@ -67,15 +67,35 @@ def test_ttin_and_ttou_change_the_number_of_workers_and_fail_no_request(
     wait_until("all counts arrive", lambda: edge.counted() == load.answered)
 
 
-def test_a_worker_that_hangs_is_replaced(start_edge: StartEdge, backend: MakeBackend) -> None:
+def test_a_worker_that_hangs_is_replaced_and_what_it_counted_is_kept(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    """Only who was connected to it notices; what it had in flight is nobody's any more."""
+    release = threading.Event()
+
+    def hold_one(call: Call) -> None:
+        if call.target == "/held":
+            release.wait(10)
+        call.answer()
+
     edge = start_edge("--timeout", "2")
-    edge.serve(backend("a").spec())
+    a = backend("a", hold_one)
+    edge.serve(a.spec(max_connections=1))
     (hanging,) = edge.workers
-    os.kill(hanging, signal.SIGSTOP)
-    wait_until("it is replaced", lambda: edge.workers and hanging not in edge.workers)
+    with Client(edge.port) as client:
+        for _ in range(5):
+            assert client.get().status == 200
+        client.send(request_bytes("GET", "/held"))
+        wait_until("the backend has it", lambda: a.calls[-1].target == "/held")
+        os.kill(hanging, signal.SIGSTOP)
+        wait_until("it is replaced", lambda: edge.workers and hanging not in edge.workers)
+        assert client.ends()
+    release.set()
     edge.wait_for(edge.number)
     with Client(edge.port) as client:
-        assert client.get().status == 200
+        wait_until("its place at the backend is free", lambda: client.get().status == 200)
+    wait_until("its counts arrive", lambda: edge.counted() > 5)
+    assert sum(row.status_2xx for row in edge.rows_of("a")) >= 6
 
 
 def test_a_redis_that_hangs_does_not_stop_the_heartbeat(

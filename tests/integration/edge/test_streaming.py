@@ -4,13 +4,13 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
-from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.processes import Edge, wait_until
 
 MakeBackend = Callable[..., Backend]
 MIB = 1 << 20
@@ -209,3 +209,29 @@ def test_events_arrive_one_by_one(edge: Edge, backend: MakeBackend) -> None:
             assert client.stream.readline() + client.stream.readline() == b"data: %d\n\n" % number
             arrived.set()
         assert client.ends()
+
+
+def test_clients_that_pipeline_and_never_read_cost_a_bounded_amount(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    """Not each answer lets in another piece of the pipeline: it waits in the client."""
+    a = backend("a", lambda call: call.answer(PIECE))
+    edge.serve(a.spec())
+    with watched_memory(edge) as memory, ExitStack() as stack:
+        clients = [stack.enter_context(Client(edge.port, receive_buffer=4096)) for _ in range(20)]
+        for client in clients:
+            client.sock.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    client.sock.send(request_bytes("GET") * 100)
+        seen = [-1]
+        wait_until("nothing more is begun", lambda: stands_still(a, seen))
+    assert memory.grown < 20 * 2 * MIB
+
+
+def stands_still(backend: Backend, seen: list[int]) -> bool:
+    """Whether no call has come since the last look."""
+    time.sleep(0.3)
+    same = seen[-1] == len(backend.calls)
+    seen.append(len(backend.calls))
+    return same
