@@ -12,7 +12,6 @@ from enum import Enum, auto
 
 from proxy.core.backend import Backend
 from proxy.core.balancing.base import NOTHING
-from proxy.core.circuit.breaker import Breaker
 from proxy.core.pool import Pool
 from proxy.core.retry import may_retry
 from proxy.errors import Blame, NoBackend, ProxyError
@@ -177,18 +176,17 @@ class Exchange:
             return
         self._leave(backend)
         breaker = backend.breaker
-        if breaker is not None and (breaker.counts or status in breaker.failing):
-            self._tell(breaker, status)
+        if breaker is None:
+            return
+        if status in breaker.failing:
+            breaker.failed(self.generation)
+        elif breaker.counts:
+            if status:
+                breaker.succeeded(self.generation, self.timed_from > 0 and self.slow)
+            else:
+                breaker.excluded(self.generation)
 
     def _leave(self, backend: Backend) -> None:
         backend.give_back()
         self.backend = None
         self.phase = _DONE
-
-    def _tell(self, breaker: Breaker, status: int) -> None:
-        if not status:
-            breaker.excluded(self.generation)
-        elif status in breaker.failing:
-            breaker.failed(self.generation)
-        else:
-            breaker.succeeded(self.generation, slow=bool(self.timed_from) and self.slow)

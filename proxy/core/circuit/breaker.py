@@ -46,6 +46,7 @@ class Breaker:
         "_returned",
         "_scarce",
         "_slow_after",
+        "_tallies",
         "_used",
         "_wake",
         "_wanted",
@@ -98,6 +99,7 @@ class Breaker:
     def _settle(self) -> None:
         circuit = self.circuit
         self.trial = circuit.state is CircuitState.HALF_OPEN
+        self._tallies = self._by_ratio and not self.trial
         in_a_row = circuit.failures > 0 or self._results.failures > 0
         self.counts = self._by_ratio or self.trial or in_a_row
         self.close_watch = self.trial or self._slow_after > 0
@@ -135,17 +137,19 @@ class Breaker:
     def is_slow(self, nanoseconds: int) -> bool:
         return 0 < self._slow_after < nanoseconds
 
-    def succeeded(self, generation: int, *, slow: bool = False) -> None:
+    def succeeded(self, generation: int, slow: bool = False) -> None:
         """A call that began in `generation` was answered, and not with a failing status."""
-        if generation == self.generation:
-            if slow:
-                self._results.slow_call()
-                self._wake(self)
-            else:
-                self._results.success()
-                if not self._by_ratio or self.trial:
-                    self._wake(self)
-            self._end_trial()
+        if generation != self.generation:
+            return
+        if self._tallies and not slow:
+            self._results.successes += 1  # most calls, while shares of them are what counts
+            return
+        if slow:
+            self._results.slow_call()
+        else:
+            self._results.success()
+        self._wake(self)
+        self._end_trial()
 
     def failed(self, generation: int) -> None:
         if generation == self.generation and not self.out:
@@ -187,7 +191,7 @@ class Breaker:
 
     def _report(self, now: float) -> Report | None:
         results = self._results
-        if self._by_ratio and not self.trial:
+        if self._tallies:
             self._remember(now)
             watched = now < self.circuit.watched and now >= self._reported_at + COUNT_INTERVAL
             waits = bool(results.bad or (self._recent and watched))
