@@ -36,6 +36,7 @@ class Cause(StrEnum):
     RESPONSE_CUT = "response_cut"
     NO_BACKEND = "no_backend"
     TOO_MANY_CONNECTIONS = "too_many_connections"
+    OUT_OF_SOCKETS = "out_of_sockets"
     CONNECT_TIMEOUT = "connect_timeout"
     RESPONSE_TIMEOUT = "response_timeout"
     DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -169,6 +170,16 @@ class TooManyConnections(ProxyError):
     blame = Blame.EDGE
     nothing_sent = True
     detail = "Too many connections are open."
+
+
+class OutOfSockets(ProxyError):
+    """This machine has no descriptor or port left: no fault of the backend that was asked for."""
+
+    status = 503
+    cause = Cause.OUT_OF_SOCKETS
+    blame = Blame.EDGE
+    nothing_sent = True
+    detail = "The load balancer cannot open more connections."
 
 
 class ConnectTimeout(ProxyError):

@@ -18,6 +18,7 @@ from proxy.engine import flow
 from proxy.engine.prepared import Prepared
 from proxy.errors import (
     BadRequest,
+    Blame,
     BodyTooLarge,
     ClientGone,
     DeadlineExceeded,
@@ -304,8 +305,9 @@ class Transaction:
         if stale and replayable and backend is not None and self.prepared.idempotent:
             self._connect(self._edge.connections_to(backend, self._exchange.pool.spec.tls))
             return
-        self._edge.counters.failed_try(self._route, backend)
-        self._observe(error.status)
+        if error.blame is Blame.BACKEND:
+            self._edge.counters.failed_try(self._route, backend)
+            self._observe(error.status)
         if self._exchange.failed(error, replayable=replayable):
             self._waits_since = self._edge.clock.now
             self.start()

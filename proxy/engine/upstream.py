@@ -1,6 +1,7 @@
 """The side towards the backends: connections, their pools, and responses."""
 
 import asyncio
+import errno
 import logging
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +19,7 @@ from proxy.errors import (
     BadResponse,
     ConnectFailed,
     ConnectTimeout,
+    OutOfSockets,
     ProxyError,
     ResponseCut,
 )
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("lbsite.edge")
 
 IDLE_SECONDS = 60.0  # a connection that was not used for so long is closed
+_OUT_OF_SOCKETS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 _MAX_INTERIM = 16  # interim responses before a final one; more is an attack or a loop
 
 
@@ -314,7 +317,8 @@ class ConnectionPool:
             ticket.failed(ConnectTimeout())
         except OSError as error:
             self._tell(str(error) or type(error).__name__)
-            ticket.failed(ConnectFailed(str(error)))
+            own_fault = error.errno in _OUT_OF_SOCKETS
+            ticket.failed(OutOfSockets() if own_fault else ConnectFailed(str(error)))
         except Exception as error:  # the request must not wait for a time-out because of a defect
             log.exception("connecting to backend %s failed", self.backend.spec.name)
             ticket.failed(ConnectFailed(str(error)))

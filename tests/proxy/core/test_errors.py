@@ -35,6 +35,7 @@ DECISIONS = {
     errors.ResponseCut: (502, Blame.BACKEND, False),
     errors.NoBackend: (503, Blame.EDGE, True),
     errors.TooManyConnections: (503, Blame.EDGE, True),
+    errors.OutOfSockets: (503, Blame.EDGE, True),
     errors.ConnectTimeout: (504, Blame.BACKEND, True),
     errors.ResponseTimeout: (504, Blame.BACKEND, False),
     errors.DeadlineExceeded: (504, Blame.EDGE, False),

@@ -1,0 +1,56 @@
+"""What a failure to connect is called, and whose it is."""
+
+import asyncio
+import errno
+from typing import Any, cast
+
+import pytest
+
+from pool.snapshot import BackendSpec, TlsPolicy
+from proxy.core.backend import Backend
+from proxy.engine.address import Address
+from proxy.engine.resolver import Resolver
+from proxy.engine.transaction import Transaction
+from proxy.engine.upstream import ConnectionPool
+from proxy.errors import ConnectFailed, ConnectTimeout, OutOfSockets, ProxyError
+
+
+class Waiting:
+    """Stands for the transaction that wants the connection."""
+
+    def __init__(self) -> None:
+        self.failed: asyncio.Future[ProxyError] = asyncio.get_running_loop().create_future()
+
+    def try_failed(self, error: ProxyError, *, untouched: bool) -> None:
+        assert untouched
+        self.failed.set_result(error)
+
+
+async def failure_of(error: Exception, monkeypatch: pytest.MonkeyPatch) -> ProxyError:
+    async def connect(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Address, "connect", connect)
+    loop = asyncio.get_running_loop()
+    backend = Backend(BackendSpec(id=1, name="a", url="http://127.0.0.1:1"))
+    waiting = Waiting()
+    pool = ConnectionPool(backend, TlsPolicy(), loop, Resolver(loop))
+    pool.connect(cast("Transaction", waiting), 1)
+    return await waiting.failed
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), ConnectFailed),
+        (OSError(errno.ENETUNREACH, "unreachable"), ConnectFailed),
+        (TimeoutError(), ConnectTimeout),
+        (OSError(errno.EMFILE, "too many open files"), OutOfSockets),
+        (OSError(errno.EADDRNOTAVAIL, "no port is left"), OutOfSockets),
+        (RuntimeError("a defect"), ConnectFailed),
+    ],
+)
+def test_what_this_machine_lacks_is_no_fault_of_the_backend(
+    error: Exception, kind: type[ProxyError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert type(asyncio.run(failure_of(error, monkeypatch))) is kind
