@@ -105,6 +105,7 @@ class Edge:
             self.connections[backend] = self._connections(backend, wanted[backend])
 
         self._live.show(wanted)
+        self._start_work()
 
     def shortcoming(self) -> str:
         """What of the configuration does not work here, for the operator; empty: nothing."""
@@ -197,8 +198,7 @@ class Edge:
         if self._timed:
             self._sweep_timed(last_sweep)
         self._go_on_starting()
-        if not self._working:
-            self._work()
+        self._start_work()
         before = self.now - IDLE_SECONDS
         for connections in self.connections.values():
             if connections.idle:
@@ -210,6 +210,10 @@ class Edge:
         for pool in self.configuration.pools.values():
             if pool.starting:
                 pool.refresh()
+
+    def _start_work(self) -> None:
+        if not self._working:
+            self._work()
 
     def _work(self) -> None:
         """What algorithms have left to do, a slice at a time: requests are served in between."""

@@ -4,7 +4,9 @@ A few keys more than necessary move when backends come or go (about one in a
 hundred), which ring hash avoids; in return the shares are even to a slot in 65537.
 
 A new table is made while the last one serves. Until it is done, it answers for
-the slots that are filled already and the last one for the others. One whose backend
+the slots that are filled already and the last one for the others. (A pool's first
+table has no last one: while it is made, for a few hundredths of a second, keys of slots
+that are not filled yet go to the next one that is, and may move once.) One whose backend
 cannot be taken is left for the next slot: the backends of neighbouring slots have
 nothing to do with each other, so its keys spread over all.
 """
