@@ -164,9 +164,9 @@ class Breaker:
             self._end_trial()
 
     def _end_trial(self) -> None:
+        """Its permit is for the next call: through Redis, that one would be refused meanwhile."""
         if self._used:
-            self._returned.append(self._used.pop())
-            self._wake(self)
+            self._free.append(self._used.pop())
 
     # --- the worker's task ---
 

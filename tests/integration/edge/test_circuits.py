@@ -1,6 +1,8 @@
 """Circuits through the edge: what fails is left alone by all workers, tried, and taken back."""
 
+import os
 import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -313,3 +315,50 @@ def test_what_redis_has_lost_comes_back_from_the_workers(edge: Edge, backend: Ma
     edge.redis.delete(bus.CIRCUITS_KEY, bus.OUT_CIRCUITS_KEY % 1, bus.EVENTS_STREAM)
     wait_until("Redis knows again", lambda: state_of(edge, bad) is OPEN)
     assert kinds(edge, bad) == []
+
+
+def test_workers_decide_alone_while_redis_hangs(edge: Edge, backend: MakeBackend) -> None:
+    bad, good = backend("bad"), backend("good")
+    serve(edge, bad, good, policy=LASTING)
+    edge.redis_server.process.send_signal(signal.SIGSTOP)
+    bad.script = fail
+    request_until(edge, "both workers open theirs", lambda: heard(edge, bad, 1) == 2)
+    edge.redis_server.process.send_signal(signal.SIGCONT)
+    wait_until("the timeline is told once", lambda: kinds(edge, bad) == ["circuit_opened"])
+    assert circuit_of(edge, bad).generation == 1
+
+
+def test_a_new_worker_knows_what_is_open_before_it_serves(edge: Edge, backend: MakeBackend) -> None:
+    bad, good = backend("bad"), backend("good")
+    serve(edge, bad, good, policy=LASTING)
+    order(edge, bad, CircuitEvent.OPEN, LASTING)
+    wait_until("both workers know", lambda: heard(edge, bad, 1) == 2)
+    for pid in edge.workers:
+        os.kill(pid, signal.SIGKILL)
+    wait_until("there are others", lambda: edge.health() == edge.number)
+    assert {get(edge).backend for _ in range(20)} == {"good"}
+    assert not bad.calls
+
+
+def test_a_pool_that_turns_its_circuits_off_uses_all_its_backends(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    one, other = backend("one"), backend("other")
+    serve(edge, one, other, policy=LASTING)
+    order(edge, one, CircuitEvent.OPEN, LASTING)
+    wait_until("both workers know", lambda: heard(edge, one, 1) == 2)
+    serve(edge, one, other, policy=CircuitPolicy(mode=CircuitMode.OFF))
+    assert {get(edge).backend for _ in range(20)} == {"one", "other"}
+
+
+def test_the_only_backend_is_tried_by_the_first_request_after_its_time(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    """Permits are there before requests are: none of them is refused for finding out."""
+    only = backend("only", script=fail)
+    policy = msgspec.structs.replace(SHORT, max_open_time=0.5)
+    serve(edge, only, policy=policy, retry=RetryPolicy(attempts=1))
+    request_until(edge, "the circuit opens", lambda: state_of(edge, only) is OPEN)
+    only.script = only.echo
+    wait_until("both workers may try it", lambda: len(circuit_of(edge, only).permits) == 4)
+    assert {get(edge).status for _ in range(10)} == {200}
