@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge
 from pool.admin.dialogs import question
-from pool.choices import Failback, TierMode
+from pool.choices import TierMode
 from pool.failover.live import LiveTraffic, Traffic
 from pool.live import LiveHealth
 from pool.models import Pool
@@ -114,10 +114,7 @@ def advise(pool: Pool) -> str:
     """What the settings come to with the backends that the pool has."""
     spec = pool.compile(backend.compile() for backend in pool.backends.order_by("id"))
     shares = share_out(places_of(spec.backends, ()), spec.tiers)
-    said = [_arithmetic(pool, share, alone=len(shares) == 1) for share in shares]
-    if shares and (pool.failback == Failback.MANUAL or pool.failback_delay):
-        said.append("Edges go on as they are while Celery is away: only it lets traffic return.")
-    return " ".join(said)
+    return " ".join(_arithmetic(pool, share, alone=len(shares) == 1) for share in shares)
 
 
 def _arithmetic(pool: Pool, share: Share, *, alone: bool) -> str:
@@ -125,15 +122,19 @@ def _arithmetic(pool: Pool, share: Share, *, alone: bool) -> str:
     whole, calm = well_enough(total, pool.compile().tiers)
     said = []
     if pool.tier_mode == TierMode.SPILL_OVER and not alone:
-        said.append(f"spills over when fewer than {whole} are healthy")
+        said.append(f"spills over when {_fewer(whole)} healthy")
     if not pool.panic_threshold:
         said.append("no panic")
     elif alone:
-        said.append(f"panic when fewer than {calm} are healthy")
+        said.append(f"panic when {_fewer(calm)} healthy")
     else:
-        said.append(f"panic when fewer than {calm} are healthy and the tiers do not make up for it")
+        said.append(f"panic when {_fewer(calm)} healthy and the tiers do not make up for it")
     backends = "1 backend" if total == 1 else f"{total} backends"
     return f"Tier {share.tier} with {backends}: {', '.join(said)}."
+
+
+def _fewer(than: int) -> str:
+    return "none is" if than == 1 else f"fewer than {than} are"
 
 
 def _traffic(pool: Pool) -> Traffic:

@@ -58,7 +58,7 @@ def test_the_page_says_what_the_settings_come_to_with_the_pools_backends(page, o
     text = page()
     assert (
         "Tier 0 with 3 backends: spills over when fewer than 3 are healthy, no panic. "
-        "Tier 1 with 1 backend: spills over when fewer than 1 are healthy, no panic."
+        "Tier 1 with 1 backend: spills over when none is healthy, no panic."
     ) in text
 
 
