@@ -106,6 +106,7 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     backend_id: int
     message: str
     severity: Severity = Severity.INFO
+    actor: str = ""  # the user who caused it; "" if nobody did
     data: dict[str, Any] = {}
 
 

@@ -214,6 +214,7 @@ redis.call(
   'e', cjson.encode({
     kind = told.kind, at = now, backend_id = tonumber(id), data = told,
     message = string.format('circuit %s (%s)', change, told.cause),
+    actor = operation.actor or '',
     severity = told.kind == 'circuit_opened' and 'warning' or 'info',
   })
 )

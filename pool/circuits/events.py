@@ -43,6 +43,7 @@ def _write(happening: Happening) -> None:
                 happening.kind,
                 f"Backend {backend}: {happening.message}",
                 severity=happening.severity,
+                actor=happening.actor,
                 backend=backend,
                 data=happening.data,
                 at=at,

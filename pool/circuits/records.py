@@ -75,6 +75,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
 
     event: CircuitEvent
     cause: str
+    actor: str = ""  # the user's name
 
 
 class Merge(msgspec.Struct, frozen=True, kw_only=True, tag="merge"):

@@ -21,17 +21,17 @@ def reset(backend: Backend, by: Actor = None) -> Circuit:
     Each verb returns the circuit as it is then. It raises ValidationError if the
     circuit cannot be so, and RedisError while Redis is away: nothing has changed then.
     """
-    return _order(backend, CircuitEvent.RESET, f"reset{_by(by)}")
+    return _order(backend, CircuitEvent.RESET, "reset", by)
 
 
 def force_open(backend: Backend, by: Actor = None) -> Circuit:
     """Keep all requests from the backend, whatever its calls say, until it is released."""
-    return _order(backend, CircuitEvent.OPEN, f"forced open{_by(by)}")
+    return _order(backend, CircuitEvent.OPEN, "forced open", by)
 
 
 def release(backend: Backend, by: Actor = None) -> Circuit:
     """Let a circuit that was forced open be tried."""
-    circuit = _order(backend, CircuitEvent.RELEASE, f"released{_by(by)}")
+    circuit = _order(backend, CircuitEvent.RELEASE, "released", by)
     if circuit.state is not CircuitState.HALF_OPEN:
         raise _refusal(
             f"The circuit of {backend} is {circuit.state.replace('_', ' ')}, and not forced open: "
@@ -44,19 +44,16 @@ def _refusal(problem: str) -> ValidationError:
     return ValidationError({"action": problem})
 
 
-def _by(actor: Actor) -> str:
-    name = username(actor) or current_actor()
-    return f" by {name}" if name else ""
-
-
-def _order(backend: Backend, event: CircuitEvent, cause: str) -> Circuit:
+def _order(backend: Backend, event: CircuitEvent, done: str, by: Actor) -> Circuit:
     if backend.pool.circuit_mode == CircuitMode.OFF:
         raise _refusal(
             f"The circuit breaker of pool {backend.pool} is off (circuit_mode); "
             "to keep requests from a backend, put it into maintenance."
         )
     terms = terms_of(backend.pool.compile())
-    arguments = script.arguments(backend.pk, Order(event=event, cause=cause), terms, time())
+    actor = username(by) or current_actor()
+    order = Order(event=event, cause=f"{done} by {actor}" if actor else done, actor=actor)
+    arguments = script.arguments(backend.pk, order, terms, time())
     run = redis_client().register_script(script.source())
     circuit, _ = script.read_reply(run(script.keys(terms), arguments))
     return circuit

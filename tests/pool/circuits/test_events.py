@@ -19,6 +19,7 @@ def test_a_transition_becomes_an_event(opened, redis_client):
     event = Event.objects.get(kind="circuit_opened")
     assert event.message == "Backend web/one: circuit closed → forced_open (forced open by anna)"
     assert (event.backend, event.pool, event.severity) == (opened, opened.pool, "warning")
+    assert event.actor == "anna"
     assert (event.data["before"], event.data["after"]) == ("closed", "forced_open")
     assert (event.data["cause"], event.data["generation"]) == ("forced open by anna", 1)
     assert redis_client.xlen(bus.EVENTS_STREAM) == 0
