@@ -17,6 +17,7 @@ import gunicorn_h1c
 
 from proxy.core import fields
 from proxy.core.fields import OTHER, PROTECTED, classify
+from proxy.core.methods import IDEMPOTENT
 from proxy.errors import (
     BadRequest,
     BadResponse,
@@ -39,7 +40,6 @@ _AUTHORITY = re.compile(rb"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<p
 _HTTP_URL = re.compile(rb"https?://([^/?]+)((?:[/?].*)?)", re.IGNORECASE)
 _MAX_DIGITS = 18  # of a Content-Length: they fit in 63 bits, where no peer overflows
 _VERSION = re.compile(rb"HTTP/\d\.\d")
-_IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"])
 _DROPPED_FROM_RESPONSES = (fields.HOP_BY_HOP, fields.TE)
 _STATUS_LINES = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _AFTER_STATUS = (b" ", b"\r")
@@ -85,7 +85,7 @@ class RequestHead:
     @property
     def idempotent(self) -> bool:
         """RFC 9110 §9.2.2."""
-        return self.method in _IDEMPOTENT
+        return self.method in IDEMPOTENT
 
 
 @dataclass(slots=True)

@@ -1,0 +1,184 @@
+"""How a worker comes to one view of its circuits with all others. No I/O: a shell does that.
+
+The breakers of its backends say what has happened (`steps()`); whoever keeps the
+shared circuits says what became of it (`agreed()`). While nobody can be asked, the
+same rules run on this worker's own copies (`decide_alone()`), and what they have led
+to is laid before the others later: the later change holds. A program that has nobody
+to share with does nothing else. Times are Unix seconds, or any clock's if unshared.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+
+from pool.choices import CircuitMode
+from pool.circuits.records import Circuit, CircuitChange, Merge, Operation, Terms, terms_of
+from pool.circuits.script import read_circuit
+from proxy.core.backend import Backend
+from proxy.core.circuit.breaker import Breaker
+from proxy.core.pool import Pool
+from proxy.stores.memory import MemoryCircuits
+
+Step = tuple[int, Operation, Terms]  # the backend's id, what is done to its circuit, and by what
+
+log = logging.getLogger("lbsite.edge")
+
+
+class Agreement:
+    """`wake` is called when there is something to say; `now` is asked for the time."""
+
+    def __init__(self, wake: Callable[[], None], now: Callable[[], float]) -> None:
+        self._name = token_hex(6)  # of this worker, whose permits are called after it
+        self._wake_shell = wake
+        self._now = now
+        self._copies = MemoryCircuits()
+        self._breakers: dict[int, tuple[Breaker, Backend, Pool]] = {}
+        self._awake: set[Breaker] = set()
+        self._untold: set[int] = set()  # what changed while nobody could be asked
+        self._to_merge: set[int] = set()
+
+    def configure(self, pools: Iterable[Pool]) -> None:
+        """Give each backend its breaker; one that stays keeps what it knows."""
+        known, self._breakers = self._breakers, {}
+        for pool in pools:
+            terms = terms_of(pool.spec)
+            before = [backend.out for backend in pool.backends.values()]
+            for backend in pool.backends.values():
+                self._equip(backend, pool, terms, known)
+            if before != [backend.out for backend in pool.backends.values()]:
+                pool.refresh()
+
+    def _equip(
+        self,
+        backend: Backend,
+        pool: Pool,
+        terms: Terms,
+        known: Mapping[int, tuple[Breaker, Backend, Pool]],
+    ) -> None:
+        if terms.policy.mode is CircuitMode.OFF:
+            backend.set_breaker(None)
+            return
+        if backend.id in known:
+            breaker = known[backend.id][0]
+            breaker.configure(terms)
+        else:
+            breaker = Breaker(backend.id, terms, self._name, self._wake)
+            breaker.take_up(self._copies.get(backend.id), self._now())
+        backend.set_breaker(breaker)
+        self._breakers[backend.id] = breaker, backend, pool
+
+    def _wake(self, breaker: Breaker) -> None:
+        self._awake.add(breaker)
+        self._wake_shell()
+
+    @property
+    def guarding(self) -> bool:
+        """Whether a circuit is not closed, so that time alone may change something."""
+        return any(breaker.guards for breaker, _, _ in self._breakers.values())
+
+    # --- what others have decided ---
+
+    def hear(self, message: bytes) -> None:
+        """An announcement."""
+        try:
+            change = msgspec.json.decode(message, type=CircuitChange)
+        except msgspec.DecodeError as error:
+            log.error("a circuit's announcement is malformed: %s", error)
+            return
+        if change.circuit.generation >= self._copies.get(change.backend_id).generation:
+            self._take(change.backend_id, change.circuit)
+
+    def take_all(self, records: Mapping[Any, Any]) -> None:
+        """All that is shared, by the backends' ids."""
+        for backend_id in self._breakers:
+            try:
+                record = records.get(str(backend_id).encode())
+                circuit = read_circuit(record) if record is not None else Circuit()
+            except msgspec.DecodeError as error:
+                log.error("the circuit of backend %d is malformed: %s", backend_id, error)
+            else:
+                self._compare(backend_id, circuit)
+
+    def _compare(self, backend_id: int, circuit: Circuit) -> None:
+        """Take up what is shared, unless it does not know of what has happened here."""
+        older = circuit.generation < self._copies.get(backend_id).generation
+        if older or backend_id in self._untold:
+            self._to_merge.add(backend_id)
+            self._wake_shell()
+        else:
+            self._take(backend_id, circuit)
+
+    def _take(self, backend_id: int, circuit: Circuit) -> None:
+        equipped = self._breakers.get(backend_id)
+        if equipped is None:
+            return
+        breaker, backend, pool = equipped
+        now = self._now()
+        changed = circuit.generation != breaker.generation
+        out = backend.out
+        self._copies.put(backend_id, pool.spec.id, circuit)
+        breaker.take_up(circuit, now)
+        backend.set_breaker(breaker)
+        if backend.out is not out:
+            pool.refresh()
+        if changed:
+            log.warning(
+                "circuit of backend %s/%s: %s (%s), generation %d, %.1f ms after it was decided",
+                pool.spec.name,
+                backend.spec.name,
+                circuit.state,
+                circuit.cause,
+                circuit.generation,
+                (now - circuit.since) * 1000,
+            )
+
+    # --- what this worker has to say ---
+
+    def steps(self, now: float) -> list[Step]:
+        """What is to be done to the shared circuits; each is returned once."""
+        steps = self._merges()
+        due = {breaker for breaker, _, _ in self._breakers.values() if breaker.due(now)}
+        for breaker in due | self._awake:
+            if breaker.backend_id in self._breakers:
+                steps += [
+                    (breaker.backend_id, operation, breaker.terms)
+                    for operation in breaker.operations(now)
+                ]
+        self._awake.clear()
+        return steps
+
+    def _merges(self) -> list[Step]:
+        steps: list[Step] = []
+        for backend_id in self._to_merge & self._breakers.keys():
+            merge = Merge(circuit=self._copies.get(backend_id), untold=backend_id in self._untold)
+            steps.append((backend_id, merge, self._breakers[backend_id][0].terms))
+        return steps
+
+    def order(self, operation: Operation) -> None:
+        """Do this to each circuit, here and now."""
+        steps = [(number, operation, one.terms) for number, (one, _, _) in self._breakers.items()]
+        self.decide_alone(steps, self._now())
+
+    def agreed(self, steps: Sequence[Step], circuits: Sequence[Circuit]) -> None:
+        """The shared circuits after each of `steps`."""
+        merged = {backend_id for backend_id, operation, _ in steps if _is_merge(operation)}
+        self._untold -= merged
+        self._to_merge -= merged
+        for (backend_id, _, _), circuit in zip(steps, circuits, strict=True):
+            self._compare(backend_id, circuit)
+
+    def decide_alone(self, steps: Iterable[Step], now: float) -> None:
+        for backend_id, operation, terms in steps:
+            if _is_merge(operation):
+                continue
+            circuit, told = self._copies.apply(backend_id, operation, terms, now)
+            if told is not None:
+                self._untold.add(backend_id)
+            self._take(backend_id, circuit)
+
+
+def _is_merge(operation: object) -> bool:
+    return isinstance(operation, Merge)
