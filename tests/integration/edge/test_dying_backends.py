@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from pool.snapshot import CircuitPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.backend_process import BackendProcess
 from tests.integration.edge.harness.load import Load
@@ -14,7 +15,8 @@ MakeBackend = Callable[..., Backend]
 def test_kill_9_of_a_backend_under_load_is_seen_by_no_client(
     edge: Edge, processes: list[BackendProcess]
 ) -> None:
-    edge.serve(*(process.spec for process in processes))
+    circuit = CircuitPolicy(open_time=0.5)
+    edge.serve(*(process.spec for process in processes), circuit=circuit)
     with Load(edge.port) as load:
         wait_until("all serve", lambda: len(load.backends) == 3)
         processes[0].kill()
