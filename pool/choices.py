@@ -76,6 +76,13 @@ class CircuitEvent(StrEnum):
     RESET = "reset"  # as if nothing had ever failed
 
 
+class RateScope(StrEnum):
+    """Among whom a rate limit counts."""
+
+    LOCAL = "local"  # the workers of a machine
+    SHARED = "shared"  # all edges, through Redis
+
+
 class StickyMode(StrEnum):
     """By what a client is recognised, to be sent to the backend that it was sent to before."""
 

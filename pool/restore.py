@@ -10,7 +10,7 @@ from django.db.models.functions import Cast, Concat
 from pool.compilation import compile_configuration
 from pool.diff import Action, Kind, compare
 from pool.models import Backend, Pool, Route
-from pool.policies import POOL_GROUPS, to_column
+from pool.policies import POOL_GROUPS, RATE_LIMIT, to_column
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build
 
 MODELS: dict[Kind, type[Pool] | type[Backend] | type[Route]] = {
@@ -115,4 +115,5 @@ def _route_columns(route: RouteSpec) -> dict[str, Any]:
         "priority": route.priority,
         "request_headers": to_column(route.request_rules),
         "response_headers": to_column(route.response_rules),
+        **RATE_LIMIT.restore(route.rate_limit),
     }

@@ -21,6 +21,7 @@ from pool.choices import (
     CookieSecure,
     Failback,
     HeaderAction,
+    RateScope,
     SameSite,
     StickyMode,
     TierMode,
@@ -61,9 +62,22 @@ class TimeoutPolicy(_Spec, frozen=True):
 
 
 class RetryPolicy(_Spec, frozen=True):
-    """`attempts` counts all tries of one request, the first included; 1 turns retries off."""
+    """When another backend is tried. `attempts`: all tries of a request; 1 turns retries off.
+
+    `on_statuses`: answers that are tried again, such as "502-504"; "" is none. `budget`:
+    percent of the pool's active requests that may be retries or hedges. `try_timeout`:
+    seconds until the response's head, of each try; 0: only the pool's time-outs. After
+    `hedge_after` seconds without a head a GET or HEAD goes to a second backend as well,
+    and the first head wins; 0: never.
+    """
 
     attempts: int = 3
+    on_connect_failure: bool = True
+    on_reset: bool = True
+    on_statuses: str = ""
+    budget: int = 20
+    try_timeout: float = 0.0
+    hedge_after: float = 0.0
 
 
 class CircuitPolicy(_Spec, frozen=True):
@@ -110,7 +124,16 @@ class HeaderPolicy(_Spec, frozen=True):
 
 
 class LimitPolicy(_Spec, frozen=True):
+    """`max_in_flight`: tries at once, of all workers of a machine; 0: no limit.
+
+    What finds no room, there or below a backend's `max_connections`, waits for up to
+    `queue_timeout` seconds; in each worker `max_queue` may, and 0 turns waiting off.
+    """
+
     max_body: int = 0  # bytes of a request's body; 0: no limit
+    max_in_flight: int = 0
+    max_queue: int = 100
+    queue_timeout: float = 5.0
 
 
 class TlsPolicy(_Spec, frozen=True):
@@ -197,6 +220,21 @@ class PoolSpec(_Spec, frozen=True):
     backends: tuple[BackendSpec, ...] = ()
 
 
+class RateLimitPolicy(_Spec, frozen=True):
+    """`requests` in `period` seconds, evenly, of which `burst` may come at once.
+
+    `requests` 0: no limit. `burst` 0: as many as `requests`. `key`: whom it counts
+    apart, in the words of `BalancingPolicy.hash_key`; "": nobody, and requests that
+    lack it, count together.
+    """
+
+    requests: int = 0
+    period: float = 1.0
+    burst: int = 0
+    key: str = ""
+    scope: RateScope = RateScope.LOCAL
+
+
 class RouteSpec(_Spec, frozen=True):
     """Host and path prefix → pool.
 
@@ -212,6 +250,7 @@ class RouteSpec(_Spec, frozen=True):
     path_prefix: str = "/"
     strip_prefix: bool = False
     priority: int = 0
+    rate_limit: RateLimitPolicy = RateLimitPolicy()
     request_rules: tuple[HeaderRule, ...] = ()  # applied after the pool's
     response_rules: tuple[HeaderRule, ...] = ()
 

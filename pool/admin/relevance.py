@@ -1,16 +1,17 @@
-"""Which settings of a pool matter, given the others: the form shows only those.
+"""Which settings of a pool or a route matter, given the others: the form shows only those.
 
 Column → an expression over the form's values, in JavaScript. What is not shown keeps
 its value. A field with an error is shown in any case (admin.css).
 """
 
 from pool.choices import CircuitMode, StickyMode, TierMode
-from pool.policies import CIRCUIT
+from pool.policies import CIRCUIT, RATE_LIMIT, RETRY
 
 _STICKY = f"sticky_mode != '{StickyMode.OFF}'"
 _OWN_COOKIE = f"sticky_mode == '{StickyMode.COOKIE}'"
 _CIRCUIT = f"circuit_mode != '{CircuitMode.OFF}'"
 _SLOW = f"circuit_mode == '{CircuitMode.SLOW_RATIO}'"
+_RETRY = "retry_attempts > 1"
 _RATIO = f"(circuit_mode == '{CircuitMode.FAILURE_RATIO}' || {_SLOW})"
 
 RELEVANT_IF = {
@@ -22,10 +23,20 @@ RELEVANT_IF = {
     "sticky_same_site": _OWN_COOKIE,
     "sticky_secure": _OWN_COOKIE,
     "sticky_http_only": _OWN_COOKIE,
+    **{
+        name: _RETRY
+        for name in RETRY.columns.values()
+        if name not in ("retry_attempts", "try_timeout")
+    },
+    "queue_timeout": "max_queue > 0",
     **{name: _CIRCUIT for name in CIRCUIT.columns.values() if name != "circuit_mode"},
     "circuit_threshold": f"circuit_mode == '{CircuitMode.CONSECUTIVE}'",
     "circuit_ratio": _RATIO,
     "circuit_window": _RATIO,
     "circuit_minimum_calls": _RATIO,
     "circuit_slow_call": _SLOW,
+}
+
+RELEVANT_OF_ROUTE = {
+    name: "rate_requests > 0" for name in RATE_LIMIT.columns.values() if name != "rate_requests"
 }

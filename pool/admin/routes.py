@@ -7,6 +7,7 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
 from pool.admin.base import ConfigurationAdmin
+from pool.admin.relevance import RELEVANT_OF_ROUTE
 from pool.models import Route
 
 # As `pool.snapshot.RouteSpec` says: the priority, then the more specific host,
@@ -43,10 +44,21 @@ class RouteAdmin(ConfigurationAdmin):
     search_help_text = "Host, path prefix, or name of a pool"
     ordering = MATCHING_ORDER
     sortable_by = ()
+    conditional_fields = RELEVANT_OF_ROUTE
     list_before_template = "pool/admin/route_matching.html"
     fieldsets = (
         ("Matches", {"fields": (("host", "path_prefix"), "priority")}),
         ("Goes to", {"fields": (("pool", "strip_prefix"),)}),
+        (
+            "Rate limit",
+            {
+                "fields": (
+                    ("rate_requests", "rate_period"),
+                    ("rate_burst", "rate_key"),
+                    "rate_scope",
+                )
+            },
+        ),
         ("Headers, after the pool's rules", {"fields": (("request_headers", "response_headers"),)}),
     )
 

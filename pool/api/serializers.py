@@ -15,7 +15,7 @@ from pool.failover.live import LiveTraffic, Traffic
 from pool.fields import HeaderRulesField
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
-from pool.policies import POOL_GROUPS
+from pool.policies import POOL_GROUPS, RATE_LIMIT
 from pool.tiers import Share
 
 _ALWAYS = ["id", "created_at", "updated_at"]
@@ -211,6 +211,7 @@ class RouteSerializer(_ConfigurationSerializer):
             "strip_prefix",
             "priority",
             "pool",
+            *RATE_LIMIT.columns.values(),
             "request_headers",
             "response_headers",
         ]

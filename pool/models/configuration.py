@@ -23,7 +23,13 @@ from pool.fields import HostField, JSONObjectField, OriginField, PathPrefixField
 from pool.models.base import ConfigurationModel
 from pool.models.constraints import UniqueWithin
 from pool.models.history import Event
-from pool.policies import POOL_GROUPS, HeaderRulesFields, PoolPolicies
+from pool.policies import (
+    POOL_GROUPS,
+    RATE_LIMIT,
+    HeaderRulesFields,
+    PoolPolicies,
+    RateLimitFields,
+)
 from pool.policies.balancing import algorithm_choices
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec
 
@@ -279,7 +285,7 @@ class Backend(ConfigurationModel):
         )
 
 
-class Route(HeaderRulesFields, ConfigurationModel):
+class Route(RateLimitFields, HeaderRulesFields, ConfigurationModel):
     """Which requests go to which pool."""
 
     host = HostField(
@@ -313,6 +319,7 @@ class Route(HeaderRulesFields, ConfigurationModel):
     class Meta:
         ordering = ["-priority", "host", "path_prefix"]
         constraints = [
+            *RateLimitFields.Meta.constraints,
             UniqueWithin(
                 fields=["host", "path_prefix"],
                 name="pool_route_unique_match",
@@ -337,6 +344,7 @@ class Route(HeaderRulesFields, ConfigurationModel):
             path_prefix=self.path_prefix,
             strip_prefix=self.strip_prefix,
             priority=self.priority,
+            rate_limit=RATE_LIMIT.compile(self),
             request_rules=header_rules.from_stored(self.request_headers),
             response_rules=header_rules.from_stored(self.response_headers),
         )

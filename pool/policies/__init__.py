@@ -19,18 +19,16 @@ from pool.policies.base import PolicyGroup, to_column
 from pool.policies.circuit import CIRCUIT, CircuitPolicyFields
 from pool.policies.forwarding import (
     HEADERS,
-    LIMITS,
-    RETRY,
     TIMEOUTS,
     TLS,
     HeaderPolicyFields,
     HeaderRulesFields,
-    LimitPolicyFields,
-    RetryPolicyFields,
     TimeoutPolicyFields,
     TlsPolicyFields,
 )
 from pool.policies.health import HEALTH, HealthPolicyFields
+from pool.policies.limits import LIMITS, RATE_LIMIT, LimitPolicyFields, RateLimitFields
+from pool.policies.retry import RETRY, RetryPolicyFields
 
 # By the field of `PoolSpec` that holds the struct.
 POOL_GROUPS: dict[str, PolicyGroup[Any]] = {
@@ -82,6 +80,7 @@ __all__ = [
     "HEALTH",
     "LIMITS",
     "POOL_GROUPS",
+    "RATE_LIMIT",
     "RETRY",
     "STICKY",
     "TIERS",
@@ -90,5 +89,6 @@ __all__ = [
     "HeaderRulesFields",
     "PolicyGroup",
     "PoolPolicies",
+    "RateLimitFields",
     "to_column",
 ]

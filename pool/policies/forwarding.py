@@ -1,18 +1,16 @@
-"""How requests are forwarded: times, retries, headers, limits, TLS to the backends."""
+"""How requests are forwarded: times, headers, TLS to the backends."""
 
-from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 
 from pool.fields import CertificatesField, HeaderRulesField, HostHeaderField, ServerNameField
 from pool.header_rules import Message
-from pool.policies.base import PolicyGroup, count, seconds
-from pool.snapshot import HeaderPolicy, LimitPolicy, RetryPolicy, TimeoutPolicy, TlsPolicy
+from pool.policies.base import PolicyGroup, seconds
+from pool.snapshot import HeaderPolicy, TimeoutPolicy, TlsPolicy
 
 TIMEOUTS = PolicyGroup(
     TimeoutPolicy, {name: f"{name}_timeout" for name in TimeoutPolicy.__struct_fields__}
 )
-RETRY = PolicyGroup(RetryPolicy, {name: f"retry_{name}" for name in RetryPolicy.__struct_fields__})
 HEADERS = PolicyGroup(
     HeaderPolicy,
     {
@@ -22,9 +20,7 @@ HEADERS = PolicyGroup(
         "response_rules": "response_headers",
     },
 )
-LIMITS = PolicyGroup(LimitPolicy, {"max_body": "max_body"})
 TLS = PolicyGroup(TlsPolicy, {name: f"tls_{name}" for name in TlsPolicy.__struct_fields__})
-MAX_BODY = 2**40  # bytes; a larger one is no limit but a typing error
 
 
 class TimeoutPolicyFields(models.Model):
@@ -53,24 +49,6 @@ class TimeoutPolicyFields(models.Model):
                 & Q(idle_timeout__gte=0.05, idle_timeout__lte=86400)
                 & Q(request_timeout__gte=0, request_timeout__lte=86400),
                 violation_error_message="A timeout is out of range.",
-            )
-        ]
-
-
-class RetryPolicyFields(models.Model):
-    """Trying another backend when one fails."""
-
-    retry_attempts = count(
-        3, 1, 10, "Tries of one request in all, the first included; 1 turns retries off."
-    )
-
-    class Meta:
-        abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_retry",
-                condition=Q(retry_attempts__gte=1, retry_attempts__lte=10),
-                violation_error_message="The number of attempts is out of range.",
             )
         ]
 
@@ -120,28 +98,6 @@ class HeaderPolicyFields(HeaderRulesFields):
 
     class Meta:
         abstract = True
-
-
-class LimitPolicyFields(models.Model):
-    """What the edge refuses to forward."""
-
-    max_body = models.PositiveBigIntegerField(
-        "max. request body",
-        default=0,
-        validators=[MaxValueValidator(MAX_BODY)],
-        help_text="Bytes of a request's body, up to 1 TiB; a larger one is answered with 413. "
-        "1 MiB is 1048576; 0 is no limit. Default: 0.",
-    )
-
-    class Meta:
-        abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_limits",
-                condition=Q(max_body__gte=0, max_body__lte=MAX_BODY),
-                violation_error_message="max_body is out of range.",
-            )
-        ]
 
 
 class TlsPolicyFields(models.Model):

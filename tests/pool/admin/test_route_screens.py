@@ -2,9 +2,12 @@
 
 from django.urls import reverse
 
+from pool.choices import RateScope
 from pool.models import Route
+from pool.snapshot import RateLimitPolicy
 
 LIST = reverse("admin:pool_route_changelist")
+NO_LIMIT = {"rate_requests": 0, "rate_period": 1, "rate_burst": 0, "rate_scope": "local"}
 
 
 def test_the_list_is_in_the_order_in_which_the_edge_matches(admin, web):
@@ -32,7 +35,13 @@ def test_the_list_explains_matching(admin, route):
 
 
 def test_a_route_is_made(admin, web, redis_client, commit, published):
-    form = {"host": "WWW.Example.com", "path_prefix": "/api/", "priority": 0, "pool": web.pk}
+    form = {
+        "host": "WWW.Example.com",
+        "path_prefix": "/api/",
+        "priority": 0,
+        "pool": web.pk,
+        **NO_LIMIT,
+    }
     with commit():
         admin.post(reverse("admin:pool_route_add"), form)
     (route,) = published().routes
@@ -41,7 +50,7 @@ def test_a_route_is_made(admin, web, redis_client, commit, published):
 
 def test_header_rules_are_lines(admin, route, redis_client):
     url = reverse("admin:pool_route_change", args=[route.pk])
-    form = {"path_prefix": "/", "priority": 0, "pool": route.pool_id}
+    form = {"path_prefix": "/", "priority": 0, "pool": route.pool_id, **NO_LIMIT}
     rules = "set X-Tenant: a\r\nremove Cookie"
     assert admin.post(url, {**form, "request_headers": rules}).status_code == 302
     route.refresh_from_db()
@@ -54,6 +63,24 @@ def test_header_rules_are_lines(admin, route, redis_client):
 
 
 def test_a_bad_host_is_an_error_at_the_host(admin, web):
-    form = {"host": "http://x/", "path_prefix": "/", "priority": 0, "pool": web.pk}
+    form = {"host": "http://x/", "path_prefix": "/", "priority": 0, "pool": web.pk, **NO_LIMIT}
     response = admin.post(reverse("admin:pool_route_add"), form)
     assert "without scheme" in response.context["adminform"].form.errors["host"][0]
+
+
+def test_a_rate_limit_is_set(admin, route, redis_client, commit, published):
+    url = reverse("admin:pool_route_change", args=[route.pk])
+    limit = {"rate_requests": 10, "rate_period": 60, "rate_key": "header:X-User"}
+    form = {"path_prefix": "/", "priority": 0, "pool": route.pool_id, **NO_LIMIT, **limit}
+    with commit():
+        assert admin.post(url, form | {"rate_scope": "shared"}).status_code == 302
+    assert published().routes[0].rate_limit == RateLimitPolicy(
+        requests=10, period=60, key="header:x-user", scope=RateScope.SHARED
+    )
+
+
+def test_a_bad_rate_key_is_an_error_at_the_key(admin, route):
+    url = reverse("admin:pool_route_change", args=[route.pk])
+    form = {"path_prefix": "/", "priority": 0, "pool": route.pool_id, **NO_LIMIT}
+    response = admin.post(url, form | {"rate_key": "ip"})
+    assert "client_ip" in response.context["adminform"].form.errors["rate_key"][0]

@@ -48,3 +48,33 @@ def test_a_route_has_header_rules_of_its_own(boss, route):
     assert boss.patch(f"{URL}{route.pk}/", bad, format="json").json() == {
         "request_headers": ["Rule 1: give a value for X-A, or remove the field."]
     }
+
+
+def test_a_rate_limit_is_set_told_and_rolled_back(boss, route, commit, published):
+    url = f"{URL}{route.pk}/"
+    with commit():
+        boss.patch(url, {"priority": 1}, format="json")
+    before = published()
+    with commit():
+        answer = boss.patch(url, {"rate_requests": 5, "rate_key": "Cookie:sid"}, format="json")
+    assert (answer.status_code, answer.json()["rate_key"]) == (200, "cookie:sid")
+    assert published().routes[0].rate_limit.requests == 5
+    newest = boss.get("/api/v1/revisions/").json()["results"][0]
+    assert newest["summary"].endswith('rate_limit.requests 0 → 5, rate_limit.key "" → cookie:sid')
+    with commit():
+        boss.post(f"/api/v1/revisions/{before.number}/rollback/")
+    assert published().routes == before.routes
+
+
+def test_a_bad_rate_limit_names_its_field(boss, route):
+    for field, value in (
+        ("rate_requests", -1),
+        ("rate_period", 0),
+        ("rate_key", "ip"),
+        ("rate_scope", "world"),
+        ("rate_burst", 5),
+    ):
+        answer = boss.patch(f"{URL}{route.pk}/", {field: value}, format="json")
+        assert (answer.status_code, list(answer.json())) == (400, [field])
+    route.refresh_from_db()
+    assert route.rate_requests == 0

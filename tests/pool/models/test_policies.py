@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
-from pool.models import Pool
-from pool.policies import POOL_GROUPS
+from pool.choices import RateScope
+from pool.models import Pool, Route
+from pool.policies import POOL_GROUPS, RATE_LIMIT
+from pool.snapshot import RateLimitPolicy
 
 GROUPS = list(POOL_GROUPS.values())
 
@@ -22,6 +24,10 @@ def test_what_is_compiled_is_restored(group):
         health_interval=9.0,
         connect_timeout=1.5,
         retry_attempts=1,
+        retry_on_reset=False,
+        retry_on_statuses="502-504",
+        hedge_after=0.5,
+        max_queue=0,
         hash_key="header:x-user",
         bounded_load=2.0,
         tier_mode="spill_over",
@@ -54,3 +60,15 @@ def test_every_policy_of_the_snapshot_is_compiled():
 @pytest.mark.parametrize("name", [name for group in GROUPS for name in group.columns.values()])
 def test_every_column_explains_itself(name):
     assert Pool._meta.get_field(name).help_text
+
+
+def test_a_routes_rate_limit_has_its_columns_with_the_same_defaults():
+    assert set(RATE_LIMIT.columns) == set(RateLimitPolicy.__struct_fields__)
+    assert RATE_LIMIT.compile(Route()) == RateLimitPolicy()
+    for name in RATE_LIMIT.columns.values():
+        assert Route._meta.get_field(name).help_text
+
+
+def test_a_routes_rate_limit_is_restored():
+    limit = RateLimitPolicy(requests=5, period=60.0, key="client_ip", scope=RateScope.SHARED)
+    assert RATE_LIMIT.compile(Route(**RATE_LIMIT.restore(limit))) == limit
