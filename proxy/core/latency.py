@@ -28,14 +28,16 @@ class Latency:
 
     def observe(self, microseconds: float, now: int) -> None:
         """A response has begun, or was waited for in vain, after so long."""
-        keep = exp((self.at - now) / TAU)
+        at = self.at
+        keep = exp((at - now) / TAU)
         self.mean = microseconds + (self.mean - microseconds) * keep
         self.at = now
         peak = self._peak
         if microseconds > peak:
             self._peak = microseconds
         else:
-            keep = exp((self._peak_at - now) / TAU)
+            if self._peak_at != at:  # it was read since
+                keep = exp((self._peak_at - now) / TAU)
             self._peak = microseconds + (peak - microseconds) * keep
         self._peak_at = now
 

@@ -29,7 +29,7 @@ from proxy.engine.prepared import PreparedHeads
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.transaction import Transaction
-from proxy.engine.upstream import IDLE_SECONDS, ConnectionPool
+from proxy.engine.upstream import IDLE, ConnectionPool
 
 log = logging.getLogger("lbsite.edge")
 
@@ -116,7 +116,7 @@ class Edge:
         return f"No stickiness in {names}: this edge needs the LB_SECRET_KEY of the others."
 
     def _connections(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
-        return ConnectionPool(backend, tls, self.loop, self._resolver)
+        return ConnectionPool(backend, tls, self.loop, self._resolver, self.clock)
 
     def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
         self.clock.now = monotonic_ns()
@@ -199,7 +199,7 @@ class Edge:
             self._sweep_timed(last_sweep)
         self._go_on_starting()
         self._start_work()
-        before = self.now - IDLE_SECONDS
+        before = self.clock.now - IDLE
         for connections in self.connections.values():
             if connections.idle:
                 connections.close_idle(before)

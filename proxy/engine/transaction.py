@@ -210,14 +210,17 @@ class Transaction:
 
     def begin_response(self, head: ResponseHead, *, until_close: bool) -> None:
         """The final response's head has come: settle how it is passed on."""
-        exchange = self._exchange
-        self._observe(head.status)
-        exchange.responded(head.status)
+        now = self._edge.clock.now = monotonic_ns()
+        backend = self._backend
+        if backend is not None and self._body is None:
+            waited = now - (self._waits_since or self._started)
+            backend.observe_try(head.status, waited / 1000, now)
+        self._exchange.responded(head.status)
         self._status = head.status
         self._replay = None
         claim = self.prepared.claim
-        if claim is not None and self._backend is not None:
-            self.response_rules = claim.response_rules(self._backend)
+        if claim is not None and backend is not None:
+            self.response_rules = claim.response_rules(backend)
         if until_close:
             self._until_close = True
             self.keep_alive = False
@@ -272,6 +275,8 @@ class Transaction:
         # First: the connection may serve another request already, which a write that
         # fills the client's buffer must not pause.
         self._upstream = None
+        if self._bytes_out:  # or else the head has come with it, and the clock is right
+            self._edge.clock.now = monotonic_ns()
         self._bytes_out += len(data)
         self._client.transport.write(data)
         self._finish(self._status)
@@ -357,7 +362,7 @@ class Transaction:
         self._finish(ClientGone.status, aborted=True)
 
     def _observe(self, status: int) -> None:
-        """The wait for a response's head is over; `status` says how. Sets the clock."""
+        """A try is over before a response's head; `status` says how. Sets the clock."""
         now = self._edge.clock.now = monotonic_ns()
         backend = self._backend
         # Where the request is not complete, or the response had begun, the client has a part in it.
@@ -366,6 +371,7 @@ class Transaction:
 
     def _give_up(self, error: ProxyError) -> None:
         """Answer with `error`, or cut the response short where it has already begun."""
+        self._edge.clock.now = monotonic_ns()
         self._drop_upstream()
         self._exchange.finish()  # what there was to say of the backend has been said
         if self._bytes_out:
@@ -388,15 +394,17 @@ class Transaction:
             self._connecting = None
 
     def _finish(self, status: int, *, aborted: bool = False) -> None:
+        """All is over; the clock has to be right."""
         self._exchange.finish(status)
         self.done = True
-        self._edge.counters.request(
+        edge = self._edge
+        edge.counters.request(
             self._route,
             self._backend,
             status,
             attempts=self._exchange.attempts,
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
-            duration=((self._switched or monotonic_ns()) - self._started) // 1000,
+            duration=((self._switched or edge.clock.now) - self._started) // 1000,
             aborted=aborted,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from pool.snapshot import TlsPolicy
 from proxy.core.backend import Backend
+from proxy.core.clock import Clock
 from proxy.core.forward import response_bytes, switching_bytes
 from proxy.core.framing import BodyReader, CloseReader, response_reader
 from proxy.core.head import HEAD_END, MAX_RESPONSE_HEAD, ResponseHead, parse_response_head
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lbsite.edge")
 
-IDLE_SECONDS = 60.0  # a connection that was not used for so long is closed
+IDLE = 60 * 10**9  # nanoseconds; a connection that was not used for so long is closed
 _OUT_OF_SOCKETS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 _MAX_INTERIM = 16  # interim responses before a final one; more is an attack or a loop
 
@@ -62,7 +63,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.backend = pool.backend
         self._eof = False
         self.used = False  # has answered before: a reset may be the backend's idle time-out
-        self.idle_since = 0.0
+        self.idle_since = 0
         # the last response head, as received and as sent on: most are the same again
         self._memo_raw: bytes | None = None
         self._memo: ResponseHead | None = None
@@ -269,6 +270,7 @@ class ConnectionPool:
         tls: TlsPolicy,
         loop: asyncio.AbstractEventLoop,
         resolver: Resolver,
+        clock: Clock,
     ) -> None:
         self.backend = backend
         self.tls = tls
@@ -276,6 +278,7 @@ class ConnectionPool:
         self.address = Address.parse(backend.spec.url)
         self.idle: list[UpstreamConnection] = []
         self._loop = loop
+        self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._failure = ""  # why no connection could be made, until one can
@@ -291,7 +294,7 @@ class ConnectionPool:
         if self._closed:
             connection.transport.close()
             return
-        connection.idle_since = self._loop.time()
+        connection.idle_since = self._clock.now
         self.idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
@@ -332,8 +335,8 @@ class ConnectionPool:
             self._failure = failure
             log.warning("no connection to backend %s: %s", self.backend.spec.name, failure)
 
-    def close_idle(self, before: float) -> None:
-        """Close connections that were given back before `before` (the loop's time)."""
+    def close_idle(self, before: int) -> None:
+        """Close connections that were given back before `before` (`Clock.now`)."""
         while self.idle and self.idle[0].idle_since < before:
             self.idle.pop(0).transport.close()
 

@@ -8,6 +8,7 @@ import pytest
 
 from pool.snapshot import BackendSpec, TlsPolicy
 from proxy.core.backend import Backend
+from proxy.core.clock import Clock
 from proxy.engine.address import Address
 from proxy.engine.resolver import Resolver
 from proxy.engine.transaction import Transaction
@@ -34,7 +35,7 @@ async def failure_of(error: Exception, monkeypatch: pytest.MonkeyPatch) -> Proxy
     loop = asyncio.get_running_loop()
     backend = Backend(BackendSpec(id=1, name="a", url="http://127.0.0.1:1"))
     waiting = Waiting()
-    pool = ConnectionPool(backend, TlsPolicy(), loop, Resolver(loop))
+    pool = ConnectionPool(backend, TlsPolicy(), loop, Resolver(loop), Clock())
     pool.connect(cast("Transaction", waiting), 1)
     return await waiting.failed
 
