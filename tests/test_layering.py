@@ -43,6 +43,7 @@ PURE = [
     "pool.health.probe",
     "pool.health.schedule",
     "proxy.circuit_breaker",
+    "proxy.client",
     "proxy.core",
     "proxy.stores",
     "proxy.simulation",

@@ -33,7 +33,7 @@ class Circuits:
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
-        self._agreement = Agreement(self._news.set, time)
+        self._agreement = Agreement(self._news.set, time, log)
         self._retry_at = 0.0  # the loop's time
 
     def configure(self, configuration: Configuration) -> None:

@@ -24,16 +24,17 @@ from proxy.stores.memory import MemoryCircuits
 
 Step = tuple[int, Operation, Terms]  # the backend's id, what is done to its circuit, and by what
 
-log = logging.getLogger("lbsite.edge")
-
 
 class Agreement:
     """`wake` is called when there is something to say; `now` is asked for the time."""
 
-    def __init__(self, wake: Callable[[], None], now: Callable[[], float]) -> None:
+    def __init__(
+        self, wake: Callable[[], None], now: Callable[[], float], log: logging.Logger
+    ) -> None:
         self._name = token_hex(6)  # of this worker, whose permits are called after it
         self._wake_shell = wake
         self._now = now
+        self._log = log
         self._copies = MemoryCircuits()
         self._breakers: dict[int, tuple[Breaker, Backend, Pool]] = {}
         self._awake: set[Breaker] = set()
@@ -86,7 +87,7 @@ class Agreement:
         try:
             change = msgspec.json.decode(message, type=CircuitChange)
         except msgspec.DecodeError as error:
-            log.error("a circuit's announcement is malformed: %s", error)
+            self._log.error("a circuit's announcement is malformed: %s", error)
             return
         if change.circuit.generation >= self._copies.get(change.backend_id).generation:
             self._take(change.backend_id, change.circuit)
@@ -98,7 +99,7 @@ class Agreement:
                 record = records.get(str(backend_id).encode())
                 circuit = read_circuit(record) if record is not None else Circuit()
             except msgspec.DecodeError as error:
-                log.error("the circuit of backend %d is malformed: %s", backend_id, error)
+                self._log.error("the circuit of backend %d is malformed: %s", backend_id, error)
             else:
                 self._compare(backend_id, circuit)
 
@@ -125,7 +126,7 @@ class Agreement:
         if backend.out is not out:
             pool.refresh()
         if changed:
-            log.warning(
+            self._log.warning(
                 "circuit of backend %s/%s: %s (%s), generation %d, %.1f ms after it was decided",
                 pool.spec.name,
                 backend.spec.name,

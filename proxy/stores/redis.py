@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
+import redis
 from redis.asyncio import Redis
 
 from pool.bus import CIRCUITS_KEY
@@ -32,3 +33,18 @@ class RedisCircuits:
     async def read_all(self) -> dict[bytes, bytes]:
         """The records by the backends' ids, as they are kept."""
         return cast("dict[bytes, bytes]", await self._redis.hgetall(CIRCUITS_KEY))
+
+
+class ThreadedRedisCircuits:
+    """The same for programs on threads."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._script = client.register_script(script.source())
+
+    def apply(self, steps: Sequence[Step], now: float) -> list[Circuit]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for backend_id, operation, terms in steps:
+                arguments = script.arguments(backend_id, operation, terms, now)
+                self._script(script.keys(terms), arguments, client=pipe)
+            return [script.read_reply(reply)[0] for reply in pipe.execute()]
