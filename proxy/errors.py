@@ -41,6 +41,11 @@ class Cause(StrEnum):
     RESPONSE_TIMEOUT = "response_timeout"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     VERSION_REFUSED = "version_refused"
+    NO_ROOM = "no_room"
+    QUEUE_TIMEOUT = "queue_timeout"
+    RATE_LIMITED = "rate_limited"
+    TRY_TIMEOUT = "try_timeout"
+    UNWANTED_STATUS = "unwanted_status"
 
 
 class ProxyError(Exception):
@@ -102,6 +107,19 @@ class TargetTooLong(ProxyError):
     detail = "The request line is longer than this service accepts."
 
 
+class RateLimited(ProxyError):
+    """RFC 6585 §4. `fields`: what the client is told of the limit, each line with CRLF."""
+
+    status = 429
+    cause = Cause.RATE_LIMITED
+    blame = Blame.CLIENT
+    detail = "More requests have come than this service takes."
+
+    def __init__(self, reason: str = "", fields: str = "") -> None:
+        super().__init__(reason)
+        self.fields = fields
+
+
 class HeadTooLarge(ProxyError):
     status = 431
     cause = Cause.HEAD_TOO_LARGE
@@ -156,12 +174,33 @@ class ResponseCut(ProxyError):
     detail = "The backend closed the connection in the middle of its response."
 
 
+class UnwantedStatus(ProxyError):
+    """Its status is one that the pool tries again."""
+
+    status = 502
+    cause = Cause.UNWANTED_STATUS
+    blame = Blame.BACKEND
+    detail = "The backend could not serve the request, and no other one has."
+
+
 class NoBackend(ProxyError):
     status = 503
     cause = Cause.NO_BACKEND
     blame = Blame.EDGE
     nothing_sent = True
     detail = "No backend is available."
+
+
+class NoRoom(NoBackend):
+    """There are backends, but each has as many requests as it may."""
+
+    cause = Cause.NO_ROOM
+    detail = "All backends are busy."
+
+
+class QueueTimeout(NoRoom):
+    cause = Cause.QUEUE_TIMEOUT
+    detail = "All backends have been busy for too long."
 
 
 class TooManyConnections(ProxyError):
@@ -195,6 +234,12 @@ class ResponseTimeout(ProxyError):
     cause = Cause.RESPONSE_TIMEOUT
     blame = Blame.BACKEND
     detail = "The backend did not answer in time."
+
+
+class TryTimeout(ResponseTimeout):
+    """Another backend may still answer in the time that the whole request has."""
+
+    cause = Cause.TRY_TIMEOUT
 
 
 class DeadlineExceeded(ProxyError):

@@ -75,6 +75,11 @@ class Backend:
         return self.health is not None and self.health.state is HealthState.UNHEALTHY
 
     @property
+    def degraded(self) -> bool:
+        """Whether it is well, but so slow that it should have less."""
+        return self.health is not None and self.health.state is HealthState.DEGRADED
+
+    @property
     def eligible(self) -> bool:
         """Whether it may serve clients that it did not serve before."""
         return accepts_new(self.spec) and not self.out
@@ -85,10 +90,10 @@ class Backend:
         return self.spec.admin_state is not AdminState.MAINTENANCE and not self.out
 
     def set_health(self, status: HealthStatus | None) -> bool:
-        """Take `status` up; whether that changes where new requests may go."""
-        before = self.eligible
+        """Take `status` up; whether that changes where new requests may go, or how many."""
+        before = self.eligible, self.degraded
         self.health = status
-        return self.eligible is not before
+        return before != (self.eligible, self.degraded)
 
     def load(self) -> int:
         """Requests in flight from all workers of the machine."""
@@ -96,6 +101,13 @@ class Backend:
         for cell in self.elsewhere:
             load += cell[0]
         return load
+
+    @property
+    def full(self) -> bool:
+        """Whether it could take a request if it had fewer."""
+        if not self._limit or self.load() < self._limit:
+            return False
+        return self.breaker is None or self.breaker.admits()
 
     def available(self) -> bool:
         """Whether one more request fits now."""

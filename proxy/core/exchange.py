@@ -6,15 +6,20 @@ The asyncio engine and the `requests` transport drive the same object.
     CHOOSING ──choose()──▶ TRYING ──responded()──▶ RELAYING ──finish()──▶ DONE
         ▲                     │                        │
         └──failed(): retry────┴──failed(): give up─────┴──▶ DONE
+
+Where every backend is full, `choose()` stays in CHOOSING and may be called again when
+the request's turn has come (`proxy.core.queue`). A second try beside a slow first one
+is an exchange of its own, of which one takes the other's place (`hedge()`).
 """
 
 from enum import Enum, auto
+from typing import NoReturn
 
 from proxy.core.backend import Backend
 from proxy.core.balancing.base import NOTHING
 from proxy.core.pool import Pool
-from proxy.core.retry import may_retry
-from proxy.errors import Blame, NoBackend, ProxyError
+from proxy.core.retry import backoff, may_retry
+from proxy.errors import Blame, NoBackend, NoRoom, ProxyError, TryTimeout, UnwantedStatus
 
 
 class Phase(Enum):
@@ -44,6 +49,7 @@ class Exchange:
         "phase",
         "pool",
         "preferred",
+        "retrying",
         "slow",
         "timed_from",
         "tried",
@@ -68,32 +74,49 @@ class Exchange:
         self.backend: Backend | None = None
         self.attempts = 0
         self.tried: dict[Backend, ProxyError] | None = None  # made at the first failure
+        self.retrying = False  # one of those that the pool's budget is for
         self.generation = _NONE  # of the backend's circuit, when the try began
         self.timed_from = 0  # when it began; 0: it does not matter
         self.phase = _CHOOSING
 
-    def choose(self) -> Backend:
-        """The backend of the next try; `NoBackend` if there is none."""
+    def choose(self, *, waited: bool = False) -> Backend:
+        """The backend of the next try; `NoBackend` if there is none.
+
+        `NoRoom`, if it is so only for the moment: then it may be asked again, `waited`
+        being whether the request's turn has come.
+        """
         if self.phase is not _CHOOSING:
             raise IllegalMove(f"choose() in {self.phase}")
+        pool = self.pool
+        queue = pool.queue
+        if queue is not None and not queue.has_place(pool.clock.now, waited=waited):
+            raise NoRoom
         backend = self.preferred
         if backend is None or not self.sticks:
-            backend = self.pool.choose(NOTHING if self.tried is None else self.tried, self.key)
+            backend = pool.choose(NOTHING if self.tried is None else self.tried, self.key)
         if backend is None:
-            self.phase = _DONE
-            raise NoBackend
+            self._find_nobody()
         backend.take()
+        if queue is not None:
+            queue.take()
         breaker = backend.breaker
         if breaker is not None:
             self.generation = breaker.generation
             if breaker.close_watch:
-                self.timed_from = self.pool.clock.now
+                self.timed_from = pool.clock.now
                 self.slow = False
                 breaker.begin()
         self.backend = backend
         self.attempts += 1
         self.phase = _TRYING
         return backend
+
+    def _find_nobody(self) -> NoReturn:
+        if self.pool.queue is not None and self.pool.full_for(self.tried or NOTHING):
+            raise NoRoom
+        self._end_retrying()
+        self.phase = _DONE
+        raise NoBackend
 
     @property
     def sticks(self) -> bool:
@@ -132,7 +155,11 @@ class Exchange:
         if backend is None:
             raise IllegalMove(f"failed() in {self.phase}")
         trying = self.phase is _TRYING
-        self._leave(backend)
+        backend.give_back()
+        if self.pool.queue is not None:
+            self.pool.queue.give_back()
+        self.backend = None
+        self.phase = _DONE
         breaker = backend.breaker
         if breaker is not None and error.blame is Blame.BACKEND:
             breaker.failed(self.generation)
@@ -142,16 +169,76 @@ class Exchange:
         if self.tried is None:
             self.tried = {}
         self.tried[backend] = error
-        if trying and may_retry(
+        again = trying and may_retry(
             self.pool.spec.retry,
             error,
             attempts=self.attempts,
             idempotent=self.idempotent,
             replayable=replayable,
-        ):
+        )
+        # What was not sent costs no backend anything when it goes to another one.
+        if again and (error.nothing_sent or self._within_budget()):
             self.phase = _CHOOSING
             return True
+        self._end_retrying()
         return False
+
+    def declines(self, status: int, *, replayable: bool) -> bool:
+        """Whether an answer of this status is not passed on: `choose()` again.
+
+        Only if that finds somebody; the last answer is better than none.
+        """
+        backend, policy, pool = self.backend, self.pool.spec.retry, self.pool
+        if status not in pool.unwanted or self.attempts >= policy.attempts:
+            return False
+        if not self.idempotent or not replayable or backend is None:
+            return False
+        tried: dict[Backend, ProxyError] = {**(self.tried or {}), backend: UnwantedStatus()}
+        if not pool.has_another(tried) or not self._within_budget():
+            return False
+        self.responded(status)
+        self.retrying = False  # for `finish()`: what the budget has given is for the next try
+        self.finish(status)
+        self.retrying = True
+        self.tried = tried
+        self.generation, self.timed_from = _NONE, 0
+        self.phase = _CHOOSING
+        return True
+
+    def hedge(self) -> "Exchange | None":
+        """A second try beside this one, at another backend; None if there can be none."""
+        if self.phase is not _TRYING or self.attempts >= self.pool.spec.retry.attempts:
+            return None
+        second = Exchange(self.pool, self.idempotent, self.key)
+        second.attempts = self.attempts
+        second.tried = dict(self.tried or {})
+        if self.backend is not None:
+            second.tried[self.backend] = TryTimeout()
+        if not second._within_budget():
+            return None
+        try:
+            second.choose()
+        except NoBackend:
+            second.finish()
+            return None
+        return second
+
+    def pause(self) -> float:
+        """Seconds until the next `choose()`, after a try that failed."""
+        error = next(reversed(self.tried.values())) if self.tried else NoBackend()
+        return backoff(self.attempts, error, self.pool.chance)
+
+    def _within_budget(self) -> bool:
+        if not self.retrying:
+            pool = self.pool
+            active = pool.active() + (self.backend is None)
+            self.retrying = pool.budget.take(pool.spec.retry.budget, active)
+        return self.retrying
+
+    def _end_retrying(self) -> None:
+        if self.retrying:
+            self.retrying = False
+            self.pool.budget.give_back()
 
     def answer(self, error: ProxyError) -> ProxyError:
         """What the client is told, now that `error` leaves nothing to try.
@@ -170,11 +257,18 @@ class Exchange:
 
         `status` of a whole response; 0 says nothing of the backend.
         """
+        if self.retrying:
+            self._end_retrying()
         backend = self.backend
         if backend is None:
             self.phase = _DONE
             return
-        self._leave(backend)
+        backend.give_back()
+        queue = self.pool.queue
+        if queue is not None:
+            queue.give_back()
+        self.backend = None
+        self.phase = _DONE
         breaker = backend.breaker
         if breaker is None:
             return
@@ -185,8 +279,3 @@ class Exchange:
                 breaker.succeeded(self.generation, self.timed_from > 0 and self.slow)
             else:
                 breaker.excluded(self.generation)
-
-    def _leave(self, backend: Backend) -> None:
-        backend.give_back()
-        self.backend = None
-        self.phase = _DONE

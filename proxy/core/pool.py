@@ -1,11 +1,13 @@
 """A pool as one worker runs it: its live backends, their tiers, and who serves now."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from functools import lru_cache
 from itertools import accumulate
 from random import random
 from zlib import crc32
 
+from pool.addresses import parse_status_ranges
 from pool.bus import HealthStatus
 from pool.choices import HealthState
 from pool.snapshot import PoolSpec
@@ -13,7 +15,9 @@ from pool.tiers import Place, Share, places_of, share_out
 from proxy.core.backend import Backend
 from proxy.core.balancing import Balancer
 from proxy.core.balancing.base import NOTHING
+from proxy.core.budget import RetryBudget
 from proxy.core.clock import Clock
+from proxy.core.queue import Queue
 from proxy.core.slow_start import grown
 from proxy.core.tier import Algorithm, Tier
 
@@ -24,7 +28,9 @@ class Pool:
     """`backends` by id. `refresh()` must follow each change of a backend's eligibility.
 
     `shares`: what each tier has of the traffic. `hopeless`: nobody is well, and who is
-    chosen nevertheless, in panic, may well fail.
+    chosen nevertheless, in panic, may well fail. `queue`: None where nothing limits what
+    the backends have at once. `selective`: whether a try may be over before its end,
+    by its time or by its status, which `unwanted` tells.
     """
 
     chance: Callable[[], float] = staticmethod(random)  # which is seeded anew in each worker
@@ -46,6 +52,11 @@ class Pool:
         self._offset = offset
         self.clock = clock
         self._starting: dict[Backend, int] = {}  # when each became healthy
+        self.budget: RetryBudget = RetryBudget() if previous is None else previous.budget
+        self.queue: Queue | None = self._queue(previous)
+        retry = spec.retry
+        self.unwanted = _statuses(retry.on_statuses)
+        self.selective = bool(retry.on_statuses or retry.try_timeout or retry.hedge_after)
         if previous is not None:
             self.floor = previous.floor
             self._starting = previous._starting
@@ -84,6 +95,34 @@ class Pool:
                 return backend
         return None
 
+    def has_another(self, tried: Container[Backend]) -> bool:
+        """Whether a try could go to one that is not among `tried` now."""
+        return any(backend.available() for backend in self._others(tried))
+
+    def full_for(self, tried: Container[Backend]) -> bool:
+        """Whether there is one for it that has no room only for the moment."""
+        return any(backend.full for backend in self._others(tried))
+
+    def _others(self, tried: Container[Backend]) -> Iterator[Backend]:
+        for tier in self._order:
+            for backend in tier.balancer.backends:
+                if backend not in tried:
+                    yield backend
+
+    def active(self) -> int:
+        """Tries of this worker that are under way."""
+        return sum(backend.in_flight for backend in self.backends.values())
+
+    def _queue(self, previous: "Pool | None") -> Queue | None:
+        spec = self.spec
+        if not spec.limits.max_in_flight and not any(one.max_connections for one in spec.backends):
+            return None
+        queue = previous.queue if previous is not None else None
+        if queue is None:
+            return Queue(spec.limits)
+        queue.configure(spec.limits)
+        return queue
+
     # --- who serves ---
 
     def refresh(self) -> None:
@@ -114,10 +153,13 @@ class Pool:
 
     def _member(self, place: Place) -> tuple[Backend, float]:
         backend = self.backends[place.holder]
-        if backend not in self._starting:
-            return backend, place.weight
-        percent = grown(self.spec.balancing, self.clock.now - self._starting[backend])
-        return backend, place.weight * percent / 100
+        weight: float = place.weight
+        if backend.degraded:
+            own = backend.spec.health.degraded_weight
+            weight *= (self.spec.health.degraded_weight if own is None else own) / 100
+        if backend in self._starting:
+            weight *= grown(self.spec.balancing, self.clock.now - self._starting[backend]) / 100
+        return backend, weight
 
     # --- news ---
 
@@ -149,9 +191,10 @@ class Pool:
             self.refresh()
 
     def _take(self, backend: Backend, status: HealthStatus | None) -> bool:
-        """Take a backend's health up; whether that changes who may serve."""
+        """Take a backend's health up; whether that changes who may serve, or how much."""
+        before = backend.eligible
         changed = backend.set_health(status)
-        if changed:
+        if backend.eligible is not before:
             self._starting.pop(backend, None)
             # From unhealthy: what was never known to be ill, as at the start of this
             # process, has nothing to recover from.
@@ -174,6 +217,12 @@ class Pool:
             for backend, since in self._starting.items()
             if self.backends.get(backend.id) is backend and grown(policy, now - since) < 100
         }
+
+
+@lru_cache
+def _statuses(ranges: str) -> frozenset[int]:
+    parts = parse_status_ranges(ranges) if ranges else ()
+    return frozenset(status for part in parts for status in part)
 
 
 def build_pool(

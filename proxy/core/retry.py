@@ -1,9 +1,14 @@
-"""Whether a request may be tried again (RFC 9110 §9.2.2)."""
+"""Whether a request may be tried again (RFC 9110 §9.2.2), and how soon."""
+
+from collections.abc import Callable
 
 from pool.snapshot import RetryPolicy
-from proxy.errors import Blame, ProxyError
+from proxy.errors import Blame, Cause, ProxyError
 
 MAX_REPLAY_BODY = 65536  # bytes kept for a second try; a larger body is sent once
+
+_STEP = 0.025  # seconds
+_LONGEST = 0.25
 
 
 def may_retry(
@@ -19,4 +24,18 @@ def may_retry(
     if attempts >= policy.attempts:
         return False
     # A method that is not idempotent is sent again only if it cannot have arrived.
-    return idempotent or error.nothing_sent
+    if error.nothing_sent:
+        return policy.on_connect_failure
+    return idempotent and (policy.on_reset or error.cause is not Cause.BACKEND_RESET)
+
+
+def backoff(retry: int, error: ProxyError, chance: Callable[[], float]) -> float:
+    """Seconds until the `retry`th retry (1 is the first) after a try that failed with `error`.
+
+    Envoy's: uniform below (2ⁿ - 1) · 25 ms, so that what failed together does not come
+    back together. A connection that could not be made has cost its backend nothing, and
+    the retry goes to another one.
+    """
+    if error.nothing_sent:
+        return 0.0
+    return min(chance() * (float(2**retry) - 1) * _STEP, _LONGEST)

@@ -20,6 +20,7 @@ from proxy.errors import (
     ConnectFailed,
     ConnectTimeout,
     NoBackend,
+    NoRoom,
     ProxyError,
     ResponseTimeout,
 )
@@ -183,14 +184,14 @@ def test_no_backend_is_an_end(pool: Pool) -> None:
     assert exchange.phase is Phase.DONE
 
 
-def test_a_full_pool_has_no_backend_until_somebody_leaves() -> None:
+def test_a_full_pool_has_no_room_until_somebody_leaves() -> None:
     pool = pool_with(1, max_connections=1)
-    first = Exchange(pool, idempotent=True)
+    first, second = Exchange(pool, idempotent=True), Exchange(pool, idempotent=True)
     first.choose()
-    with pytest.raises(NoBackend):
-        Exchange(pool, idempotent=True).choose()
+    with pytest.raises(NoRoom):
+        second.choose()
     first.finish()
-    Exchange(pool, idempotent=True).choose()
+    second.choose()
 
 
 # --- whatever the order of events ---
@@ -237,6 +238,7 @@ def test_what_may_have_arrived_is_told_even_then() -> None:
     assert told(all_ill(pool_with(2)), reset, failed) is failed
 
 
+RETRY = RetryPolicy(on_statuses="503", budget=1)
 ERRORS = [ConnectFailed, ConnectTimeout, BackendReset, BadResponse, ResponseTimeout, ClientGone]
 
 
@@ -245,7 +247,9 @@ class ManyExchanges(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pool = pool_with(3, max_connections=2)
+        specs = pool_with(3, max_connections=2).spec.backends
+        spec = PoolSpec(id=1, name="web", backends=specs, retry=RETRY)
+        self.pool = build_pool(spec, WeightedRoundRobin, None, 0)
         self.known = list(self.pool.backends.values())
         self.exchanges: list[Exchange] = []
 
@@ -265,6 +269,8 @@ class ManyExchanges(RuleBasedStateMachine):
         tried = set(exchange.tried or ())
         try:
             backend = exchange.choose()
+        except NoRoom:
+            assert exchange.phase is Phase.CHOOSING
         except NoBackend:
             assert exchange.phase is Phase.DONE
         else:
@@ -301,9 +307,29 @@ class ManyExchanges(RuleBasedStateMachine):
             BackendSpec(id=n, name=f"b{n}", url=f"http://10.0.0.{n}", max_connections=2)
             for n in sorted(ids)
         )
-        spec = PoolSpec(id=1, name="web", backends=specs)
+        spec = PoolSpec(id=1, name="web", backends=specs, retry=RETRY)
         self.pool = build_pool(spec, WeightedRoundRobin, self.pool, 0)
         self.known += [b for b in self.pool.backends.values() if b not in self.known]
+
+    @rule(data=st.data(), status=st.sampled_from([200, 503]), replayable=st.booleans())
+    def decline(self, data: st.DataObject, status: int, replayable: bool) -> None:
+        exchange = self._some(data, Phase.TRYING)
+        if exchange is not None and exchange.declines(status, replayable=replayable):
+            assert (status, replayable, exchange.idempotent) == (503, True, True)
+            assert exchange.phase is Phase.CHOOSING
+
+    @rule(data=st.data())
+    def hedge(self, data: st.DataObject) -> None:
+        exchange = self._some(data, Phase.TRYING)
+        second = exchange.hedge() if exchange is not None else None
+        if exchange is not None and second is not None:
+            assert second.backend not in {exchange.backend, *(exchange.tried or ())}
+            self.exchanges.append(second)
+
+    @invariant()
+    def the_budget_holds_what_is_retried(self) -> None:
+        retrying = [exchange for exchange in self.exchanges if exchange.retrying]
+        assert self.pool.budget.taken == len(retrying) <= 3
 
     @invariant()
     def each_request_is_counted_once_where_it_is(self) -> None:
@@ -315,6 +341,7 @@ class ManyExchanges(RuleBasedStateMachine):
         for exchange in self.exchanges:
             exchange.finish()
         assert all(backend.in_flight == 0 for backend in self.known)
+        assert self.pool.budget.taken == 0
 
 
 TestManyExchanges = ManyExchanges.TestCase

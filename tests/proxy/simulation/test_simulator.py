@@ -84,13 +84,16 @@ def test_max_connections_hold_over_all_workers(
     pool = pool_spec(1, max_connections=5)
     plan = scenario("10ms", pool=pool, workers=4, load=ClosedLoop(8), requests=500)
     outcome = simulate(plan, "round_robin")
-    assert set(outcome.errors) == {"no_backend"}
+    assert set(outcome.errors) == {"no_room"}
     allowed = replace(plan, load=ClosedLoop(5))
     assert simulate(allowed, "round_robin").errors == {}
 
 
-def test_a_backend_that_dies_costs_retries_and_no_answers(scenario: ScenarioOf) -> None:
-    plan = scenario("10ms", "10ms", faults={2: [parse_fault("200ms-600ms")]})
+def test_a_backend_that_dies_costs_retries_and_no_answers(
+    scenario: ScenarioOf, pool_spec: Callable[..., PoolSpec]
+) -> None:
+    pool = pool_spec(2, retry=RetryPolicy(budget=100))
+    plan = scenario("10ms", "10ms", pool=pool, faults={2: [parse_fault("200ms-600ms")]})
     outcome = simulate(plan, "round_robin")
     assert outcome.errors == {}
     assert outcome.retries > 10
