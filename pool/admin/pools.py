@@ -32,11 +32,13 @@ from pool.policies import (
     TIMEOUTS,
     PolicyGroup,
 )
+from pool.sticky_cookies import advise as advise_on_cookies
 
 Tab = tuple[str, dict[str, Any]]
 
 FAILOVER_TAB = "Failover"
 CIRCUIT_TAB = "Circuit breaker"
+STICKY_TAB = "Stickiness"
 
 LISTENER_SETTINGS = (
     "Before a request's pool is known, limits of the whole edge apply. They are set in its "
@@ -146,7 +148,7 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
         ("General", {"classes": ["tab"], "fields": ("name", "algorithm")}),
         _policy_tab("Balancing", BALANCING),
         _policy_tab(FAILOVER_TAB, TIERS, first="traffic_now"),
-        _policy_tab("Stickiness", STICKY),
+        _policy_tab(STICKY_TAB, STICKY),
         _policy_tab("Health checks", HEALTH),
         _policy_tab("Timeouts & limits", TIMEOUTS, LIMITS, about=LISTENER_SETTINGS),
         _policy_tab("Retries", RETRY),
@@ -164,10 +166,14 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
         return PoolChangeList
 
     def get_fieldsets(self, request: HttpRequest, obj: Pool | None = None) -> Any:
-        """Says where tiers and circuits are set what that comes to in this pool."""
+        """Says where a policy is set what that comes to in this pool."""
         if obj is None:
             return self.fieldsets
-        told = {FAILOVER_TAB: advise_on_tiers(obj), CIRCUIT_TAB: " ".join(_circuit_advice(obj))}
+        told = {
+            FAILOVER_TAB: advise_on_tiers(obj),
+            STICKY_TAB: " ".join(advise_on_cookies(obj)),
+            CIRCUIT_TAB: " ".join(_circuit_advice(obj)),
+        }
         return tuple(
             (title, tab | {"description": told.get(title, tab.get("description", ""))})
             for title, tab in self.fieldsets
@@ -178,6 +184,9 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
         super().save_related(request, form, *args, **kwargs)
         if any(name.startswith("circuit_") for name in form.changed_data):
             for sentence in _circuit_advice(form.instance):
+                messages.warning(request, sentence)
+        if any(name.startswith("sticky_") for name in form.changed_data):
+            for sentence in advise_on_cookies(form.instance):
                 messages.warning(request, sentence)
 
     @display(description="Algorithm", ordering="algorithm")

@@ -1,14 +1,18 @@
 """Routes, in the order in which the edge matches them."""
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
 from django.db.models import Case, F, IntegerField, Value, When
 from django.db.models.functions import Length
+from django.http import HttpRequest
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
 from pool.admin.base import ConfigurationAdmin
 from pool.admin.relevance import RELEVANT_OF_ROUTE
 from pool.models import Route
+from pool.sticky_cookies import advise as advise_on_cookies
 
 # As `pool.snapshot.RouteSpec` says: the priority, then the more specific host,
 # then the longer prefix. Of two wildcards that match a name, the longer one is
@@ -61,6 +65,11 @@ class RouteAdmin(ConfigurationAdmin):
         ),
         ("Headers, after the pool's rules", {"fields": (("request_headers", "response_headers"),)}),
     )
+
+    def save_model(self, request: HttpRequest, obj: Route, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        for sentence in advise_on_cookies(obj.pool):
+            messages.warning(request, sentence)
 
     @display(description="Host")
     def shown_host(self, route: Route) -> str:

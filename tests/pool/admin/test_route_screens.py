@@ -3,7 +3,7 @@
 from django.urls import reverse
 
 from pool.choices import RateScope
-from pool.models import Route
+from pool.models import Pool, Route
 from pool.snapshot import RateLimitPolicy
 
 LIST = reverse("admin:pool_route_changelist")
@@ -84,3 +84,17 @@ def test_a_bad_rate_key_is_an_error_at_the_key(admin, route):
     form = {"path_prefix": "/", "priority": 0, "pool": route.pool_id, **NO_LIMIT}
     response = admin.post(url, form | {"rate_key": "ip"})
     assert "client_ip" in response.context["adminform"].form.errors["rate_key"][0]
+
+
+def test_a_route_that_lets_two_sticky_pools_meet_is_taken_with_a_warning(
+    admin, route, redis_client
+):
+    sticky = {"sticky_mode": "cookie"}
+    Pool.objects.filter(pk=route.pool_id).update(**sticky)
+    other = Pool.objects.create(name="api", **sticky)
+    form = {"path_prefix": "/api", "priority": 0, "pool": other.pk, **NO_LIMIT}
+    warned = f"The pools api and {route.pool} set the same cookie"
+    page = admin.post(reverse("admin:pool_route_add"), form, follow=True)
+    assert warned in page.content.decode()
+    page = admin.get(reverse("admin:pool_pool_change", args=[other.pk]))
+    assert warned in page.content.decode()
