@@ -86,3 +86,25 @@ def test_peers_that_come_and_go_do_not_break_the_turn(backends: Backends) -> Non
     assert balancer.pick() is a
     balancer.update([a, b, c])
     assert {balancer.pick() for _ in range(3)} == {a, b, c}
+
+
+def test_a_dead_peer_is_asked_first_only_when_it_is_its_turn(backends: Backends) -> None:
+    """A failed try must not use up the turn of the other one, or each request fails first."""
+    dead, alive = backends(1, 1)
+    balancer = RoundRobin([dead, alive])
+    firsts = []
+    for _ in range(6):
+        firsts.append(balancer.pick())
+        if firsts[-1] is dead:
+            assert balancer.pick({dead}) is alive
+    assert firsts == [dead, alive] * 3
+
+
+def test_what_a_dead_peer_could_not_take_is_shared_by_the_others(backends: Backends) -> None:
+    dead, *others = backends(1, 1, 1, 1)
+    balancer = RoundRobin([dead, *others])
+    served: Counter[Backend | None] = Counter()
+    for _ in range(120):
+        pick = balancer.pick()
+        served[balancer.pick({dead}) if pick is dead else pick] += 1
+    assert served == dict.fromkeys(others, 40)
