@@ -37,6 +37,7 @@ def check_balancer(
     _check_only_who_may_be_taken(algorithm, seed)
     _check_limits(algorithm, seed)
     _check_updates(algorithm, seed)
+    _check_chance(algorithm, seed)
     if spreads:
         _check_shares(algorithm, (1, 1, 1, 1), seed)
         if weighted:
@@ -117,6 +118,18 @@ def _check_updates(algorithm: type[Balancer], seed: int) -> None:
         traffic.update(backends)
         picked = set(traffic.run(30, held=8))
         _require(picked <= set(backends), "After update() only its backends are picked.")
+
+
+def _check_chance(algorithm: type[Balancer], seed: int) -> None:
+    backends = make_backends(3, 1, 2, 1, 1)
+    runs = []
+    for luck in (seed, seed + 1):
+        traffic = Traffic(algorithm, backends, luck)
+        runs.append([traffic.pick(key=b"key") for _ in range(100)])
+    _require(
+        algorithm.by_chance or runs[0] == runs[1],
+        "What goes by rng has by_chance = True: else an explanation names who is next.",
+    )
 
 
 def _check_shares(algorithm: type[Balancer], weights: Sequence[float], seed: int) -> None:
