@@ -124,6 +124,7 @@ class EdgeReport(msgspec.Struct, frozen=True, kw_only=True):
     seen_at: float
     requests: int
     error: str = ""  # why the newest snapshot was not taken, or what of it does not work here
+    secret: str = ""  # `fingerprint()` of its LB_SECRET_KEY; empty: it has none, or does not tell
 
 
 # Checked when a batch is read: what no database could hold must not get as far as one.

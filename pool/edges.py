@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from typing import cast
 
 import msgspec
+from django.conf import settings
 
 from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, KNOWN_EDGES_KEY, EdgeReport
 from pool.choices import EventKind, Severity
 from pool.connection import redis_client
+from pool.fingerprint import fingerprint
 from pool.models import Event, Revision
 
 SWAP_SECONDS = 1.0  # an edge has this long to take what was published
+
+SIGNS_ALONE = (
+    "Its LB_SECRET_KEY is not the one of the admin: it takes the marks of sticky clients that come "
+    "from other edges, and debug headers, for forged. Give all machines the same one."
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,13 @@ class Edge:
         if latest.published_at is None:
             return True
         return self.report.seen_at > latest.published_at.timestamp() + SWAP_SECONDS
+
+    @property
+    def error(self) -> str:
+        """What does not work there; empty: nothing that is known."""
+        secret = self.report.secret
+        other = secret and secret != fingerprint(settings.SECRET_KEY)
+        return " ".join(filter(None, (self.report.error, SIGNS_ALONE if other else "")))
 
 
 def read_edges(now: float | None = None) -> list[Edge]:

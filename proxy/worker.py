@@ -30,6 +30,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from pool.bus import EdgeReport
+from pool.fingerprint import fingerprint
 from proxy.engine.access_log import FLUSH_INTERVAL
 from proxy.engine.counters import Counters
 from proxy.engine.descriptors import room_for_clients
@@ -154,7 +155,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         live = LiveBoard(folder / f"{worker_id}.live")
         self.edge = Edge(self.loop, counters, settings, live, offset=self.age - 1)
         shipper = Shipper(counters.board, redis)
-        feed = Feed(self.edge, redis, folder / "snapshot.json", _report(worker_id, host))
+        feed = Feed(self.edge, redis, folder / "snapshot.json", _report(settings, worker_id, host))
         feed.load_file()
         following = [
             self.loop.create_task(self._repeat(live.refresh, LIVE_INTERVAL)),
@@ -289,7 +290,7 @@ def _listener_tls(cfg: Any) -> ListenerTls | None:
         raise ValueError(f"--certfile and --keyfile cannot be used ({named}): {error}") from error
 
 
-def _report(worker_id: str, host: str) -> EdgeReport:
+def _report(settings: EdgeSettings, worker_id: str, host: str) -> EdgeReport:
     now = time()
     return EdgeReport(
         worker_id=worker_id,
@@ -302,4 +303,5 @@ def _report(worker_id: str, host: str) -> EdgeReport:
         started_at=now,
         seen_at=now,
         requests=0,
+        secret=fingerprint(settings.secret_key),
     )

@@ -40,8 +40,10 @@ class EdgesNow:
 
     @property
     def shortcomings(self) -> list[str]:
-        """What of the configuration does not work on an edge that runs it."""
-        return sorted({e.report.error for e in self.edges if e.report.error and not e.lagging})
+        """What does not work on edges that run what is saved."""
+        return sorted(
+            {f"{e.report.host}: {e.error}" for e in self.edges if e.error and not e.lagging}
+        )
 
     @property
     def table(self) -> dict[str, list[Any]]:
@@ -52,10 +54,10 @@ def revision_badge(edge: Edge) -> SafeString:
     """Never silently different: what runs, and what is saved if that is something else."""
     report, latest = edge.report, edge.latest
     if not edge.lagging or latest is None:
-        colour = ORANGE if report.error else GREEN
-        return badge(f"runs {report.snapshot_number}", colour, report.error)
+        colour = ORANGE if edge.error else GREEN
+        return badge(f"runs {report.snapshot_number}", colour, edge.error)
     text = f"runs {report.snapshot_number}, saved {latest.number}"
-    return badge(text, RED if report.error else ORANGE, report.error or "Not taken over yet.")
+    return badge(text, RED if report.error else ORANGE, edge.error or "Not taken over yet.")
 
 
 def _row(edge: Edge) -> list[Any]:

@@ -289,6 +289,5 @@ class EdgeSerializer(serializers.Serializer[Edge]):
     requests = serializers.IntegerField(source="report.requests")
     lagging = serializers.BooleanField(help_text="Whether it runs something else than is saved.")
     error = serializers.CharField(
-        source="report.error",
         help_text="Why it did not take the newest snapshot, or what of it does not work there.",
     )

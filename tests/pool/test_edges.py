@@ -7,7 +7,8 @@ import pytest
 
 from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, EdgeReport
 from pool.choices import EventKind
-from pool.edges import SWAP_SECONDS, read_edges, track_edges
+from pool.edges import SIGNS_ALONE, SWAP_SECONDS, read_edges, track_edges
+from pool.fingerprint import fingerprint
 from pool.models import Event, Revision
 
 pytestmark = pytest.mark.django_db
@@ -17,7 +18,7 @@ NOW = 1_700_000_000.0
 
 @pytest.fixture
 def report(redis_client):
-    def send(worker_id="w1", *, content="new", seen_at=NOW):
+    def send(worker_id="w1", *, content="new", seen_at=NOW, **fields):
         report = EdgeReport(
             worker_id=worker_id,
             host="edge-1",
@@ -29,6 +30,7 @@ def report(redis_client):
             started_at=NOW,
             seen_at=seen_at,
             requests=7,
+            **fields,
         )
         redis_client.hset(EDGES_KEY, worker_id, msgspec.json.encode(report))
 
@@ -102,3 +104,27 @@ def test_a_report_of_another_version_is_passed_over(report, redis_client):
     redis_client.hset(EDGES_KEY, "w2", b'{"shape": "unknown"}')
     redis_client.hset(EDGES_KEY, "w3", b"junk")
     assert len(read_edges(now=NOW)) == 1
+
+
+@pytest.mark.parametrize(
+    ("secret", "error"),
+    [("ours", ""), ("theirs", SIGNS_ALONE), ("", "")],
+    ids=["the same", "another", "none"],
+)
+def test_an_edge_with_another_secret_is_told_apart(report, settings, secret, error):
+    settings.SECRET_KEY = "ours"
+    report(secret=fingerprint(secret))
+    (edge,) = read_edges(now=NOW)
+    assert edge.error == error
+
+
+def test_another_secret_hides_no_other_error(report, settings):
+    settings.SECRET_KEY = "ours"
+    report(secret=fingerprint("theirs"), error="A disk is full.")
+    (edge,) = read_edges(now=NOW)
+    assert edge.error == f"A disk is full. {SIGNS_ALONE}"
+
+
+def test_a_fingerprint_does_not_tell_the_secret():
+    assert "theirs" not in fingerprint("theirs")
+    assert len(fingerprint("theirs")) == 16
