@@ -69,6 +69,7 @@ class CircuitEvent(StrEnum):
 
     TRIP = "trip"  # too much has failed
     WAITED = "waited"  # it was open for long enough
+    PROBED = "probed"  # the probes pass, after they had failed
     RECOVERED = "recovered"  # enough of what was let through has succeeded
     # an operator's
     OPEN = "open"  # whatever the calls say

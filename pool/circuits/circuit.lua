@@ -13,7 +13,7 @@ local BUCKETS, PERMIT_EXPIRY = 10, 30
 
 local TABLE = {
   closed = {trip = 'open', open = 'forced_open', reset = 'closed'},
-  open = {waited = 'half_open', open = 'forced_open', reset = 'closed'},
+  open = {waited = 'half_open', probed = 'half_open', open = 'forced_open', reset = 'closed'},
   half_open = {trip = 'open', recovered = 'closed', open = 'forced_open', reset = 'closed'},
   forced_open = {release = 'half_open', reset = 'closed'},
 }

@@ -71,7 +71,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, tag="lease"):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
-    """What an operator wants: OPEN, RELEASE or RESET."""
+    """Not what calls say: an operator's OPEN, RELEASE or RESET, or the probes' PROBED."""
 
     event: CircuitEvent
     cause: str

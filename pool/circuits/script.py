@@ -13,6 +13,11 @@ def source() -> str:
     return resources.files(__package__).joinpath("circuit.lua").read_text()
 
 
+def as_function(name: str) -> str:
+    """The source as a function of KEYS and ARGV, for a script in which it is one of the steps."""
+    return f"local function {name}(KEYS, ARGV)\n{source()}\nend\n"
+
+
 def keys(terms: Terms) -> list[str]:
     return [CIRCUITS_KEY, OUT_CIRCUITS_KEY % terms.pool_id, EVENTS_STREAM]
 

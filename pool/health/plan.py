@@ -9,7 +9,8 @@ evenly over the period, and adding a backend moves no other one.
 import msgspec
 
 from pool.addresses import HOST_OF_BACKEND
-from pool.choices import AdminState
+from pool.choices import AdminState, CircuitMode
+from pool.circuits.records import Terms, terms_of
 from pool.snapshot import HealthPolicy, Snapshot, TlsPolicy
 
 _GOLDEN_RATIO = 0.6180339887498949
@@ -25,6 +26,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     policy: HealthPolicy
     tls: TlsPolicy = TlsPolicy()
     host: str = ""
+    circuit: Terms | None = None  # None: it has none
 
     @property
     def period(self) -> float:
@@ -59,6 +61,7 @@ def plan_of(snapshot: Snapshot) -> Plan:
         if not pool.health.enabled:
             continue
         host = "" if pool.headers.host == HOST_OF_BACKEND else pool.headers.host
+        circuit = None if pool.circuit.mode is CircuitMode.OFF else terms_of(pool)
         for backend in pool.backends:
             if backend.admin_state is AdminState.MAINTENANCE:
                 idle.add(backend.id)
@@ -70,6 +73,7 @@ def plan_of(snapshot: Snapshot) -> Plan:
                 policy=pool.health,
                 tls=pool.tls,
                 host=host,
+                circuit=circuit,
             )
     version = f"{snapshot.number}:{snapshot.content_hash}"
     return Plan(version=version, targets=targets, idle=frozenset(idle))

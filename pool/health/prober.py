@@ -172,7 +172,7 @@ class Prober:
             failover = None
             if before.state is not after.state:
                 failover = self._failover.foresee(target.backend_id, after.state, now)
-            recorded = self._schedule.record(claim, known, after, failover)
+            recorded = self._schedule.record(claim, known, after, failover, target.circuit)
             if not isinstance(recorded, Stale):
                 break
             known = recorded.standing

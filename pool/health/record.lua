@@ -1,10 +1,13 @@
 -- Puts what a probe made of a backend's standing in place, and announces a new verdict;
--- in the same step, what that makes of the pool's failover.
+-- in the same step, what that makes of the pool's failover;
+-- what was unhealthy has its circuit tried.
 --
 -- KEYS  claims, standing, health, failover, moves
 -- ARGV  claim, id, standing before ("" if none), standing after, status, channel,
 --       change ("" if the state is the same), pool ("" if its failover stays as it is),
---       and as in failover/move.lua: its state before, after, channel, change, move
+--       and as in failover/move.lua: its state before, after, channel, change, move;
+--       beyond these, if there is a circuit to be tried, the keys and arguments of
+--       `step_circuit`, which is circuits/circuit.lua
 -- Returns 1; 0 if the claim is gone: another worker has run this probe, or nobody
 -- wants it any more; or the standing as it is now, if it or the pool's state is not the
 -- one before.
@@ -27,4 +30,5 @@ if pool ~= '' then
   if floor_change ~= '' then redis.call('PUBLISH', floor_channel, floor_change) end
 end
 if change ~= '' then redis.call('PUBLISH', channel, change) end
+if #KEYS >= 6 then step_circuit({unpack(KEYS, 6)}, {unpack(ARGV, 14)}) end
 return 1

@@ -30,7 +30,9 @@ from pool.bus import (
     HealthChange,
     HealthStatus,
 )
-from pool.choices import HealthState
+from pool.choices import CircuitEvent, HealthState
+from pool.circuits import script as circuits
+from pool.circuits.records import Order, Terms
 from pool.failover.store import Replacement
 from pool.health.hysteresis import Standing
 from pool.health.plan import Plan
@@ -64,7 +66,8 @@ class Schedule:
         self._redis = redis
         self._claim = redis.register_script(_script("claim.lua"))
         self._sync = redis.register_script(_script("sync.lua"))
-        self._record = redis.register_script(_script("record.lua"))
+        step_circuit = circuits.as_function("step_circuit")
+        self._record = redis.register_script(step_circuit + _script("record.lua"))
 
     def sync(self, plan: Plan, now: float) -> None:
         """Make the schedule that of `plan`; what is not in it any more is forgotten."""
@@ -100,18 +103,28 @@ class Schedule:
         return sorted(claims, key=lambda claim: claim.due)
 
     def record(
-        self, claim: Claim, before: bytes, after: Standing, failover: Replacement | None = None
+        self,
+        claim: Claim,
+        before: bytes,
+        after: Standing,
+        failover: Replacement | None = None,
+        circuit: Terms | None = None,
     ) -> bool | Stale:
         """Replace `before` by `after`, unless somebody else did; False if the claim is gone.
 
         A new verdict is announced with it, and what it makes of the pool's failover put
-        in place, all in one step.
+        in place, all in one step. If it was unhealthy, its circuit is tried by these terms.
         """
         status = status_of(after)
-        changed = read_standing(before).state is not after.state
+        was = read_standing(before).state
+        changed = was is not after.state
+        tried = circuit if changed and was is HealthState.UNHEALTHY else None
         change = HealthChange(backend_id=claim.backend_id, status=status)
         reply: Any = self._record(
-            [CLAIMS_KEY, STANDING_KEY, HEALTH_KEY, FAILOVER_KEY, FAILOVER_MOVES],
+            [
+                *(CLAIMS_KEY, STANDING_KEY, HEALTH_KEY, FAILOVER_KEY, FAILOVER_MOVES),
+                *(circuits.keys(tried) if tried else ()),
+            ],
             [
                 claim.key,
                 claim.backend_id,
@@ -121,6 +134,7 @@ class Schedule:
                 HEALTH_CHANNEL,
                 msgspec.json.encode(change) if changed else b"",
                 *(failover.arguments if failover else [b""] * 6),
+                *(_trial(claim.backend_id, tried, after.since) if tried else ()),
             ],
         )
         return Stale(reply) if isinstance(reply, bytes) else bool(reply)
@@ -149,6 +163,11 @@ def read_standing(data: bytes) -> Standing:
 
 def status_of(standing: Standing) -> HealthStatus:
     return HealthStatus(state=standing.state, since=standing.since, reason=standing.reason)
+
+
+def _trial(backend_id: int, terms: Terms, now: float) -> list[str | bytes | float]:
+    order = Order(event=CircuitEvent.PROBED, cause="probes pass again")
+    return circuits.arguments(backend_id, order, terms, now)
 
 
 def _forgotten(now: float) -> HealthStatus:

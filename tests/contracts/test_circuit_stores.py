@@ -90,6 +90,7 @@ OPENED, TRIED, CLOSES, HELD = (
     EventKind.CIRCUIT_HELD,
 )
 FORCE, RELEASE, RESET = CircuitEvent.OPEN, CircuitEvent.RELEASE, CircuitEvent.RESET
+PROBED = CircuitEvent.PROBED
 
 # Each line: second, operation, state after it, generation after it, what the timeline is told.
 Line = tuple[float, Operation, CircuitState, int, EventKind | None]
@@ -208,6 +209,18 @@ STORIES: dict[str, tuple[CircuitPolicy, list[Line]]] = {
             (1001, order(RELEASE), HALF_OPEN, 9, TRIED),
             (1002, lease("a"), HALF_OPEN, 9, None),
             (1003, successes(2, 9), CLOSED, 10, CLOSES),
+        ],
+    ),
+    "an open one is tried when the probes pass again, and another is left as it is": (
+        CONSECUTIVE,
+        [
+            (0, order(PROBED), CLOSED, 0, None),
+            (0, failures(3), OPEN, 1, OPENED),
+            (1, order(PROBED), HALF_OPEN, 2, TRIED),
+            (1, order(PROBED), HALF_OPEN, 2, None),
+            (2, failures(1, 2), OPEN, 3, OPENED),
+            (3, order(FORCE), FORCED, 4, OPENED),
+            (4, order(PROBED), FORCED, 4, None),
         ],
     ),
     "a release of what is not forced open does nothing": (
@@ -484,7 +497,7 @@ OPERATIONS = st.one_of(
     REPORTS,
     st.builds(failures, COUNTS, st.integers(0, 4)),
     st.builds(Lease, permits=st.lists(NAMES, max_size=3, unique=True).map(tuple)),
-    st.builds(order, st.sampled_from([FORCE, RELEASE, RESET])),
+    st.builds(order, st.sampled_from([FORCE, RELEASE, RESET, PROBED])),
     st.builds(
         merge, st.sampled_from(CircuitState), COUNTS, st.integers(-5, 40), untold=st.booleans()
     ),

@@ -1,6 +1,6 @@
 """A circuit's states, and what leads from one to the next.
 
-               trip                      waited
+               trip                  waited, probed
     CLOSED ───────────▶ OPEN ──────────────────────▶ HALF_OPEN
        ▲                 ▲──────────trip────────────────┤  ▲
        └──────────────────────────recovered─────────────┘  │ release
@@ -19,7 +19,7 @@ _ORDERS = {Event.OPEN: State.FORCED_OPEN, Event.RESET: State.CLOSED}
 
 TABLE: dict[State, dict[Event, State]] = {
     State.CLOSED: {Event.TRIP: State.OPEN, **_ORDERS},
-    State.OPEN: {Event.WAITED: State.HALF_OPEN, **_ORDERS},
+    State.OPEN: {Event.WAITED: State.HALF_OPEN, Event.PROBED: State.HALF_OPEN, **_ORDERS},
     State.HALF_OPEN: {Event.TRIP: State.OPEN, Event.RECOVERED: State.CLOSED, **_ORDERS},
     State.FORCED_OPEN: {Event.RELEASE: State.HALF_OPEN, Event.RESET: State.CLOSED},
 }

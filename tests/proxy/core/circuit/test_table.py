@@ -11,6 +11,7 @@ from proxy.core.circuit.table import IllegalMove, is_possible, next_state
 LEADS_TO = {
     (State.CLOSED, Event.TRIP): State.OPEN,
     (State.OPEN, Event.WAITED): State.HALF_OPEN,
+    (State.OPEN, Event.PROBED): State.HALF_OPEN,
     (State.HALF_OPEN, Event.TRIP): State.OPEN,
     (State.HALF_OPEN, Event.RECOVERED): State.CLOSED,
     (State.FORCED_OPEN, Event.RELEASE): State.HALF_OPEN,

@@ -1,0 +1,101 @@
+"""Circuits beside probes, over two workers: who is tried, and where traffic goes."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis import Redis
+
+from pool import bus
+from pool.choices import CircuitState
+from pool.circuits import script
+from pool.circuits.records import Circuit
+from pool.health.prober import Prober
+from pool.snapshot import CircuitPolicy, HealthPolicy
+from tests.integration.edge.harness.backend import Backend, Call
+from tests.integration.edge.harness.client import Client
+from tests.integration.edge.harness.processes import Edge, wait_until
+
+pytestmark = pytest.mark.django_db
+
+MakeBackend = Callable[..., Backend]
+StartEdge = Callable[..., Edge]
+
+LASTING = CircuitPolicy(threshold=3, open_time=600.0, max_open_time=600.0, successes=2)
+PROBES = HealthPolicy(path="/health", interval=0.2, timeout=0.2, rise=2, fall=2)
+
+
+def fail_unless_probed(call: Call) -> None:
+    if call.target == PROBES.path:
+        call.answer(b"well")
+    else:
+        call.answer(b"no", status="500 Internal Server Error")
+
+
+class Site:
+    """An edge of two workers, and the prober that Celery runs, ticked while a test waits."""
+
+    def __init__(self, edge: Edge) -> None:
+        self.edge = edge
+        self.prober = Prober(edge.redis, 4)
+
+    def serve(self, *backends: Backend, **policies: object) -> None:
+        specs = (backend.spec() for backend in backends)
+        self.edge.serve(*specs, workers=2, **{"circuit": LASTING, "health": PROBES} | policies)
+
+    def ask(self) -> str:
+        """Who answers, on a connection of its own: any worker may get it."""
+        with Client(self.edge.port) as client:
+            return client.get().backend
+
+    def circuit_of(self, backend: Backend) -> Circuit:
+        redis: Redis = self.edge.redis
+        record = redis.hget(bus.CIRCUITS_KEY, str(backend.id))
+        return script.read_circuit(record) if record else Circuit()  # type: ignore[arg-type]
+
+    def is_healthy(self, backend: Backend) -> bool:
+        return b'"healthy"' in (self.edge.redis.hget(bus.HEALTH_KEY, str(backend.id)) or b"")  # type: ignore[operator]
+
+    def until(self, what: str, met: Callable[[], object]) -> None:
+        def tick() -> object:
+            self.prober.tick()
+            self.ask()
+            return met()
+
+        wait_until(what, tick)
+
+
+@pytest.fixture
+def site(start_edge: StartEdge) -> Iterator[Site]:
+    site = Site(start_edge("--workers", "2"))
+    yield site
+    site.prober.close()
+
+
+def test_a_backend_that_its_probes_find_well_again_serves_before_its_circuits_time(
+    site: Site, backend: MakeBackend
+) -> None:
+    a, b = backend("a"), backend("b")
+    site.serve(a, b)
+    site.until("the probes pass", lambda: site.is_healthy(a))
+    a.script = fail_unless_probed
+    site.until("its circuit opens", lambda: site.circuit_of(a).state is CircuitState.OPEN)
+    a.stop()
+    site.until("the probes fail", lambda: not site.is_healthy(a))
+    a.script = a.echo
+    a.start()
+    site.until("its circuit closes", lambda: site.circuit_of(a).state is CircuitState.CLOSED)
+    wait_until("both serve", lambda: {site.ask() for _ in range(10)} == {"a", "b"})
+    told = [entry[bus.EVENTS_FIELD] for _, entry in site.edge.redis.xrange(bus.EVENTS_STREAM)]
+    assert sum(b"probes pass again" in one for one in told) == 1
+
+
+def test_probes_that_pass_all_along_do_not_shorten_the_circuits_time(
+    site: Site, backend: MakeBackend
+) -> None:
+    a, b = backend("a", fail_unless_probed), backend("b")
+    site.serve(a, b)
+    site.until("its circuit opens", lambda: site.circuit_of(a).state is CircuitState.OPEN)
+    probed = len(a.calls)
+    site.until("it is probed again", lambda: len(a.calls) > probed + 5)
+    assert site.circuit_of(a).generation == 1
+    assert {site.ask() for _ in range(10)} == {"b"}
