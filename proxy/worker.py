@@ -54,6 +54,7 @@ ORPHAN_INTERVAL = 5.0  # between two looks for boards of killed workers
 DRAIN_GRACE = 1.0
 # Kept back from gunicorn's graceful_timeout, at whose end the worker is killed.
 LEAVE_TIMEOUT = 2.0
+FAREWELL = 0.5  # also from it: for what is said last to the clients that are left
 
 
 class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
@@ -240,12 +241,17 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         """Let requests finish for as long as gunicorn's graceful_timeout allows."""
         edge = self.edge
         edge.start_draining()
-        deadline = self.loop.time() + max(0, self.cfg.graceful_timeout - LEAVE_TIMEOUT)
+        patience = self.cfg.graceful_timeout - LEAVE_TIMEOUT - FAREWELL
+        deadline = self.loop.time() + max(0, patience)
         close_idle_at = min(self.loop.time() + DRAIN_GRACE, deadline)
         while edge.clients and self.loop.time() < deadline:
             self.notify()
             if self.loop.time() >= close_idle_at:
                 edge.close_idle_clients()
+            await asyncio.sleep(0.05)
+        edge.end_clients()
+        deadline = self.loop.time() + FAREWELL
+        while edge.clients and self.loop.time() < deadline:
             await asyncio.sleep(0.05)
         for client in list(edge.clients):
             client.transport.abort()

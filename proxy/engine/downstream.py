@@ -14,10 +14,10 @@ from time import time
 from typing import TYPE_CHECKING, cast
 
 from proxy.core.answers import answer, error_answer
-from proxy.core.forward import Peer
 from proxy.core.head import HEAD_END, RequestHead, check_unfinished
 from proxy.engine import flow
 from proxy.engine.logged import log_refusal
+from proxy.engine.peer import peer_of
 from proxy.engine.prepared import HEALTH_PATH, Prepared
 from proxy.engine.transaction import Transaction
 from proxy.errors import (
@@ -38,6 +38,8 @@ MAX_PIPELINED = 65536  # bytes of later requests that are held while one is answ
 MAX_REMEMBERED = 4096
 STALLED = 30.0  # seconds in which a client has to read something of the last response
 LINGER = 2.0  # seconds in which a client may still read an error (RFC 9112 §9.6)
+# For how long one may go on sending: many read nothing before they have sent it all. nginx's.
+LINGER_SENDING = 30.0
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
@@ -54,7 +56,7 @@ class ClientConnection(asyncio.Protocol):
         "_prepared",
         "_transaction",
         "_transaction_class",
-        "_unsent",
+        "_unread",
         "_write_paused",
         "deadline",
         "edge",
@@ -72,20 +74,21 @@ class ClientConnection(asyncio.Protocol):
         self._head_begun = False
         self._half_closed = False
         self._write_paused = False  # the client does not read: no further request is begun
-        self._closing = False  # what still comes is thrown away
-        self._unsent = 0  # bytes that the client had not read when it was last asked
+        self._closing = 0.0  # since when what still comes is thrown away
+        self._unread = 0  # bytes that the client had not read when it was last looked at
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.gate = flow.ReadGate(self.transport)
-        self.peer = _peer(self.transport, self.edge)
-        clients = self.edge.clients
-        clients.add(self)
-        if len(clients) > self.edge.settings.max_connections:
+        self.peer = peer_of(self.transport, self.edge.trusts)
+        self.edge.clients.add(self)
+        if not self.edge.has_room:
             self._refuse(TooManyConnections())
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
+            if self.edge.now - self._closing < LINGER_SENDING and self.edge.has_room:
+                self.wait(LINGER)
             return
         transaction = self._transaction
         if transaction is None and not self._write_paused:
@@ -120,13 +123,14 @@ class ClientConnection(asyncio.Protocol):
         self._abandon_transaction()
 
     def _abandon_transaction(self) -> None:
-        self._closing = True
+        self._closing = self.edge.now
         transaction, self._transaction = self._transaction, None
         if transaction is not None and not transaction.done:
             transaction.client_lost()
 
     def pause_writing(self) -> None:
         self._write_paused = True
+        self._unread = flow.unread_bytes(self.transport)
         if self._transaction is not None:
             self._transaction.pause_response()
 
@@ -249,31 +253,37 @@ class ClientConnection(asyncio.Protocol):
         head = prepared.head
         close = prepared.has_body or not head.keep_alive or self.edge.draining
         if head.path == HEALTH_PATH:
-            self._answer_health(head, close=close)
+            self._answer_health(prepared, close=close)
         else:
-            sent = self.send_error(NoRoute(), head, b"", close=close)
+            request_id = prepared.request_id or self.edge.next_request_id()
+            sent = self.send_error(NoRoute(), head, request_id, close=close)
             self.edge.count_unrouted(NoRoute.status)
             log = self.edge.access_log
             if log is not None:
                 size = len(prepared.raw)
-                log_refusal(log, NoRoute(), prepared.client, size, sent, prepared)
+                log_refusal(log, NoRoute(), prepared.client, request_id, size, sent, prepared)
         self.finished(not close, linger=prepared.has_body)
 
-    def _answer_health(self, head: RequestHead, *, close: bool) -> None:
+    def _answer_health(self, prepared: Prepared, *, close: bool) -> None:
+        head = prepared.head
+        request_id = prepared.request_id or self.edge.next_request_id()
         if head.method not in (b"GET", b"HEAD"):
-            self.send_error(MethodRefused(), head, b"", close=close)
+            self.send_error(MethodRefused(), head, request_id, close=close)
             return
         status, body = self.edge.health()
-        data = answer(status, "application/json", body, now=time(), close=close)
+        extra = f"X-Request-Id: {request_id.decode('ascii')}\r\n"
+        data = answer(status, "application/json", body, now=time(), close=close, extra=extra)
         self.transport.write(data if head.method == b"GET" else data[: -len(body)])
 
     def _refuse(self, error: ProxyError, received: int = 0) -> None:
         """The head is malformed: nothing that follows on this connection can be trusted."""
         self.edge.count_unrouted(error.status)
-        sent = self.send_error(error, None, b"", close=True)
+        request_id = self.edge.next_request_id()
+        sent = self.send_error(error, None, request_id, close=True)
         log = self.edge.access_log
         if log is not None:
-            log_refusal(log, error, self.peer.address, received or len(self._buffer), sent)
+            received = received or len(self._buffer)
+            log_refusal(log, error, self.peer.address, request_id, received, sent)
         self._close_kindly(linger=True)
 
     def send_error(
@@ -317,12 +327,22 @@ class ClientConnection(asyncio.Protocol):
 
     def _close_in_time(self) -> None:
         """The connection should be closed by now: wait on only for a client that still reads."""
-        unsent = self.transport.get_write_buffer_size()
-        if unsent and unsent != self._unsent:
-            self._unsent = unsent
+        if self.transport.get_write_buffer_size() and self.has_read():
             self.wait(STALLED)
         else:
             self.transport.abort()
+
+    def has_read(self) -> bool:
+        """Whether the client has read anything since this was last asked, or reading stalled."""
+        before, self._unread = self._unread, flow.unread_bytes(self.transport)
+        return self._unread != before
+
+    def end(self) -> None:
+        """The worker leaves: what is under way has had its time."""
+        if self._transaction is not None:
+            self._transaction.end()
+        elif not self._closing:
+            self._close_kindly()
 
     @property
     def idle(self) -> bool:
@@ -330,7 +350,7 @@ class ClientConnection(asyncio.Protocol):
         return self._transaction is None and not self._buffer
 
     def close_idle(self) -> None:
-        if self.idle:
+        if self.idle and not self._closing:
             self._close_kindly()
 
     def cut(self, *, reset: bool) -> None:
@@ -340,7 +360,8 @@ class ClientConnection(asyncio.Protocol):
         the body's end, only a `reset` does.
         """
         self._transaction = None
-        self._closing = True
+        self._closing = self.edge.now
+        self._unread = 0
         sock = self.transport.get_extra_info("socket")
         if reset and sock is not None and sock.family != socket.AF_UNIX:
             with suppress(OSError):  # the client may have closed it meanwhile
@@ -358,7 +379,8 @@ class ClientConnection(asyncio.Protocol):
         the other when the client has, or LINGER is over.
         """
         linger = linger or bool(self._buffer)
-        self._closing = True
+        self._closing = self._closing or self.edge.now
+        self._unread = 0
         self._buffer = b""
         self.wait(LINGER)
         if linger and self.transport.can_write_eof() and not self._half_closed:
@@ -366,20 +388,3 @@ class ClientConnection(asyncio.Protocol):
             self.transport.write_eof()
         else:
             self.transport.close()
-
-
-def _peer(transport: asyncio.Transport, edge: "Edge") -> Peer:
-    address = transport.get_extra_info("peername")
-    local = transport.get_extra_info("sockname")
-    tls = transport.get_extra_info("ssl_object") is not None
-    return Peer(
-        address=address[0].encode("ascii") if isinstance(address, tuple) else b"",
-        scheme=b"https" if tls else b"http",
-        local_authority=_authority(local) if isinstance(local, tuple) else b"localhost",
-        trusted=edge.trusts(address[0]) if isinstance(address, tuple) else True,
-    )
-
-
-def _authority(address: tuple[str, int]) -> bytes:
-    host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    return f"{host}:{address[1]}".encode("ascii")

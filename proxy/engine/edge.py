@@ -145,6 +145,11 @@ class Edge:
 
     # --- requests ---
 
+    @property
+    def has_room(self) -> bool:
+        """Whether no more clients are connected than may be."""
+        return len(self.clients) <= self.settings.max_connections
+
     def transaction_for(self, head: RequestHead) -> "type[Transaction]":
         """What serves a request with this head."""
         return self._explained if self.may_explain(head) else self._transaction
@@ -244,3 +249,8 @@ class Edge:
     def close_idle_clients(self) -> None:
         for client in list(self.clients):
             client.close_idle()
+
+    def end_clients(self) -> None:
+        """Answer or cut what is still under way, so that nothing cut short looks complete."""
+        for client in list(self.clients):
+            client.end()

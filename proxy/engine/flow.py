@@ -1,6 +1,10 @@
 """Back-pressure: reading from a connection is paused for reasons, and each has its own end."""
 
+import struct
 from asyncio import Transport
+from contextlib import suppress
+from fcntl import ioctl
+from termios import TIOCOUTQ
 
 # Why a connection is not read from.
 PEER_FULL = 1  # what is read could not be written on: the other side is slow
@@ -40,3 +44,16 @@ class ReadGate:
 
     def closed_for(self, reason: int) -> bool:
         return bool(self._reasons & reason)
+
+
+def unread_bytes(transport: Transport) -> int:
+    """Bytes written that the peer has not taken yet, as far as this system tells.
+
+    Those in the kernel's buffer count: it holds megabytes, and lets more in only when a
+    third of that is gone. A slow peer reads all the time and the transport sees nothing of it.
+    """
+    waiting = transport.get_write_buffer_size()
+    with suppress(OSError, ValueError):  # it is closed already
+        told = ioctl(transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
+        waiting += struct.unpack("i", told)[0]
+    return waiting

@@ -96,6 +96,7 @@ def log_refusal(
     log: AccessLog,
     error: ProxyError,
     client: bytes,
+    request_id: bytes,
     bytes_in: int,
     bytes_out: int,
     prepared: Prepared | None = None,
@@ -105,7 +106,6 @@ def log_refusal(
         return
     now = monotonic_ns()
     subject = describe(client, prepared)
-    request_id = prepared.request_id if prepared is not None else b""
     unsent = (None, 0, 0, None, 0, 0, 0, 0)
     log.add(
         (now, now, subject, request_id, error.status, error.cause, bytes_in, bytes_out, *unsent)

@@ -20,6 +20,7 @@ from proxy.errors import (
     BadRequest,
     Blame,
     BodyTooLarge,
+    Cause,
     ClientGone,
     DeadlineExceeded,
     NoBackend,
@@ -321,7 +322,9 @@ class Transaction:
 
     def timed_out(self) -> None:
         """Nothing has moved for as long as the pool's time-outs allow."""
-        if self._status and (self.tunnel or self._client_is_slow):
+        if self._status and self._client_is_slow and self._client.has_read():
+            self._client.wait(self._idle)
+        elif self._status and (self.tunnel or self._client_is_slow):
             self._give_up(ResponseTimeout())
         elif not self._status and self._client_owes_the_body:
             self._give_up(RequestTimeout())
@@ -340,6 +343,10 @@ class Transaction:
             self._edge.counters.failed_try(self._route, self._backend)
             self._observe(DeadlineExceeded.status)
             self._exchange.failed(ResponseTimeout(), replayable=False)
+        self._give_up(DeadlineExceeded())
+
+    def end(self) -> None:
+        """The worker leaves: this has had its time, and nobody is to blame."""
         self._give_up(DeadlineExceeded())
 
     @property
@@ -376,7 +383,9 @@ class Transaction:
         self._exchange.finish()  # what there was to say of the backend has been said
         if self._bytes_out:
             self._finish(self._status)
-            self._client.cut(reset=self._until_close)
+            # A tunnel's protocol knows its own ends: only that its backend broke off is told.
+            broken = not self.tunnel or error.cause is Cause.RESPONSE_CUT
+            self._client.cut(reset=self._until_close and broken)
             return
         close = self._body is not None or not self.keep_alive or self._edge.draining
         self._bytes_out += self._client.send_error(

@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import logging
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from pool.snapshot import TlsPolicy
@@ -33,6 +35,7 @@ log = logging.getLogger("lbsite.edge")
 IDLE = 60 * 10**9  # nanoseconds; a connection that was not used for so long is closed
 _OUT_OF_SOCKETS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 _MAX_INTERIM = 16  # interim responses before a final one; more is an attack or a loop
+_LAST_WORDS = 262144  # bytes; more than a backend says of a request that it refuses
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -245,6 +248,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._eof = True
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None:
+            self._read_last_words()
         transaction = self._transaction
         self._transaction = None
         if transaction is None:
@@ -259,6 +264,20 @@ class UpstreamConnection(asyncio.Protocol):
             transaction.try_failed(BackendReset())
         else:
             transaction.try_failed(BackendReset(), untouched=True, stale=self.used)
+
+
+    def _read_last_words(self) -> None:
+        """What had come before the connection broke, and was not read yet.
+
+        A backend that refuses a body answers and closes while the body still comes. The
+        write that fails ends the transport, although the kernel holds the answer.
+        """
+        if self._transaction is None or self.backend.spec.url.startswith("https:"):
+            return
+        with suppress(OSError):
+            data = os.read(self.transport.get_extra_info("socket").fileno(), _LAST_WORDS)
+            if data:
+                self.data_received(data)
 
 
 class ConnectionPool:

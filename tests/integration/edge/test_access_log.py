@@ -185,17 +185,18 @@ def test_what_the_edge_answers_itself_is_logged(log: Log, backend: MakeBackend) 
     )
     log.edge.publish((pool, empty), routes)
     with Client(log.edge.port) as client:
-        assert client.get("/nowhere").status == 404
-        assert client.get("/empty").status == 503
-        assert client.request("POST", "/pool", b"x" * 11).status == 413
+        answers = {path: client.get(path) for path in ("/nowhere", "/empty")}
+        answers["/pool"] = client.request("POST", "/pool", b"x" * 11)
     expected = {
         "/nowhere": (404, "no_route", None),
         "/empty": (503, "no_backend", "empty"),
         "/pool": (413, "body_too_large", "shop"),
     }
     for path, told in expected.items():
-        line = log.of(path)
+        line, answer = log.of(path), answers[path]
         assert (line["status"], line["cause"], line["pool"]) == told
+        assert line["request_id"] == answer.headers["x-request-id"]
+        assert line["status"] == answer.status
         assert (line["backend"], line["connect_ms"]) == (None, None)
 
 

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
@@ -209,6 +210,69 @@ def test_an_answer_before_the_body_has_ended_reaches_the_client(
         assert (answer.status, answer.body, answer.closes) == (413, b"too large", True)
     with Client(edge.port) as client:
         assert client.get().status == 413
+
+
+def test_a_refusal_reaches_the_client_although_the_backend_leaves_in_the_middle_of_the_body(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    """Closing with bytes unread resets the connection: a write may meet that before a read does."""
+
+    def refuse_and_leave(call: Call) -> None:
+        call.answer(b"too large", status="413 Content Too Large", fields="Connection: close\r\n")
+        call.leave()
+
+    edge.serve(backend("leaving", refuse_and_leave).spec())
+    upload = request_bytes("POST", "/", bytes(3_000_000))
+    for _ in range(40):
+        with Client(edge.port) as client:
+            sender = threading.Thread(target=send_in_vain, args=(client, upload), daemon=True)
+            sender.start()
+            answer = client.response()
+            sender.join(5)
+        assert (answer.status, answer.body) == (413, b"too large")
+
+
+def send_in_vain(client: Client, data: bytes) -> None:
+    with suppress(OSError):
+        client.send(data)
+
+
+def test_a_refusal_is_there_for_a_client_that_sends_all_before_it_reads(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    edge.serve(backend("a", lambda call: call.answer(b"no", status="413 No")).spec())
+    piece = bytes(10_000)
+    with Client(edge.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n")
+        for _ in range(8):  # for longer than a silent client is given
+            client.send(piece)
+            time.sleep(0.4)
+        assert client.response().status == 413
+
+
+def test_after_an_early_answer_the_rest_of_the_connection_is_never_taken_for_a_request(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    seen = threading.Event()
+
+    def answer_early(call: Call) -> None:
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nearly")
+        for _ in call.body():
+            pass
+        assert seen.wait(5)
+        call.send(b" late")
+
+    a = backend("a", answer_early)
+    edge.serve(a.spec())
+    with Client(edge.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nbegin")
+        status, headers = client.head()
+        assert (status, headers["connection"], client.stream.read(5)) == (200, "close", b"early")
+        client.send(b"ended" + request_bytes("GET", "/next"))
+        seen.set()
+        assert client.stream.read(5) == b" late"
+        assert client.ends()
+    assert [call.target for call in a.calls] == ["/"]
 
 
 def test_an_http_1_0_client_gets_a_plain_body_and_the_end(edge: Edge, backend: MakeBackend) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import psutil
+import pytest
 
 from pool.choices import HealthState
 from tests.integration.edge.harness.backend import Backend, Call
@@ -144,6 +145,25 @@ def test_idle_connections_are_told_to_close_while_the_worker_drains(
         assert (answer.closes, client.ends()) == (True, True), target
         client.close()
     edge.stop()
+
+
+def test_a_body_that_the_workers_end_cuts_short_never_looks_complete(
+    start_edge: StartEdge, backend: MakeBackend
+) -> None:
+    """Without a length only a reset tells it from a whole one."""
+
+    def begin(call: Call) -> None:
+        call.send(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        assert call.client_has_left
+
+    edge = start_edge("--graceful-timeout", "3")
+    edge.serve(backend("a", begin).spec())
+    with Client(edge.port) as client:
+        client.send(request_bytes("GET"))
+        assert (client.head()[0], client.stream.read(4)) == (200, b"half")
+        edge.stop()
+        with pytest.raises(ConnectionResetError):
+            client.stream.read()
 
 
 def test_a_connection_that_was_promised_to_stay_open_serves_once_more_while_draining(

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 
+from pool.snapshot import TimeoutPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
 from tests.integration.edge.harness.processes import Edge, wait_until
@@ -73,6 +74,42 @@ def test_a_slow_reader_holds_the_backend_up_and_not_the_memory(
                 time.sleep(0.1)
     assert received == sent == LARGE
     assert memory.grown < 16 * MIB
+
+
+def test_a_reader_that_is_slow_but_reads_is_not_given_up(edge: Edge, backend: MakeBackend) -> None:
+    """The kernel wants no more of the edge until a third of its megabytes is gone."""
+    body = PIECE * 320
+    edge.serve(
+        backend("a", lambda call: call.answer(body)).spec(), timeouts=TimeoutPolicy(idle=0.5)
+    )
+    with Client(edge.port, receive_buffer=4096) as client:
+        client.send(request_bytes("GET"))
+        assert client.head()[0] == 200
+        received = 0
+        begun = time.monotonic()
+        while time.monotonic() < begun + 2:
+            received += len(client.stream.read(8192))
+            time.sleep(0.05)
+        received += len(client.stream.read(len(body) - received))
+    assert received == len(body)
+
+
+def test_a_reader_that_stops_is_given_up(edge: Edge, backend: MakeBackend) -> None:
+    left = threading.Event()
+
+    def pour(call: Call) -> None:
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE)
+        try:
+            for _ in range(LARGE // len(PIECE)):
+                call.send(PIECE)
+        except OSError:
+            left.set()
+
+    edge.serve(backend("a", pour).spec(), timeouts=TimeoutPolicy(idle=0.5))
+    with Client(edge.port, receive_buffer=4096) as client:
+        client.send(request_bytes("GET"))
+        assert client.head()[0] == 200
+        assert left.wait(5), "the backend is held by a client that reads nothing"
 
 
 def test_a_slow_backend_holds_the_sender_up_and_not_the_memory(

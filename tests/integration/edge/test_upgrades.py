@@ -11,7 +11,7 @@ import pytest
 
 from pool.snapshot import TimeoutPolicy
 from tests.integration.edge.harness.backend import Backend, Call
-from tests.integration.edge.harness.client import Client
+from tests.integration.edge.harness.client import Client, request_bytes
 from tests.integration.edge.harness.processes import Edge, wait_until
 
 MakeBackend = Callable[..., Backend]
@@ -118,6 +118,27 @@ def test_a_switch_to_what_was_not_asked_for_is_a_502(
         assert client.response().status == 502
 
 
+def test_what_follows_a_refused_switch_reaches_nobody(edge: Edge, backend: MakeBackend) -> None:
+    """Neither as this answer nor as the next one, on this connection or another."""
+
+    def switch(call: Call) -> None:
+        if call.target == "/chat":
+            call.send(b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+            call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged" * 2)
+            assert call.client_has_left
+        else:
+            call.answer(b"honest")
+
+    a = backend("a", switch)
+    edge.serve(a.spec())
+    with Client(edge.port) as client:
+        for _ in range(3):
+            client.send(HANDSHAKE % b"x" + request_bytes("GET", "/"))
+            assert client.response().status == 502
+            assert client.response().body == b"honest"
+    assert a.connections >= 4
+
+
 def test_a_tunnel_is_in_flight_until_it_ends(edge: Edge, backend: MakeBackend) -> None:
     edge.serve(backend("a", parrot).spec(max_connections=1))
     with Client(edge.port) as client:
@@ -168,7 +189,7 @@ def test_tunnels_last_while_a_worker_drains_and_end_before_it_is_killed(
         edge.process.terminate()
         wait_until("it has begun to drain", lambda: edge.health() == -1)
         say(client, b"one more word")
-        assert client.ends()
+        assert client.stream.read() == b"", "an end in the regular way, not a reset"
     edge.process.wait(10)
     wait_until("the backend is let go of", lambda: not a.open_connections)
     assert [row.requests for row in edge.rows_of("tunnelled")] == [1]

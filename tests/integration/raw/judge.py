@@ -154,6 +154,8 @@ def _own_answer_problems(case: Case, message: Message) -> Iterator[str]:
     kind = b"".join(message.values(b"content-type"))
     if not kind.startswith(wanted):
         yield f"content type {kind!r} instead of {wanted!r}"
+    if len(message.values(b"x-request-id")) != 1:
+        yield "an answer of the edge without an id by which its log line is found"
     if not 0 < len(message.body) <= MAX_PROBLEM_BODY:
         yield f"an answer of the edge with a body of {len(message.body)} bytes"
 

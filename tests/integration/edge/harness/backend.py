@@ -84,6 +84,11 @@ class Call:
         self._sock.settimeout(2)
         self._sock.unwrap()
 
+    def leave(self) -> None:
+        """Close, whatever has not been read yet."""
+        self._sock.close()
+        self._stream.close()
+
     def reset(self) -> None:
         _reset(self._sock)
 
