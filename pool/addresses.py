@@ -68,6 +68,20 @@ def origin_host_and_port(origin: str) -> tuple[str, int]:
     return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
 
 
+def move_origin(origin: str, scheme: str = "", port: int = 0) -> str:
+    """The host of a normalised origin by another scheme and at another port; "" and 0 are its own.
+
+    A port that it names stays with another scheme. A unix socket has neither, and stays.
+    """
+    if socket_path(origin):
+        return origin
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    authority = f"[{host}]" if ":" in host else host
+    port = port or parts.port or 0
+    return f"{scheme or parts.scheme}://{authority}{f':{port}' if port else ''}"
+
+
 def short_name(origin: str) -> str:
     """A name for a normalised origin, of letters, digits, dots, hyphens and underscores."""
     where = socket_path(origin) or "{}-{}".format(*origin_host_and_port(origin))

@@ -21,8 +21,25 @@ class HealthState(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+class ProbeKind(StrEnum):
+    """How a backend is asked whether it is well."""
+
+    URL = "url"  # by HTTP or HTTPS, as its URL says
+    HTTP = "http"
+    HTTPS = "https"
+    TCP = "tcp"  # whether it takes a connection
+
+
+class ProbeMethod(StrEnum):
+    GET = "GET"
+    HEAD = "HEAD"
+    OPTIONS = "OPTIONS"
+    POST = "POST"  # with an empty body
+
+
 class ProbeResult(StrEnum):
     PASS = "pass"  # noqa: S105 - no secret
+    SLOW = "slow"  # passed, but took longer than it should
     FAIL = "fail"
 
 

@@ -111,8 +111,8 @@ def _flatten(spec: msgspec.Struct) -> dict[str, Any]:
     for name, value in msgspec.structs.asdict(spec).items():
         if isinstance(value, msgspec.Struct):
             flat |= {f"{name}.{inner}": item for inner, item in _flatten(value).items()}
-        elif name in ("request_rules", "response_rules"):
-            flat[name] = [format_rule(rule) for rule in value]
+        elif name in ("request_rules", "response_rules", "headers"):
+            flat[name] = value if value is None else [format_rule(rule) for rule in value]
         elif name not in ("id", "backends"):
             flat[name] = value
     return flat

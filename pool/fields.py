@@ -16,6 +16,7 @@ from django.utils.deconstruct import deconstructible
 
 from pool import addresses, hash_key, header_rules, tls
 from pool.header_rules import HeaderRulesError, Message
+from pool.health.pattern import compile_pattern
 
 MAX_JSON_BYTES = 16 * 1024  # it travels with every snapshot
 
@@ -60,6 +61,12 @@ class RequestTargetField(NormalisedCharField):
 class StatusRangesField(NormalisedCharField):
     def normalise(self, text: str) -> str:
         return addresses.normalise_status_ranges(text)
+
+
+class BodyPatternField(NormalisedCharField):
+    def normalise(self, text: str) -> str:
+        compile_pattern(text)
+        return text
 
 
 class HostHeaderField(NormalisedCharField):
@@ -134,6 +141,8 @@ class HeaderRulesFormField(forms.Field):
         return {**super().widget_attrs(widget), **attributes}
 
     def _example(self) -> str:
+        if self.message is Message.PROBE:
+            return "set X-Forwarded-Proto: https"
         if self.message is Message.REQUEST:
             return "set X-Environment: production\nremove Cookie"
         return "set X-Frame-Options: DENY\nremove Server"
@@ -154,6 +163,8 @@ class HeaderRulesField(models.JSONField):
         return name, path, args, {**kwargs, "message": self.message.value}
 
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        if value is None and self.null:
+            return None
         try:
             rules = header_rules.parse_json([] if value is None else value, self.message)
         except HeaderRulesError as error:

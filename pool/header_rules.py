@@ -32,6 +32,7 @@ _EXAMPLE = {
     HeaderAction.ADD: "add Cache-Tag: shop",
     HeaderAction.REMOVE: "remove Server",
 }
+_PROBE_EXAMPLE = "set X-Forwarded-Proto: https"
 _JSON_EXAMPLE = '{"action": "set", "name": "X-Frame-Options", "value": "DENY"}'
 
 # Why no rule may touch a field, by its name in lower case: RFC 9110 §7.6.1 and RFC 9112 §6.
@@ -71,6 +72,7 @@ class Message(StrEnum):
 
     REQUEST = "request"
     RESPONSE = "response"
+    PROBE = "probe"  # a request that no client has sent
 
 
 class HeaderRulesError(ValueError):
@@ -206,9 +208,15 @@ def _check(action: HeaderAction, name: str, value: str, message: Message) -> Hea
 
 def _check_name(action: HeaderAction, name: str, message: Message) -> None:
     lower = name.lower()
+    if message is Message.PROBE and action is not HeaderAction.SET:
+        raise ValueError(f'a probe has nothing else: begin with set, as in "{_PROBE_EXAMPLE}".')
     reason = _CONNECTION if lower.startswith("proxy-") else _UNTOUCHABLE.get(lower)
+    if message is Message.PROBE and lower == "host":
+        reason = "say it with health_host instead"
     if reason:
         raise ValueError(f"{name} cannot be changed by a rule: {reason}.")
+    if message is Message.PROBE:
+        return  # no client whom somebody could mistake it for
     if lower in _WRITTEN_BY_EDGE and message is Message.REQUEST:
         raise ValueError(
             f"{name} cannot be changed by a rule: the edge writes it itself, so that backends "

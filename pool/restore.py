@@ -11,6 +11,7 @@ from pool.compilation import compile_configuration
 from pool.diff import Action, Kind, compare
 from pool.models import Backend, Pool, Route
 from pool.policies import POOL_GROUPS, RATE_LIMIT, to_column
+from pool.policies.health import HEALTH_OVERRIDES
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build
 
 MODELS: dict[Kind, type[Pool] | type[Backend] | type[Route]] = {
@@ -103,6 +104,7 @@ def _backend_columns(backend: BackendSpec, pool: PoolSpec) -> dict[str, Any]:
         "admin_state": backend.admin_state.value,
         "backup_of_id": backend.backup_of or None,
         "metadata": backend.metadata,
+        **HEALTH_OVERRIDES.restore(backend.health),
     }
 
 

@@ -21,6 +21,8 @@ from pool.choices import (
     CookieSecure,
     Failback,
     HeaderAction,
+    ProbeKind,
+    ProbeMethod,
     RateScope,
     SameSite,
     StickyMode,
@@ -40,16 +42,76 @@ class _Spec(
     """
 
 
+class HeaderRule(_Spec, frozen=True):
+    """One change to a message's header; rules are applied in their order."""
+
+    action: HeaderAction
+    name: str
+    value: str = ""
+
+
 class HealthPolicy(_Spec, frozen=True):
-    """Active checks. Times in seconds; defaults after HAProxy's `inter 2s rise 2 fall 3`."""
+    """Active checks. Times in seconds; defaults after HAProxy's `inter 2s rise 2 fall 3`.
+
+    `host`: "" is what the traffic gets. `headers` are set, beside the probe's own.
+    `port`: 0 is the backend's. `body`: what RE2 has to find in the first 256 KiB; "" is
+    anything. `fast_interval` while a verdict is on the way to change and `down_interval`
+    while it is unhealthy; 0: as ever. `jitter`: up to so many percent of the interval
+    come on top of a due time. A backend that passes later than `degraded_latency` is
+    degraded, and has `degraded_weight` percent of its weight; 0: however late.
+    """
 
     enabled: bool = True
+    kind: ProbeKind = ProbeKind.URL
+    method: ProbeMethod = ProbeMethod.GET
     path: str = "/"
+    host: str = ""
+    port: int = 0
     expected_status: str = "200-399"
+    headers: tuple[HeaderRule, ...] = ()
+    body: str = ""
     interval: float = 2.0
     timeout: float = 2.0
+    fast_interval: float = 0.0
+    down_interval: float = 0.0
     rise: int = 2
     fall: int = 3
+    degraded_latency: float = 0.0
+    degraded_weight: int = 50
+    jitter: int = 0
+
+
+class HealthOverrides(_Spec, frozen=True):
+    """What is different for one backend; None is as the pool has it.
+
+    `url`: the origin to probe in place of the backend's, such as a sidecar's.
+    """
+
+    url: str | None = None
+    kind: ProbeKind | None = None
+    method: ProbeMethod | None = None
+    path: str | None = None
+    host: str | None = None
+    port: int | None = None
+    expected_status: str | None = None
+    headers: tuple[HeaderRule, ...] | None = None
+    body: str | None = None
+    interval: float | None = None
+    timeout: float | None = None
+    fast_interval: float | None = None
+    down_interval: float | None = None
+    rise: int | None = None
+    fall: int | None = None
+    degraded_latency: float | None = None
+    degraded_weight: int | None = None
+    jitter: int | None = None
+
+    def over(self, policy: HealthPolicy) -> HealthPolicy:
+        """The policy of the backend in a pool that has `policy`."""
+        given = {name: getattr(self, name) for name in self.__struct_fields__ if name != "url"}
+        return msgspec.structs.replace(
+            policy, **{name: value for name, value in given.items() if value is not None}
+        )
 
 
 class TimeoutPolicy(_Spec, frozen=True):
@@ -65,10 +127,10 @@ class RetryPolicy(_Spec, frozen=True):
     """When another backend is tried. `attempts`: all tries of a request; 1 turns retries off.
 
     `on_statuses`: answers that are tried again, such as "502-504"; "" is none. `budget`:
-    percent of the pool's active requests that may be retries or hedges. `try_timeout`:
-    seconds until the response's head, of each try; 0: only the pool's time-outs. After
-    `hedge_after` seconds without a head a GET or HEAD goes to a second backend as well,
-    and the first head wins; 0: never.
+    percent of the pool's active requests that may be hedges, or retries of what had been
+    sent. `try_timeout`: seconds until the response's head, of each try; 0: only the pool's
+    time-outs. After `hedge_after` seconds without a head a GET or HEAD goes to a second
+    backend as well, and the first head wins; 0: never.
     """
 
     attempts: int = 3
@@ -104,14 +166,6 @@ class CircuitPolicy(_Spec, frozen=True):
     permits: int = 10
     successes: int = 3
     max_open: int = 50
-
-
-class HeaderRule(_Spec, frozen=True):
-    """One change to a message's header; rules are applied in their order."""
-
-    action: HeaderAction
-    name: str
-    value: str = ""
 
 
 class HeaderPolicy(_Spec, frozen=True):
@@ -200,6 +254,7 @@ class BackendSpec(_Spec, frozen=True):
     max_connections: int = 0  # 0: no limit
     admin_state: AdminState = AdminState.ACTIVE
     backup_of: int = 0  # id of the backend whose place this one takes while it is out
+    health: HealthOverrides = HealthOverrides()
     metadata: dict[str, Any] = {}
 
 

@@ -26,6 +26,7 @@ from pool.admin.circuits import CircuitActions
 from pool.admin.dialogs import question
 from pool.admin.health import attach_conditions, condition
 from pool.admin.history import recent_events, recent_probes
+from pool.admin.overrides import OVERRIDES_FIELDSET, show_pools_values
 from pool.choices import HealthState
 from pool.models import Backend
 
@@ -87,6 +88,7 @@ class BackendAdmin(CircuitActions, ConfigurationAdmin):
             "Share of the traffic",
             {"fields": (("weight", "tier"), ("max_connections", "backup_of"))},
         ),
+        OVERRIDES_FIELDSET,
         ("Notes", {"fields": ("metadata",)}),
     )
     fieldsets = (
@@ -106,6 +108,13 @@ class BackendAdmin(CircuitActions, ConfigurationAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
         return super().get_queryset(request).select_related("pool")
+
+    def get_form(
+        self, request: HttpRequest, obj: Backend | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, *args, **kwargs)
+        show_pools_values(form, obj.pool if obj is not None else None)
+        return form
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -21,6 +21,7 @@ _COLOURS: dict[str, str] = {
     CircuitState.OPEN: RED,
     CircuitState.FORCED_OPEN: RED,
     ProbeResult.PASS: GREEN,
+    ProbeResult.SLOW: ORANGE,
     ProbeResult.FAIL: RED,
     Severity.INFO: BLUE,
     Severity.WARNING: ORANGE,

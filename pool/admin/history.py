@@ -13,7 +13,11 @@ from pool.models import Backend, Event, HealthRecord
 BAR = 60  # probes in the bar, the oldest first
 ROWS = 10
 
-_BAR_COLOURS: dict[str, str] = {ProbeResult.PASS: "bg-green-500", ProbeResult.FAIL: "bg-red-500"}
+_BAR_COLOURS: dict[str, str] = {
+    ProbeResult.PASS: "bg-green-500",
+    ProbeResult.SLOW: "bg-orange-500",
+    ProbeResult.FAIL: "bg-red-500",
+}
 
 Table = dict[str, list[Any]]
 

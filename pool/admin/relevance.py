@@ -4,8 +4,8 @@ Column → an expression over the form's values, in JavaScript. What is not show
 its value. A field with an error is shown in any case (admin.css).
 """
 
-from pool.choices import CircuitMode, StickyMode, TierMode
-from pool.policies import CIRCUIT, RATE_LIMIT, RETRY
+from pool.choices import CircuitMode, ProbeKind, StickyMode, TierMode
+from pool.policies import CIRCUIT, HEALTH, RATE_LIMIT, RETRY
 
 _STICKY = f"sticky_mode != '{StickyMode.OFF}'"
 _OWN_COOKIE = f"sticky_mode == '{StickyMode.COOKIE}'"
@@ -14,7 +14,14 @@ _SLOW = f"circuit_mode == '{CircuitMode.SLOW_RATIO}'"
 _RETRY = "retry_attempts > 1"
 _RATIO = f"(circuit_mode == '{CircuitMode.FAILURE_RATIO}' || {_SLOW})"
 
+_PROBED = "health_enabled"
+_PROBED_BY_HTTP = f"{_PROBED} && health_kind != '{ProbeKind.TCP}'"
+_HTTP_ONLY = ("method", "path", "host", "expected_status", "headers", "body")
+
 RELEVANT_IF = {
+    **{name: _PROBED for name in HEALTH.columns.values() if name != "health_enabled"},
+    **{HEALTH.columns[field]: _PROBED_BY_HTTP for field in _HTTP_ONLY},
+    "health_degraded_weight": f"{_PROBED} && health_degraded_latency > 0",
     "slow_start_min": "slow_start > 0",
     "slow_start_aggression": "slow_start > 0",
     "tier_overprovisioning": f"tier_mode == '{TierMode.SPILL_OVER}'",

@@ -16,6 +16,7 @@ from pool.fields import HeaderRulesField
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
 from pool.policies import POOL_GROUPS, RATE_LIMIT
+from pool.policies.health import HEALTH_OVERRIDES
 from pool.tiers import Share
 
 _ALWAYS = ["id", "created_at", "updated_at"]
@@ -111,6 +112,7 @@ class BackendSerializer(_ConfigurationSerializer):
             "admin_state",
             "backup_of",
             "metadata",
+            *HEALTH_OVERRIDES.columns.values(),
             "health",
             "circuit",
         ]

@@ -1,11 +1,11 @@
 -- Hands out the probes that are due until a time, each to one caller only.
 --
--- KEYS  due, plan, claims, standing
+-- KEYS  due, plan, claims, standing, pace
 -- ARGV  now, until, version, limit
 -- Returns nil if the schedule is not that of `version`, else a list of
 -- {claim, id, due, expiry, standing or ""}.
 
-local due, plan, claims, standing = unpack(KEYS)
+local due, plan, claims, standing, pace = unpack(KEYS)
 local now, until_, version, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
 if redis.call('HGET', plan, 'version') ~= version then return nil end
@@ -16,6 +16,26 @@ for _, claim in ipairs(redis.call('ZRANGEBYSCORE', claims, '-inf', now)) do
   local id = string.match(claim, '^%d+')
   local score = redis.call('ZSCORE', due, id)
   if score and tonumber(score) > until_ then redis.call('ZADD', due, now, id) end
+end
+
+-- From 0 to 1, another one each time, and the same for whoever asks.
+local function chance(id, turn)
+  local value = math.sin(id * 12.9898 + turn % 1000000 * 78.233) * 43758.5453
+  return value - math.floor(value)
+end
+
+-- The time after `at` that is on the grid; times that were missed are not caught up with.
+local function following(id, at, entry)
+  local period, phase, lease, jitter = string.match(entry, '(%S+) (%S+) (%S+) (%S+)')
+  period, phase, jitter = tonumber(period), tonumber(phase), tonumber(jitter)
+  local now_period, hurry = string.match(redis.call('HGET', pace, id) or '', '(%S+) (%d)')
+  if now_period then
+    phase, period = phase / period * tonumber(now_period), tonumber(now_period)
+  end
+  if hurry == '1' then return math.max(at, now) + period, lease end
+  -- The epsilon: `at` is on the grid, or a jitter after it, but for rounding.
+  local turn = math.floor((math.max(at, now) - phase) / period + 0.001) + 1
+  return (turn + jitter * chance(id, turn)) * period + phase, lease
 end
 
 local claimed = {}
@@ -37,13 +57,10 @@ for i = 1, #ready, 2 do
   if not entry then
     redis.call('ZREM', due, id)
   else
-    local period, phase, lease = string.match(entry, '(%S+) (%S+) (%S+)')
-    period, phase, lease = tonumber(period), tonumber(phase), tonumber(lease)
     repeat
-      take(id, at, lease)
-      -- Times that were missed are not caught up with. The epsilon: `at` is on the grid
-      -- but for rounding.
-      at = (math.floor((math.max(at, now) - phase) / period + 0.001) + 1) * period + phase
+      local next_, lease = following(id, at, entry)
+      take(id, at, tonumber(lease))
+      at = next_
     until at > until_
     redis.call('ZADD', due, at, id)
   end

@@ -1,4 +1,4 @@
-"""One HTTP probe: ask, judge the answer, and say why in words an operator would use."""
+"""One probe: ask, judge the answer, and say why in words an operator would use."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -12,8 +12,9 @@ import requests
 from urllib3 import exceptions as urllib3_errors
 
 from pool.addresses import parse_status_ranges, socket_path
-from pool.choices import ProbeResult
-from pool.health.transport import CannotConnect, ProbeAdapter, request_url
+from pool.choices import ProbeKind, ProbeResult
+from pool.health import pattern
+from pool.health.transport import CannotConnect, ProbeAdapter, connect, request_url
 from pool.snapshot import HealthPolicy, TlsPolicy
 
 # Enough to see that the body comes; an endless one must not cost memory or time.
@@ -30,7 +31,7 @@ _DEFAULT_TLS = TlsPolicy()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a probe found. `latency_ms` is the time until the head of the answer was there."""
+    """What a probe found. `latency_ms`: until the answer's head, or the connection, was there."""
 
     result: ProbeResult
     reason: str
@@ -41,22 +42,33 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 def probe(
     origin: str, policy: HealthPolicy, tls: TlsPolicy = _DEFAULT_TLS, host: str = ""
 ) -> Outcome:
-    """Ask `origin` for `policy.path`; returns within `policy.timeout`, whatever happens.
+    """Ask `origin` as `policy` says; returns within `policy.timeout`, whatever happens.
 
-    As the traffic does: by the pool's rules for certificates, and with the name
-    that it sends as Host, if it has one of its own.
+    By the pool's rules for certificates, and with `host` as Host unless it is "".
     """
     started = monotonic()
-    headers = _HEADERS | _host_header(origin, host)
     try:
-        request = requests.Request("GET", request_url(origin, policy.path), headers).prepare()
-        response = _adapter(tls).send(request, stream=True, timeout=policy.timeout, proxies={})
+        if policy.kind is ProbeKind.TCP:
+            connect(origin, policy.timeout)
+            return _passed("connected", None, _milliseconds(started), policy)
+        response = _adapter(tls).send(
+            _request(origin, policy, host), stream=True, timeout=policy.timeout, proxies={}
+        )
     except CannotConnect as error:
         return _failed(str(error))
     except _FOREIGN as error:
         return _failed(_explain(error, policy))
-    latency_ms = round((monotonic() - started) * 1000, 3)
-    return _judge(response, latency_ms, policy)
+    return _judge(response, _milliseconds(started), policy)
+
+
+def _request(origin: str, policy: HealthPolicy, host: str) -> requests.PreparedRequest:
+    fields = requests.structures.CaseInsensitiveDict(_HEADERS | _host_header(origin, host))
+    fields.update((rule.name, rule.value) for rule in policy.headers)
+    return requests.Request(policy.method, request_url(origin, policy.path), fields).prepare()
+
+
+def _milliseconds(started: float) -> float:
+    return round((monotonic() - started) * 1000, 3)
 
 
 @lru_cache(maxsize=1000)  # of one pool each; without a bound, old authorities would pile up
@@ -77,20 +89,32 @@ def _judge(response: requests.Response, latency_ms: float, policy: HealthPolicy)
         reason = f"status {status}, expected {policy.expected_status}"
         return _failed(reason, status, latency_ms)
     try:
-        _read_body(response)
+        body = _read_body(response, pattern.SEARCHED if policy.body else BODY_LIMIT)
     except _FOREIGN as error:
         return _failed(f"status {status}, but {_explain_body(error, policy)}", status, latency_ms)
     finally:
         response.raw.close()
-    return Outcome(
-        result=ProbeResult.PASS, reason=f"status {status}", status=status, latency_ms=latency_ms
-    )
+    if policy.body and not pattern.found(policy.body, body):
+        reason = f"status {status}, but the body does not contain {policy.body}"
+        return _failed(reason, status, latency_ms)
+    return _passed(f"status {status}", status, latency_ms, policy)
 
 
-def _read_body(response: requests.Response) -> None:
-    left = BODY_LIMIT
-    while left > 0 and (piece := response.raw.read(left, decode_content=False)):
-        left -= len(piece)
+def _read_body(response: requests.Response, limit: int) -> bytes:
+    body = bytearray()
+    while len(body) < limit and (
+        piece := response.raw.read(limit - len(body), decode_content=False)
+    ):
+        body += piece
+    return bytes(body)
+
+
+def _passed(reason: str, status: int | None, latency_ms: float, policy: HealthPolicy) -> Outcome:
+    result, limit = ProbeResult.PASS, policy.degraded_latency
+    if 0 < limit * 1000 < latency_ms:
+        result = ProbeResult.SLOW
+        reason = f"{reason}, but only after {latency_ms / 1000:.2f} s (limit {limit:g} s)"
+    return Outcome(result=result, reason=reason, status=status, latency_ms=latency_ms)
 
 
 def _failed(reason: str, status: int | None = None, latency_ms: float | None = None) -> Outcome:

@@ -1,9 +1,10 @@
 """Runs probes at their due times. Celery says when to look; this is what is done then.
 
 One tick claims what is due until a little after the next tick, and hands each
-probe to a thread when its time has come. It does not wait for the answers: each
-probe records its own verdict the moment it has one, however long its neighbours
-hang. Rows for the database are collected, and written by the following ticks.
+probe to a thread when its time has come. It looks for what is due a few times: a
+first failure may have made the next probe due sooner. It does not wait for the
+answers: each probe records its own verdict the moment it has one, however long its
+neighbours hang. Rows for the database are collected, and written by the following ticks.
 
 The configuration is the published snapshot, the same that the edges run. So
 probing needs Redis and no database; while the database is away, it goes on.
@@ -26,13 +27,14 @@ from pool.health.hysteresis import advance
 from pool.health.plan import NO_PLAN, Plan, Target, plan_of
 from pool.health.probe import Outcome, probe
 from pool.health.records import Finding, Recorder
-from pool.health.schedule import Claim, Schedule, Stale, read_standing
+from pool.health.schedule import Claim, Next, Schedule, Stale, read_standing
 from pool.snapshot import HealthPolicy, SnapshotError, TlsPolicy, decode
 
 logger = logging.getLogger(__name__)
 
 TICK = 1.0
-SLACK = 0.25  # how late the next tick may come without a probe being late
+LOOKS = 4  # of each tick for what is due
+SLACK = 0.25  # how late the next look may come without a probe being late
 RESYNC = 10.0  # seconds between two comparisons of the schedule with the plan
 CLOSING = 3.0  # seconds that running probes get when the process ends
 
@@ -72,14 +74,11 @@ class Prober:
             plan = self._current_plan()
             self._failover.follow(self._clock())
             events.write_moves(self._redis)
-            claims = self._claim(plan)
+            self._run_due(plan)
         except RedisError as error:
             self._say_redis_failing(error)
             return
         self._redis_failing = False
-        for claim in claims:
-            self._wait_until(claim.due)
-            self._start(claim, plan.targets[claim.backend_id])
 
     def close(self) -> None:
         """Give running probes a moment to end, and write what they found.
@@ -93,6 +92,21 @@ class Prober:
     def settle(self, timeout: float | None = None) -> None:
         """Wait until the probes that were started have ended."""
         wait(set(self._running), timeout)
+
+    def _run_due(self, plan: Plan) -> None:
+        begun = self._clock()
+        waiting: list[Claim] = []
+        for look in range(1, LOOKS + 1):
+            looking_again = begun + TICK * look / LOOKS
+            waiting += self._claim(plan, looking_again + SLACK)
+            waiting.sort(key=lambda claim: claim.due)
+            last = look == LOOKS
+            while waiting and (last or waiting[0].due <= looking_again):
+                claim = waiting.pop(0)
+                self._wait_until(claim.due)
+                self._start(claim, plan.targets[claim.backend_id])
+            if not last:
+                self._wait_until(looking_again)
 
     def _start(self, claim: Claim, target: Target) -> None:
         future = self._executor.submit(self._run, claim, target)
@@ -112,13 +126,12 @@ class Prober:
             self._raw = raw
         return self._plan
 
-    def _claim(self, plan: Plan) -> list[Claim]:
+    def _claim(self, plan: Plan, until: float) -> list[Claim]:
         now = self._clock()
         if plan is NO_PLAN:
             return []
         if not 0 <= now - self._synced_at < RESYNC:
             self._sync(plan, now)
-        until = now + TICK + SLACK
         claims = self._schedule.claim(plan.version, now, until)
         if claims is None:
             self._sync(plan, now)
@@ -169,10 +182,13 @@ class Prober:
         while True:
             before = read_standing(known)
             after = advance(before, outcome.result, outcome.reason, target.policy, now)
+            following = Next.after(target, after, now)
             failover = None
             if before.state is not after.state:
                 failover = self._failover.foresee(target.backend_id, after.state, now)
-            recorded = self._schedule.record(claim, known, after, failover, target.circuit)
+            recorded = self._schedule.record(
+                claim, known, after, following, failover, target.circuit
+            )
             if not isinstance(recorded, Stale):
                 break
             known = recorded.standing

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING = 50_000  # findings kept while the database is away: 250 s of 1,000 backends at 5 s
 BATCH = 1000
+_TROUBLE = (HealthState.DEGRADED, HealthState.UNHEALTHY)
 _MEMORY = timedelta(hours=1)  # older records say nothing about now
 
 
@@ -97,7 +98,7 @@ def _row(finding: Finding) -> HealthRecord:
         result=outcome.result.value,
         status=outcome.status,
         latency_ms=outcome.latency_ms,
-        reason=outcome.reason if outcome.result is ProbeResult.FAIL else "",
+        reason="" if outcome.result is ProbeResult.PASS else outcome.reason,
         state=finding.after.value,
     )
 
@@ -107,7 +108,7 @@ def _record_event(finding: Finding, backend: Backend) -> None:
     Event.objects.record(
         EventKind.HEALTH_CHANGED,
         f"Backend {backend}: {before} → {after} ({reason})",
-        severity=Severity.WARNING if after is HealthState.UNHEALTHY else Severity.INFO,
+        severity=Severity.WARNING if after in _TROUBLE else Severity.INFO,
         backend=backend,
         data={"from": before.value, "to": after.value, "reason": reason},
         at=_datetime(finding.at),

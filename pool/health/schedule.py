@@ -4,7 +4,8 @@
 key                type   content
 =================  =====  ===========================================================
 lb:probe:due       zset   backend id → Unix time of its next probe
-lb:probe:plan      hash   backend id → period, phase, lease; "version" → the plan's
+lb:probe:plan      hash   backend id → period, phase, lease, jitter; "version" → the plan's
+lb:probe:pace      hash   backend id → another period that holds for now, and whether it hurries
 lb:probe:claims    zset   "backend id:due time" of a running probe → when that expires
 lb:probe:standing  hash   backend id → `Standing`
 lb:health          hash   backend id → `HealthStatus`, for everybody else
@@ -35,10 +36,11 @@ from pool.circuits import script as circuits
 from pool.circuits.records import Order, Terms
 from pool.failover.store import Replacement
 from pool.health.hysteresis import Standing
-from pool.health.plan import Plan
+from pool.health.plan import Plan, Target
 
 DUE_KEY = "lb:probe:due"
 PLAN_KEY = "lb:probe:plan"
+PACE_KEY = "lb:probe:pace"
 CLAIMS_KEY = "lb:probe:claims"
 STANDING_KEY = "lb:probe:standing"
 
@@ -53,6 +55,22 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     due: float
     expiry: float
     standing: bytes
+
+
+class Next(msgspec.Struct, frozen=True, kw_only=True):
+    """When to probe a backend again. `pace`: b"" for the plan's own period."""
+
+    due: float
+    pace: bytes
+    hurry: bool
+
+    @classmethod
+    def after(cls, target: Target, standing: Standing, now: float) -> "Next":
+        """What a probe that ended `now` with this standing makes of it."""
+        period, hurry = target.period_after(standing), target.hurries(standing)
+        usual = period == target.period and not hurry
+        pace = b"" if usual else b"%.17g %d" % (period, hurry)
+        return cls(due=target.next_after(standing, now), pace=pace, hurry=hurry)
 
 
 class Stale(msgspec.Struct, frozen=True):
@@ -72,12 +90,12 @@ class Schedule:
     def sync(self, plan: Plan, now: float) -> None:
         """Make the schedule that of `plan`; what is not in it any more is forgotten."""
         targets = {
-            str(target.backend_id): (target.period, target.phase, target.lease)
+            str(target.backend_id): (target.period, target.phase, target.lease, target.jitter)
             for target in plan.targets.values()
         }
         idle = {str(backend_id): True for backend_id in plan.idle}
         forgotten: Any = self._sync(
-            [DUE_KEY, PLAN_KEY, CLAIMS_KEY, STANDING_KEY, HEALTH_KEY],
+            [DUE_KEY, PLAN_KEY, CLAIMS_KEY, STANDING_KEY, HEALTH_KEY, PACE_KEY],
             [now, plan.version, msgspec.msgpack.encode(targets), msgspec.msgpack.encode(idle)],
         )
         for backend_id in forgotten:
@@ -86,7 +104,8 @@ class Schedule:
     def claim(self, version: str, now: float, until: float) -> list[Claim] | None:
         """What is due until `until`, soonest first; None if the schedule is of another version."""
         rows: Any = self._claim(
-            [DUE_KEY, PLAN_KEY, CLAIMS_KEY, STANDING_KEY], [now, until, version, CLAIM_LIMIT]
+            [DUE_KEY, PLAN_KEY, CLAIMS_KEY, STANDING_KEY, PACE_KEY],
+            [now, until, version, CLAIM_LIMIT],
         )
         if rows is None:
             return None
@@ -107,13 +126,15 @@ class Schedule:
         claim: Claim,
         before: bytes,
         after: Standing,
+        following: Next,
         failover: Replacement | None = None,
         circuit: Terms | None = None,
     ) -> bool | Stale:
         """Replace `before` by `after`, unless somebody else did; False if the claim is gone.
 
-        A new verdict is announced with it, and what it makes of the pool's failover put
-        in place, all in one step. If it was unhealthy, its circuit is tried by these terms.
+        A new verdict is announced with it, the next probe moved to `following` where the
+        pace is another one, and what it makes of the pool's failover put in place, all in
+        one step. If it was unhealthy, its circuit is tried by these terms.
         """
         status = status_of(after)
         was = read_standing(before).state
@@ -122,7 +143,13 @@ class Schedule:
         change = HealthChange(backend_id=claim.backend_id, status=status)
         reply: Any = self._record(
             [
-                *(CLAIMS_KEY, STANDING_KEY, HEALTH_KEY, FAILOVER_KEY, FAILOVER_MOVES),
+                CLAIMS_KEY,
+                STANDING_KEY,
+                HEALTH_KEY,
+                FAILOVER_KEY,
+                FAILOVER_MOVES,
+                DUE_KEY,
+                PACE_KEY,
                 *(circuits.keys(tried) if tried else ()),
             ],
             [
@@ -133,6 +160,9 @@ class Schedule:
                 msgspec.json.encode(status),
                 HEALTH_CHANNEL,
                 msgspec.json.encode(change) if changed else b"",
+                following.pace,
+                following.due,
+                int(following.hurry),
                 *(failover.arguments if failover else [b""] * 6),
                 *(_trial(claim.backend_id, tried, after.since) if tried else ()),
             ],

@@ -62,6 +62,58 @@ class _BoundedTLS(ssl.SSLSocket):
 _resolver = Resolver()
 
 
+def connect(origin: str, seconds: float) -> None:
+    """Connect within so many seconds and close again; CannotConnect if that fails."""
+    deadline = monotonic() + seconds
+    if path := socket_path(origin):
+        addresses = [_of_socket(path)]
+    else:
+        addresses = _resolve(*origin_host_and_port(origin), deadline)
+    _open_any(addresses, seconds, deadline).close()
+
+
+def _resolve(host: str, port: int, deadline: float) -> list[Address]:
+    try:
+        return _resolver.resolve(host, port, remaining(deadline))
+    except TimeoutError:
+        raise CannotConnect(f"name did not resolve in time: {host}") from None
+    except (OSError, UnicodeError) as error:
+        raise CannotConnect(f"name does not resolve: {host}") from error
+
+
+def _of_socket(path: str) -> Address:
+    return socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path
+
+
+def _open_any(addresses: list[Address], seconds: float, deadline: float) -> _Bounded:
+    """Connected to the first that takes a connection."""
+    refused: OSError | None = None
+    for address in addresses:
+        try:
+            return _open(address, deadline)
+        except TimeoutError:
+            raise CannotConnect(f"no connection within {seconds:g} s") from None
+        except OSError as error:
+            refused = error
+    raise CannotConnect(_why(refused)) from refused
+
+
+def _open(address: Address, deadline: float) -> _Bounded:
+    family, kind, protocol, _, where = address
+    sock = _Bounded(family, kind, protocol)
+    try:
+        sock.deadline = deadline
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(remaining(deadline))
+        sock.connect(where)
+        sock.settimeout(remaining(deadline))  # what is left for a TLS handshake
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 class _Connection(HTTPConnection):
     """`self.timeout` is the time for everything, counted from the attempt to connect."""
 
@@ -70,38 +122,10 @@ class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         seconds = float(self.timeout or inf)
         self._deadline = monotonic() + seconds
-        refused: OSError | None = None
-        for address in self._addresses():
-            try:
-                return self._open(address)
-            except TimeoutError:
-                raise CannotConnect(f"no connection within {seconds:g} s") from None
-            except OSError as error:
-                refused = error
-        raise CannotConnect(_why(refused)) from refused
+        return _open_any(self._addresses(), seconds, self._deadline)
 
     def _addresses(self) -> list[Address]:
-        try:
-            return _resolver.resolve(self._dns_host, self.port, remaining(self._deadline))
-        except TimeoutError:
-            raise CannotConnect(f"name did not resolve in time: {self._dns_host}") from None
-        except (OSError, UnicodeError) as error:
-            raise CannotConnect(f"name does not resolve: {self._dns_host}") from error
-
-    def _open(self, address: Address) -> _Bounded:
-        family, kind, protocol, _, where = address
-        sock = _Bounded(family, kind, protocol)
-        try:
-            sock.deadline = self._deadline
-            if family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(remaining(self._deadline))
-            sock.connect(where)
-            sock.settimeout(remaining(self._deadline))  # what is left for a TLS handshake
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+        return _resolve(self._dns_host, int(self.port), self._deadline)
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
@@ -117,7 +141,7 @@ class _UnixConnection(_Connection):
         self._path = path
 
     def _addresses(self) -> list[Address]:
-        return [(socket.AF_UNIX, socket.SOCK_STREAM, 0, "", self._path)]
+        return [_of_socket(self._path)]
 
 
 def _why(error: OSError | None) -> str:

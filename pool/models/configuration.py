@@ -31,6 +31,7 @@ from pool.policies import (
     RateLimitFields,
 )
 from pool.policies.balancing import algorithm_choices
+from pool.policies.health import HEALTH_OVERRIDES, HealthOverrideFields
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec
 
 
@@ -115,7 +116,7 @@ class Pool(PoolPolicies, ConfigurationModel):
         )
 
 
-class Backend(ConfigurationModel):
+class Backend(HealthOverrideFields, ConfigurationModel):
     """One origin server of a pool."""
 
     pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="backends")
@@ -200,6 +201,7 @@ class Backend(ConfigurationModel):
                 & ~Q(name=""),
                 violation_error_message="url, admin_state or name is not valid.",
             ),
+            *HealthOverrideFields.Meta.constraints,
         ]
 
     def __str__(self) -> str:
@@ -251,6 +253,7 @@ class Backend(ConfigurationModel):
             max_connections=self.max_connections,
             admin_state=AdminState(self.admin_state),
             backup_of=self.backup_of_id or 0,
+            health=HEALTH_OVERRIDES.compile(self),
             metadata=self.metadata,
         )
 

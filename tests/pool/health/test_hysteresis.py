@@ -46,7 +46,12 @@ def _run(sequence, policy, standing=None):
     ],
 )
 def test_table_with_rise_2_and_fall_3(state, streak_before, result, expected):
-    before = Standing(state=state, last=result if streak_before else None, streak=streak_before)
+    before = Standing(
+        state=state,
+        last=result if streak_before else None,
+        streak=streak_before,
+        passes=streak_before if result is PASS else 0,
+    )
     assert advance(before, result, "", HealthPolicy(rise=2, fall=3), 1.0).state is expected
 
 

@@ -10,11 +10,12 @@ from pool.bus import HEALTH_CHANNEL, HEALTH_KEY, HealthChange, HealthStatus
 from pool.choices import AdminState, HealthState, ProbeResult
 from pool.health.hysteresis import Standing
 from pool.health.plan import plan_of
-from pool.health.schedule import CLAIMS_KEY, DUE_KEY, PLAN_KEY, STANDING_KEY, Schedule, Stale
+from pool.health.schedule import CLAIMS_KEY, DUE_KEY, PLAN_KEY, STANDING_KEY, Next, Schedule, Stale
 from pool.snapshot import BackendSpec, HealthPolicy, PoolSpec, build
 
 NOW = 1_700_000_000.0
 HEALTHY = Standing(state=HealthState.HEALTHY, since=NOW, last=ProbeResult.PASS, streak=1)
+USUAL = Next(due=NOW, pace=b"", hurry=False)
 
 
 def make_plan(count=3, number=1, *, idle=(), **policy):
@@ -151,15 +152,15 @@ def test_a_probe_that_was_not_concluded_is_run_again_when_its_claim_expires(sche
     assert schedule.claim(plan.version, lost.expiry - 0.1, lost.expiry - 0.1) == []
     (again,) = schedule.claim(plan.version, lost.expiry + 0.1, lost.expiry + 1)
     assert again.due == pytest.approx(lost.expiry + 0.1)
-    assert schedule.record(lost, b"", HEALTHY) is False
-    assert schedule.record(again, b"", HEALTHY) is True
+    assert schedule.record(lost, b"", HEALTHY, USUAL) is False
+    assert schedule.record(again, b"", HEALTHY, USUAL) is True
 
 
 def test_a_concluded_probe_is_not_run_again(schedule):
     plan = make_plan(1, interval=60)
     schedule.sync(plan, NOW)
     (claim,) = schedule.claim(plan.version, NOW, NOW + 2)
-    schedule.record(claim, b"", HEALTHY)
+    schedule.record(claim, b"", HEALTHY, USUAL)
     assert schedule.claim(plan.version, claim.expiry + 1, claim.expiry + 2) == []
 
 
@@ -167,7 +168,7 @@ def test_a_verdict_is_stored_and_announced_in_one_step(schedule, redis_client, a
     plan = make_plan(1)
     schedule.sync(plan, NOW)
     (claim,) = schedule.claim(plan.version, NOW, NOW + 1.9)
-    schedule.record(claim, b"", HEALTHY)
+    schedule.record(claim, b"", HEALTHY, USUAL)
     status = HealthStatus(state=HealthState.HEALTHY, since=NOW, reason="")
     stored = msgspec.json.decode(redis_client.hget(HEALTH_KEY, "1"), type=HealthStatus)
     assert stored == status
@@ -178,9 +179,9 @@ def test_the_same_verdict_again_is_not_announced(schedule, announced):
     plan = make_plan(1)
     schedule.sync(plan, NOW)
     first, second = _claim(schedule, plan, NOW, NOW + 3.9)[:2]
-    schedule.record(first, b"", HEALTHY)
+    schedule.record(first, b"", HEALTHY, USUAL)
     announced()
-    schedule.record(second, msgspec.json.encode(HEALTHY), HEALTHY)
+    schedule.record(second, msgspec.json.encode(HEALTHY), HEALTHY, USUAL)
     assert announced() == []
 
 
@@ -190,8 +191,8 @@ def test_a_standing_that_somebody_else_moved_on_is_not_overwritten(schedule, red
     (claim,) = schedule.claim(plan.version, NOW, NOW + 1.9)
     moved_on = msgspec.json.encode(HEALTHY)
     redis_client.hset(STANDING_KEY, "1", moved_on)
-    assert schedule.record(claim, b"", Standing()) == Stale(moved_on)
-    assert schedule.record(claim, moved_on, HEALTHY) is True
+    assert schedule.record(claim, b"", Standing(), USUAL) == Stale(moved_on)
+    assert schedule.record(claim, moved_on, HEALTHY, USUAL) is True
 
 
 def test_a_claim_brings_the_standing_along(schedule):
@@ -199,7 +200,7 @@ def test_a_claim_brings_the_standing_along(schedule):
     schedule.sync(plan, NOW)
     first, _ = schedule.claim(plan.version, NOW, NOW + 3.9)[:2]
     assert first.standing == b""
-    schedule.record(first, b"", HEALTHY)
+    schedule.record(first, b"", HEALTHY, USUAL)
     (third,) = schedule.claim(plan.version, NOW + 4, NOW + 5.9)
     assert msgspec.json.decode(third.standing, type=Standing) == HEALTHY
 
@@ -209,7 +210,7 @@ def test_a_backend_that_is_gone_is_forgotten_and_edges_are_told(schedule, redis_
     schedule.sync(plan, NOW)
     claims = {claim.backend_id: claim for claim in schedule.claim(plan.version, NOW, NOW + 1.9)}
     for claim in claims.values():
-        schedule.record(claim, b"", HEALTHY)
+        schedule.record(claim, b"", HEALTHY, USUAL)
     announced()
     schedule.sync(make_plan(1, number=2), NOW + 2)
     assert redis_client.hkeys(HEALTH_KEY) == redis_client.hkeys(STANDING_KEY) == [b"1"]
@@ -224,7 +225,7 @@ def test_a_probe_under_way_does_not_bring_a_deleted_backend_back(schedule, redis
     schedule.sync(plan, NOW)
     claims = {claim.backend_id: claim for claim in schedule.claim(plan.version, NOW, NOW + 1.9)}
     schedule.sync(make_plan(1, number=2), NOW + 2)
-    assert schedule.record(claims[2], b"", HEALTHY) is False
+    assert schedule.record(claims[2], b"", HEALTHY, USUAL) is False
     assert not redis_client.hexists(HEALTH_KEY, "2")
     assert redis_client.zrange(CLAIMS_KEY, 0, -1) == [claims[1].key.encode()]
 
@@ -233,7 +234,7 @@ def test_maintenance_stops_the_probes_and_keeps_the_verdict(schedule, redis_clie
     plan = make_plan(1)
     schedule.sync(plan, NOW)
     (claim,) = schedule.claim(plan.version, NOW, NOW + 1.9)
-    schedule.record(claim, b"", HEALTHY)
+    schedule.record(claim, b"", HEALTHY, USUAL)
     announced()
     resting = make_plan(1, number=2, idle={1})
     schedule.sync(resting, NOW + 2)
@@ -246,7 +247,7 @@ def test_switching_health_checks_off_forgets_an_unhealthy_verdict(schedule, redi
     plan = make_plan(1)
     schedule.sync(plan, NOW)
     (claim,) = schedule.claim(plan.version, NOW, NOW + 1.9)
-    schedule.record(claim, b"", Standing(state=HealthState.UNHEALTHY))
+    schedule.record(claim, b"", Standing(state=HealthState.UNHEALTHY), USUAL)
     schedule.sync(make_plan(1, number=2, enabled=False), NOW + 2)
     assert not redis_client.exists(HEALTH_KEY, STANDING_KEY, DUE_KEY)
 

@@ -120,9 +120,9 @@ def test_news_that_does_not_change_who_may_be_chosen_rebuilds_nothing(
 ) -> None:
     pool = pool_of([backend_spec(1)])
     monkeypatch.setattr(Balancer, "update", lambda *_: pytest.fail("rebuilt"))
-    pool.set_health(1, health(HealthState.HEALTHY))
-    pool.set_all_health({1: health(HealthState.DEGRADED)})
-    assert pool.backends[1].health == health(HealthState.DEGRADED)
+    pool.set_health(1, health(HealthState.UNKNOWN))
+    pool.set_all_health({1: health(HealthState.HEALTHY)})
+    assert pool.backends[1].health == health(HealthState.HEALTHY)
 
 
 def test_max_connections_bound_what_is_in_flight(backend_spec: SpecOf) -> None:
