@@ -35,6 +35,7 @@ from redis import RedisError, WatchError
 from pool.actor import Actor, acting_as, current_actor
 from pool.bus import SNAPSHOT_CHANNEL, SNAPSHOT_KEY
 from pool.choices import EventKind, Severity
+from pool.circuits.renewal import renew
 from pool.compilation import compile_configuration
 from pool.connection import redis_client
 from pool.diff import compare, summarise
@@ -214,12 +215,14 @@ def _put(revision: Revision) -> tuple[Head | None, bool]:
         while True:
             try:
                 pipe.watch(SNAPSHOT_KEY)
-                stored = stored_head(cast("bytes | None", pipe.get(SNAPSHOT_KEY)))
+                data = cast("bytes | None", pipe.get(SNAPSHOT_KEY))
+                stored = stored_head(data)
                 if stored and stored.number >= revision.number:
                     return stored, False
                 pipe.multi()
                 pipe.set(SNAPSHOT_KEY, revision.snapshot)
                 pipe.publish(SNAPSHOT_CHANNEL, str(revision.number))
+                renew(pipe, data, revision.snapshot)
                 pipe.execute()
             except WatchError:
                 continue

@@ -62,14 +62,22 @@ class Agreement:
         if terms.policy.mode is CircuitMode.OFF:
             backend.set_breaker(None)
             return
-        if backend.id in known:
-            breaker = known[backend.id][0]
+        breaker, served, _ = known.get(backend.id, (None, backend, pool))
+        if served.spec.url != backend.spec.url:  # this is another server
+            breaker = None
+            self._forget(backend.id)
+        if breaker is not None:
             breaker.configure(terms)
         else:
             breaker = Breaker(backend.id, terms, self._name, self._wake)
             breaker.take_up(self._copies.get(backend.id), self._now())
         backend.set_breaker(breaker)
         self._breakers[backend.id] = breaker, backend, pool
+
+    def _forget(self, backend_id: int) -> None:
+        self._copies.forget(backend_id)
+        self._untold.discard(backend_id)
+        self._to_merge.discard(backend_id)
 
     def _wake(self, breaker: Breaker) -> None:
         self._awake.add(breaker)
@@ -143,7 +151,8 @@ class Agreement:
         steps = self._merges()
         due = {breaker for breaker, _, _ in self._breakers.values() if breaker.due(now)}
         for breaker in due | self._awake:
-            if breaker.backend_id in self._breakers:
+            equipped = self._breakers.get(breaker.backend_id)
+            if equipped is not None and equipped[0] is breaker:
                 steps += [
                     (breaker.backend_id, operation, breaker.terms)
                     for operation in breaker.operations(now)

@@ -20,6 +20,9 @@ class MemoryCircuits:
         self.circuits[backend_id] = circuit
         self._pool_of[backend_id] = pool_id
 
+    def forget(self, backend_id: int) -> None:
+        self.circuits.pop(backend_id, None)
+
     def apply(
         self, backend_id: int, operation: Operation, terms: Terms, now: float
     ) -> tuple[Circuit, Told | None]:

@@ -6,9 +6,12 @@ import pytest
 from redis import Redis
 
 from pool import bus
+from pool import models as rows
+from pool import publish as publishing
 from pool.choices import CircuitState
 from pool.circuits import script
 from pool.circuits.records import Circuit
+from pool.connection import redis_client
 from pool.health.prober import Prober
 from pool.snapshot import CircuitPolicy, HealthPolicy
 from tests.integration.edge.harness.backend import Backend, Call
@@ -71,6 +74,28 @@ def site(start_edge: StartEdge) -> Iterator[Site]:
     site.prober.close()
 
 
+@pytest.fixture
+def published(site: Site, settings: object) -> Iterator[Callable[..., None]]:
+    """Publishes these backends as the admin does, the first one with another URL."""
+    settings.LB_REDIS_URL = site.edge.redis_server.url  # type: ignore[attr-defined]
+    redis_client.cache_clear()
+    columns = {f"circuit_{name}": getattr(LASTING, name) for name in ("threshold", "open_time")}
+    pool = rows.Pool.objects.create(
+        name="shop", health_enabled=False, circuit_max_open_time=600.0, **columns
+    )
+    rows.Route.objects.create(pool=pool)
+
+    def publish(first: Backend, other: Backend, url: str) -> None:
+        for one, at in ((first, url), (other, other.url)):
+            rows.Backend.objects.update_or_create(
+                pk=one.id, defaults={"pool": pool, "name": one.name, "url": at}
+            )
+        site.edge.wait_for(publishing.publish().number, workers=2)
+
+    yield publish
+    redis_client.cache_clear()
+
+
 def test_a_backend_that_its_probes_find_well_again_serves_before_its_circuits_time(
     site: Site, backend: MakeBackend
 ) -> None:
@@ -99,3 +124,14 @@ def test_probes_that_pass_all_along_do_not_shorten_the_circuits_time(
     site.until("it is probed again", lambda: len(a.calls) > probed + 5)
     assert site.circuit_of(a).generation == 1
     assert {site.ask() for _ in range(10)} == {"b"}
+
+
+def test_a_backend_whose_url_is_changed_serves_at_once(
+    site: Site, backend: MakeBackend, published: Callable[..., None]
+) -> None:
+    old, b, new = backend("old", fail_unless_probed), backend("b"), backend("new")
+    published(old, b, url=old.url)
+    site.until("its circuit opens", lambda: site.circuit_of(old).state is CircuitState.OPEN)
+    published(old, b, url=new.url)
+    wait_until("the new one serves", lambda: {site.ask() for _ in range(10)} == {"new", "b"})
+    assert site.circuit_of(old).state is CircuitState.CLOSED
