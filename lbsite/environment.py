@@ -1,6 +1,7 @@
 """Reads settings from the environment. What is malformed is refused, naming the variable."""
 
 import logging
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,6 +46,13 @@ def positive(variable: str, default: int) -> int:
     value = env.int(variable, default)
     if value < 1:
         raise ImproperlyConfigured(f"{variable}: give a whole number from 1, not {value}")
+    return value
+
+
+def one_of(variable: str, default: str, choices: Sequence[str]) -> str:
+    value = (env.str(variable, "") or default).lower()
+    if value not in choices:
+        raise ImproperlyConfigured(f"{variable}: use {', '.join(choices)}, not {value}")
     return value
 
 

@@ -81,6 +81,8 @@ LB_REDIS_URL = env.str("LB_REDIS_URL", "") or f"unix://{DATA_DIR / 'redis.sock'}
 
 LOGIN_REDIRECT_URL = "admin:index"
 
+LB_PROXY_VIEW = environment.one_of("LB_PROXY_VIEW", "off", ("off", "staff", "public"))
+
 LB_HEALTH_CONCURRENCY = environment.positive("LB_HEALTH_CONCURRENCY", 500)
 LB_HEALTH_RETENTION_HOURS = environment.positive("LB_HEALTH_RETENTION_HOURS", 24)
 

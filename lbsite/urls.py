@@ -20,4 +20,5 @@ urlpatterns = [
     path("admin/explain/", admin.site.admin_view(explain_page), name="explain_page"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api_patterns)),
+    path("lb/", include("proxy.urls")),
 ]

@@ -196,8 +196,8 @@ class LoadBalancer:
             members.exchange(idempotent),
             outgoing.body,
             send,
-            retried=self._error_codes,
             stream=stream,
+            failing=self._error_codes,
             failed=members.failed,
         )
         try:

@@ -16,7 +16,7 @@ from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
 from proxy.core.pool import Pool
-from proxy.errors import ProxyError
+from proxy.errors import NoBackend, ProxyError
 from proxy.stores.agreement import Agreement
 
 log = logging.getLogger("lbsite.client")
@@ -80,7 +80,11 @@ class Decisions:
             if exchange.pool.starting:
                 exchange.pool.refresh()
             _make_tables(exchange.pool)
-            return exchange.choose()
+            try:
+                return exchange.choose()
+            except NoBackend:
+                exchange.finish()
+                raise
 
     def responded(self, exchange: Exchange, status: int, began: int) -> None:
         """A response has begun that will be passed on; `began`: `monotonic_ns()` of the try."""
@@ -98,6 +102,11 @@ class Decisions:
             again = exchange.failed(error, replayable=replayable)
             self._settle()
             return again
+
+    def declines(self, exchange: Exchange, status: int, *, replayable: bool) -> bool:
+        """As `Exchange.declines`."""
+        with self.lock:
+            return exchange.declines(status, replayable=replayable)
 
     def cut(self, exchange: Exchange, error: ProxyError) -> None:
         """The response has broken off while it was passed on."""

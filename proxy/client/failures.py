@@ -40,8 +40,8 @@ class BadStatus(ProxyError):
 # are those in which not a byte of the request can have been sent.
 _CAUSES: tuple[tuple[type[BaseException], type[ProxyError]], ...] = (
     (foreign.ContentDecodingError, BadResponse),
+    (urllib3_errors.NewConnectionError, ConnectFailed),  # also counts as the next one
     (urllib3_errors.ConnectTimeoutError, ConnectTimeout),
-    (urllib3_errors.NewConnectionError, ConnectFailed),
     (urllib3_errors.ProxyError, ConnectFailed),
     (ssl.SSLCertVerificationError, ConnectFailed),
     (foreign.ConnectTimeout, ConnectTimeout),

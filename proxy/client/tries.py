@@ -1,7 +1,7 @@
 """One request over `requests`, however many tries it takes. The core decides about each."""
 
 from collections.abc import Callable, Container
-from time import monotonic_ns
+from time import monotonic_ns, sleep
 
 import requests
 
@@ -21,9 +21,9 @@ Failed = Callable[[Backend, ProxyError], None]
 class Tries:
     """`send` sends the request to a backend, and returns when the response's head is there.
 
-    `retried`: statuses that count as failures, so that another backend may be asked.
-    `stream`: the body is left to be read, and `ending` to be told. `last`: the answer that
-    was not good enough, open until there is a better one.
+    `failing`: statuses that are failures even if nobody is left to ask, beside those that
+    the pool's policy tries again. `stream`: the body is left to be read, and `ending` to be
+    told. `last`: the answer that was not good enough, open until there is a better one.
     """
 
     def __init__(
@@ -33,15 +33,15 @@ class Tries:
         body: Body,
         send: Send,
         *,
-        retried: Container[int],
         stream: bool,
+        failing: Container[int] = (),
         failed: Failed = lambda backend, error: None,
     ) -> None:
         self._decisions = decisions
         self._exchange = exchange
         self._body = body
         self._send = send
-        self._retried = retried
+        self._failing = failing
         self._stream = stream
         self._failed = failed
         self.last: requests.Response | None = None
@@ -55,6 +55,7 @@ class Tries:
             if response is not None:
                 return response
             self._body.rewind()
+            sleep(self._exchange.pause())
 
     def _try(self, backend: Backend) -> requests.Response | None:
         """None: it failed, and another backend may be asked."""
@@ -72,15 +73,23 @@ class Tries:
             self._decisions.finish(self._exchange)
             raise
         self._drop_last()
-        status = response.status_code
-        if status in self._retried:
-            failure = BadStatus(f"answered {status}")
-            if self._fail(backend, failure, began, self._body.replayable):
-                self.last = response
-                return None
-            return response
-        self._decisions.responded(self._exchange, status, began)
-        self.ending.status = status
+        return self._accept(backend, response, began)
+
+    def _accept(
+        self, backend: Backend, response: requests.Response, began: int
+    ) -> requests.Response | None:
+        """None: another backend may have a better answer."""
+        status, replayable = response.status_code, self._body.replayable
+        if status in self._failing:
+            again = self._fail(backend, BadStatus(f"answered {status}"), began, replayable)
+        else:
+            again = self._decisions.declines(self._exchange, status, replayable=replayable)
+        if again:
+            self.last = response
+            return None
+        if status not in self._failing:
+            self._decisions.responded(self._exchange, status, began)
+            self.ending.status = status
         if not self._stream:
             self.ending.done()
         return response

@@ -1,0 +1,1 @@
+"""The proxy view's machinery: WSGI in front, `requests` behind, the core in between."""

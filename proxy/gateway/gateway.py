@@ -1,0 +1,147 @@
+"""One WSGI request, forwarded: prepared as on the edge, tried over `requests`."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from ipaddress import ip_address
+from secrets import token_hex
+from time import time
+from typing import Any
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from proxy.client.body import Body
+from proxy.client.failures import failure_of
+from proxy.client.relay import Ending
+from proxy.client.tries import Tries
+from proxy.core.answers import error_answer
+from proxy.core.backend import Backend
+from proxy.core.exchange import Exchange
+from proxy.core.head import HEAD_END, HeadLimits, ResponseHead, parse_response_head
+from proxy.core.routing import Route
+from proxy.engine.prepared import Prepared, prepare
+from proxy.engine.settings import EdgeSettings
+from proxy.errors import BadResponse, NoBackend, NoRoute, ProxyError
+from proxy.gateway.incoming import Environ, peer, raw_head, read_body
+from proxy.gateway.published import Published
+from proxy.gateway.transport import Transport
+
+PIECE = 65536  # bytes
+
+
+class Relay:
+    """A response as it is passed on: its head, and the body piece by piece, as it comes."""
+
+    def __init__(self, head: ResponseHead, response: requests.Response, ending: Ending) -> None:
+        self.head = head
+        self._response = response
+        self._ending = ending
+
+    def __iter__(self) -> Iterator[bytes]:
+        raw: Any = self._response.raw
+        try:
+            while piece := raw.read1(PIECE, decode_content=False):
+                yield piece
+        except HTTPError as error:
+            self._ending.cut(failure_of(error))
+            raise  # so that the web server breaks off as well, and it does not look complete
+        self._ending.done()
+
+    def close(self) -> None:
+        """Called by the web server in any case."""
+        self._response.close()
+        self._ending.done()
+
+
+class Gateway:
+    def __init__(
+        self, published: Published, settings: EdgeSettings, secret_cookies: frozenset[str]
+    ) -> None:
+        self._published = published
+        self._settings = settings
+        self._limits = HeadLimits(
+            settings.max_request_line, settings.max_request_head, settings.max_request_fields
+        )
+        self._secret_cookies = secret_cookies
+        self._transport = Transport()
+
+    def forward(self, environ: Environ) -> Relay:
+        """Raises a `ProxyError`, for `answer`."""
+        configuration = self._published.configuration
+        trusted = self._trusts(str(environ.get("REMOTE_ADDR", "")))
+        prepared = prepare(
+            raw_head(environ, self._secret_cookies),
+            configuration,
+            peer(environ, trusted),
+            self._limits,
+            self._trusts,
+        )
+        if prepared.route is None:
+            raise NoRoute("No pool has this name.")
+        return self._relay(prepared, prepared.route, environ)
+
+    def _relay(self, prepared: Prepared, route: Route, environ: Environ) -> Relay:
+        pool, head = route.pool, prepared.head
+        limit = pool.spec.limits.max_body
+        body = Body(read_body(environ, head.content_length, chunked=head.chunked, limit=limit))
+        claim = prepared.claim
+        exchange = Exchange(
+            pool, prepared.idempotent, prepared.key, claim.preferred if claim else None
+        )
+        request_id = prepared.request_id or token_hex(16).encode("ascii")
+        heads: dict[requests.Response, tuple[ResponseHead, Backend]] = {}
+
+        def send(backend: Backend) -> requests.Response:
+            sent = (prepared.prefix or prepared.prefix_for(backend)) + request_id
+            response = self._transport.send(backend, pool.spec, sent, body.content)
+            heads[response] = _head_of(response), backend
+            return response
+
+        tries = Tries(self._published.decisions, exchange, body, send, stream=True)
+        try:
+            response = tries.run()
+        except NoBackend as error:
+            if tries.last is None:
+                raise exchange.answer(error) from None
+            response = tries.last
+        except requests.RequestException as error:
+            raise exchange.answer(failure_of(error)) from error
+        told, backend = heads[response]
+        rules = claim.response_rules(backend) if claim else route.response_rules
+        told.headers = rules.apply(told.headers)
+        return Relay(told, response, tries.ending)
+
+    def _trusts(self, address: str) -> bool:
+        networks = self._settings.trusted_proxies
+        return bool(networks and address) and any(
+            ip_address(address) in network for network in networks
+        )
+
+
+def _head_of(response: requests.Response) -> ResponseHead:
+    """Read as strictly as on the edge; BadResponse."""
+    raw: Any = response.raw
+    lines = [f"HTTP/1.{raw.version % 10} {raw.status} {raw.reason or ''}"]
+    lines += [f"{name}: {value}" for name, value in raw.headers.iteritems()]
+    try:
+        head = parse_response_head("\r\n".join(lines).encode("latin-1") + HEAD_END)
+        if head.status < HTTPStatus.OK:
+            raise BadResponse("An interim response in the place of a final one.")
+    except ProxyError:
+        response.close()
+        raise
+    return head
+
+
+def answer(error: ProxyError, environ: Environ) -> tuple[ResponseHead, bytes]:
+    """What the client is told of `error`, as by the edge."""
+    raw = error_answer(
+        error,
+        now=time(),
+        close=False,
+        accept=environ.get("HTTP_ACCEPT", "").encode("latin-1"),
+        head_only=False,
+        request_id=b"",
+    )
+    head, end, body = raw.partition(HEAD_END)
+    return parse_response_head(head + end), body

@@ -1,0 +1,134 @@
+"""How backends are reached from a thread: `requests`' adapter, under a pool's policies."""
+
+import socket
+from functools import cached_property
+from ssl import SSLContext
+from threading import local
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
+from requests.hooks import default_hooks
+from requests.structures import CaseInsensitiveDict
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util import SKIP_HEADER
+
+from pool.addresses import origin_host_and_port
+from pool.health.transport import request_url
+from pool.snapshot import PoolSpec, TlsPolicy
+from pool.tls import client_context
+from proxy.client.session import Adapter
+from proxy.core.backend import Backend
+
+_ADDED = ("User-Agent", "Accept-Encoding")  # by urllib3, where the client has not sent them
+
+
+class Transport:
+    """Adapters used without a Session: no cookies, netrc, redirects nor environment's proxies.
+
+    One a thread for each TLS policy, with the connections that it keeps.
+    """
+
+    def __init__(self) -> None:
+        self._local = local()
+
+    def send(self, backend: Backend, pool: PoolSpec, head: bytes, body: Any) -> requests.Response:
+        """`head`: as it would go to the backend, without the empty line at its end."""
+        line, *fields = head.split(b"\r\n")
+        method, target, _ = line.decode("latin-1").split(" ")
+        request = requests.PreparedRequest()
+        request.method = method
+        request.url = request_url(backend.spec.url, target)
+        request.headers = _headers(fields)
+        request.body = body
+        request.hooks = default_hooks()
+        request._cookies = RequestsCookieJar()  # type: ignore[attr-defined]
+        timeouts = pool.timeouts
+        return self._adapter(pool.tls).send(
+            request, stream=True, timeout=(timeouts.connect, timeouts.response)
+        )
+
+    def _adapter(self, tls: TlsPolicy) -> "_PolicyAdapter":
+        adapters: dict[TlsPolicy, _PolicyAdapter] | None = getattr(self._local, "adapters", None)
+        if adapters is None:
+            adapters = self._local.adapters = {}
+        if tls not in adapters:
+            adapters[tls] = _PolicyAdapter(tls)
+        return adapters[tls]
+
+
+class _Connections(HTTPAdapter):
+    """Connections by origin, made under one TLS policy."""
+
+    def __init__(self, tls: TlsPolicy) -> None:
+        super().__init__()
+        self._tls = tls
+        self._pools: dict[str, HTTPConnectionPool] = {}
+
+    @cached_property
+    def _context(self) -> SSLContext:
+        return client_context(self._tls)
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> HTTPConnectionPool:
+        url = urlsplit(request.url or "")
+        origin = f"{url.scheme}://{url.netloc}"
+        if origin not in self._pools:
+            self._pools[origin] = self._connect_to(origin)
+        return self._pools[origin]
+
+    def _connect_to(self, origin: str) -> HTTPConnectionPool:
+        scheme, _, authority = origin.partition("://")
+        if scheme == "unix":
+            return _UnixPool("localhost", path=unquote(authority))
+        host, port = origin_host_and_port(origin)
+        if scheme == "http":
+            return HTTPConnectionPool(host, port)
+        name = self._tls.server_name or host
+        return HTTPSConnectionPool(host, port, ssl_context=self._context, server_hostname=name)
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """The context verifies, against the store that it has loaded already."""
+
+
+class _PolicyAdapter(Adapter, _Connections):
+    pass
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, *args: Any, path: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._path = path
+
+    def _new_conn(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
+            sock.connect(self._path)
+        except TimeoutError as error:
+            sock.close()
+            raise ConnectTimeoutError(self, "no connection in time") from error
+        except OSError as error:
+            sock.close()
+            raise NewConnectionError(self, "no connection") from error
+        return sock
+
+
+class _UnixPool(HTTPConnectionPool):
+    ConnectionCls = _UnixConnection
+
+
+def _headers(fields: list[bytes]) -> CaseInsensitiveDict[Any]:
+    """Repeated fields are one list (RFC 9110 §5.3)."""
+    headers: CaseInsensitiveDict[Any] = CaseInsensitiveDict()
+    for field in fields:
+        name, _, value = field.decode("latin-1").partition(": ")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    for name in _ADDED:
+        headers.setdefault(name, SKIP_HEADER)
+    return headers

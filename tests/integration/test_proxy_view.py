@@ -1,0 +1,449 @@
+"""The pools behind a URL of a Django project, under gunicorn, over real backends."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pool import bus
+from pool.bus import HealthStatus
+from pool.choices import CircuitState, HeaderAction, HealthState, StickyMode
+from pool.circuits.records import Circuit
+from pool.snapshot import (
+    CircuitPolicy,
+    HeaderPolicy,
+    HeaderRule,
+    LimitPolicy,
+    PoolSpec,
+    RetryPolicy,
+    StickyPolicy,
+    TimeoutPolicy,
+    build,
+    encode,
+)
+from tests.integration.edge.harness.backend import Backend, Call, Script
+from tests.integration.edge.harness.ports import ReservedPort
+from tests.integration.edge.harness.processes import RedisServer, wait_until
+
+Make = Callable[..., Backend]
+SET = ("lbsite_session", "one", "lbsite_csrf", "two")
+TRIPPING = CircuitPolicy(threshold=2, open_time=1.0, permits=1, successes=1, max_open=100)
+
+PROJECT = """
+from django.conf import settings
+from django.urls import include, path
+import os
+settings.configure(
+    SECRET_KEY="x" * 50, ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, USE_TZ=True,
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "pool", "proxy"],
+    LB_REDIS_URL=os.environ["LB_REDIS_URL"], LB_PROXY_VIEW="public",
+)
+urlpatterns = [path("balanced/", include("proxy.urls"))]
+from django.core.wsgi import get_wsgi_application
+application = get_wsgi_application()
+"""
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.fields = [(name.lower(), value) for name, value in response.getheaders()]
+        self.headers = dict(self.fields)
+        try:
+            self.body = response.read()
+            self.complete = True
+        except (http.client.IncompleteRead, ConnectionError):
+            self.body, self.complete = b"", False
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Web:
+    """A web server of the test's own, with a Redis of its own."""
+
+    def __init__(self, folder: Path, application: str = "lbsite.wsgi", access: str = "public"):
+        self.redis_server = RedisServer(folder)
+        self.redis = self.redis_server.client
+        self._port = ReservedPort()
+        self.number = 0
+        environment = {
+            **os.environ,
+            "LB_DATA_DIR": str(folder),
+            "LB_REDIS_URL": self.redis_server.url,
+            "LB_PROXY_VIEW": access,
+            "LB_SECRET_KEY": "s" * 50,
+            "PYTHONPATH": f"{folder}:{Path(__file__).parents[2]}",
+        }
+        self._log = folder / "web.log"
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "8"),
+                    *("--bind", f"127.0.0.1:{self._port.number}", "--no-control-socket"),
+                    application,
+                ],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port.number, timeout=20)
+
+    def ask(
+        self, method: str = "GET", target: str = "/lb/shop/", body: Any = None, **headers: str
+    ) -> Answer:
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        with closing(self.connect()) as connection:
+            connection.request(method, target, body, fields)
+            return Answer(connection.getresponse())
+
+    def wait_until_up(self) -> "Web":
+        def up() -> bool:
+            try:
+                return bool(self.ask(target="/nothing-here/").status)
+            except OSError:
+                return False
+
+        wait_until("the web server is up", up)
+        return self
+
+    def serve(self, *backends: Any, **policies: Any) -> None:
+        """Publish a pool of these, and wait until it is served."""
+        self.number += 1
+        headers = policies.pop("headers", None) or HeaderPolicy()
+        rule = HeaderRule(action=HeaderAction.SET, name="X-Number", value=str(self.number))
+        headers = msgspec.structs.replace(headers, response_rules=(*headers.response_rules, rule))
+        specs = tuple(backend.spec() for backend in backends)
+        pool = PoolSpec(id=1, name="shop", backends=specs, headers=headers, **policies)
+        self.redis.delete(bus.HEALTH_KEY, bus.CIRCUITS_KEY)
+        self.redis.set(bus.SNAPSHOT_KEY, encode(build(self.number, (pool,), ())))
+        numbers = [str(self.number)]
+        wait_until("it is served", lambda: self.ask("OPTIONS").headers.get("x-number") in numbers)
+        for backend in backends:
+            backend.calls.clear()
+
+    def circuit(self, backend: Backend) -> Circuit:
+        record = self.redis.hget(bus.CIRCUITS_KEY, str(backend.id))
+        return msgspec.json.decode(record, type=Circuit) if record else Circuit()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        self.redis_server.stop()
+        self._port.release()
+
+
+@pytest.fixture(scope="module")
+def start_web() -> Iterator[Callable[..., Web]]:
+    started: list[Web] = []
+    folders: list[tempfile.TemporaryDirectory[str]] = []
+
+    def start(project: str = "", **options: Any) -> Web:
+        folders.append(tempfile.TemporaryDirectory(prefix="lb-web-"))
+        folder = Path(folders[-1].name)
+        if project:
+            (folder / "project.py").write_text(project)
+            options["application"] = "project"
+        started.append(Web(folder, **options))
+        return started[-1].wait_until_up()
+
+    yield start
+    for one in started:
+        one.stop()
+    for folder in folders:
+        folder.cleanup()
+
+
+@pytest.fixture(scope="module")
+def web(start_web: Callable[..., Web]) -> Web:
+    return start_web()
+
+
+@pytest.fixture
+def backend() -> Iterator[Make]:
+    started: list[Backend] = []
+
+    def start(name: str = "a", script: Script | None = None, **listens: Any) -> Backend:
+        started.append(Backend(name, script=script, **listens))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+# --- what goes through ---
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_every_method_is_forwarded_without_the_pools_name(
+    web: Web, backend: Make, method: str
+) -> None:
+    web.serve(backend())
+    body = b"x" * 100 if method in ("POST", "PUT", "PATCH") else None
+    told = web.ask(method, "/lb/shop/a%20b/c?d=%2F&e", body).json()
+    assert (told["method"], told["target"]) == (method, "/a%20b/c?d=%2F&e")
+    assert told["size"] == len(body or b"")
+
+
+def test_head_has_the_fields_and_no_body(web: Web, backend: Make) -> None:
+    web.serve(backend("a", lambda call: call.answer(b"12345")))
+    answer = web.ask("HEAD")
+    assert (answer.status, answer.headers["content-length"], answer.body) == (200, "5", b"")
+
+
+def test_backends_take_turns(web: Web, backend: Make) -> None:
+    web.serve(backend("a"), backend("b"), algorithm="round_robin")
+    assert sorted(web.ask().json()["backend"] for _ in range(6)) == ["a", "a", "a", "b", "b", "b"]
+
+
+def test_the_backend_is_told_of_the_client_and_not_of_hop_by_hop_fields(
+    web: Web, backend: Make
+) -> None:
+    web.serve(backend())
+    told = web.ask(
+        X_Forwarded_For="192.0.2.1",
+        X_Real_Ip="192.0.2.1",
+        Keep_Alive="5",
+        Connection="X-Hop",
+        X_Hop="1",
+        X_Own="2",
+    ).json()["headers"]
+    assert told["x-forwarded-for"] == "127.0.0.1"
+    assert told["x-forwarded-prefix"] == "/lb/shop"
+    assert told["x-forwarded-proto"] == "http"
+    assert told["host"] == told["x-forwarded-host"]
+    assert "lbsite" in told["via"]
+    assert told["x-own"] == "2"
+    assert not {"keep-alive", "x-hop", "x-real-ip", "user-agent"} & told.keys()
+
+
+def test_backends_neither_see_nor_set_the_sites_own_cookies(web: Web, backend: Make) -> None:
+    def answer(call: Call) -> None:
+        cookies = "".join(
+            f"Set-Cookie: {name}=evil\r\n"
+            for name in ("lbsite_session", "one", "lbsite_csrf", "two")
+        )
+        call.answer(json.dumps(call.headers).encode(), fields=cookies)
+
+    web.serve(backend("a", answer))
+    answered = web.ask(Cookie=f"a=1; lbsite_session=secret; b=2; lbsite_csrf={'c' * 32}")
+    assert answered.json()["cookie"] == "a=1; b=2"
+    assert [value for _, value in answered.fields if "evil" in value] == ["one=evil", "two=evil"]
+    assert "cookie" not in web.ask(Cookie="lbsite_session=secret").json()
+
+
+@pytest.mark.parametrize("size", [1000, 5_000_000])
+def test_large_bodies_stream_both_ways(web: Web, backend: Make, size: int) -> None:
+    def echo(call: Call) -> None:
+        total = sum(len(piece) for piece in call.body())
+        call.answer(b"y" * total)
+
+    web.serve(backend("a", echo))
+    answer = web.ask("POST", body=b"x" * size)
+    assert answer.body == b"y" * size
+
+
+def test_a_chunked_body_is_passed_on(web: Web, backend: Make) -> None:
+    a = backend()
+    web.serve(a)
+    with closing(web.connect()) as connection:
+        pieces = iter([b"one", b"two" * 1000])
+        connection.request("POST", "/lb/shop/", pieces, encode_chunked=True)
+        assert Answer(connection.getresponse()).json()["size"] == 3003
+    assert "content-length" not in a.calls[-1].headers
+
+
+def test_a_response_is_passed_on_as_it_comes(web: Web, backend: Make) -> None:
+    go_on = threading.Event()
+
+    def dribble(call: Call) -> None:
+        call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        if call.method == "GET":
+            go_on.wait(10)
+        call.send(b"4\r\nlast\r\n0\r\n\r\n")
+
+    web.serve(backend("a", dribble))
+    with closing(web.connect()) as connection:
+        connection.request("GET", "/lb/shop/")
+        response = connection.getresponse()
+        assert response.read1() == b"first"
+        go_on.set()
+        assert response.read() == b"last"
+
+
+def test_a_response_that_breaks_off_never_looks_complete(web: Web, backend: Make) -> None:
+    def break_off(call: Call) -> None:
+        if call.method == "OPTIONS":
+            return call.answer()
+        call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        return call.cut()
+
+    web.serve(backend("a", break_off))
+    answer = web.ask()
+    assert (answer.status, answer.complete) == (200, False)
+
+
+def test_compressed_content_is_passed_on_as_it_is(web: Web, backend: Make) -> None:
+    web.serve(
+        backend("a", lambda call: call.answer(b"\x1f\x8bxx", fields="Content-Encoding: gzip\r\n"))
+    )
+    answer = web.ask(Accept_Encoding="gzip")
+    assert (answer.headers["content-encoding"], answer.body) == ("gzip", b"\x1f\x8bxx")
+
+
+def test_a_client_that_sticks_comes_back(web: Web, backend: Make) -> None:
+    web.serve(backend("a"), backend("b"), sticky=StickyPolicy(mode=StickyMode.COOKIE, name="lb"))
+    first = web.ask()
+    mark = first.headers["set-cookie"].partition(";")[0]
+    told = [web.ask(Cookie=mark).json() for _ in range(4)]
+    assert {one["backend"] for one in told} == {first.json()["backend"]}
+    assert "cookie" not in told[0]["headers"]
+
+
+def test_a_backend_on_a_unix_socket_is_reached(web: Web, backend: Make, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="lb-") as folder:
+        web.serve(backend("here", path=f"{folder}/a.sock"))
+        assert web.ask().json()["backend"] == "here"
+
+
+# --- failures ---
+
+
+def die(call: Call) -> None:
+    for _ in call.body():
+        pass
+    call.reset()
+
+
+def test_a_backend_that_refuses_is_left_for_another(web: Web, backend: Make) -> None:
+    a, b = backend("a"), backend("b")
+    web.serve(a, b)
+    a.stop()
+    for method in ("GET", "POST"):
+        assert {web.ask(method, body=b"x").json()["backend"] for _ in range(3)} == {"b"}
+
+
+def test_a_reset_sends_a_get_elsewhere_but_no_post(web: Web, backend: Make) -> None:
+    a, b = backend("a"), backend("b")
+    web.serve(a, b, algorithm="round_robin", circuit=CircuitPolicy(mode="off"))
+    a.script = die
+    assert {web.ask().json()["backend"] for _ in range(4)} == {"b"}
+    a.calls.clear()
+    assert sorted(web.ask("POST", body=b"x").status for _ in range(4)) == [200, 200, 502, 502]
+    assert len(a.calls) == 2
+
+
+def test_statuses_are_those_of_the_edge(web: Web, backend: Make) -> None:
+    a = backend()
+    web.serve(a, timeouts=TimeoutPolicy(connect=0.5, response=0.3), limits=LimitPolicy(max_body=10))
+    assert web.ask("POST", body=b"x" * 11).status == 413
+    assert web.ask(target="/lb/other/").status == 404
+    assert web.ask(target="/lb/shop/a/%2e%2e/b").status == 400
+    a.script = lambda call: bool(call.client_has_left)  # type: ignore[assignment]
+    assert web.ask("POST").status == 504
+    a.script = lambda call: call.send(b"nonsense\r\n\r\n")
+    assert web.ask("POST").status == 502
+    a.stop()
+    answer = web.ask(Accept="application/json")
+    assert answer.status == 502
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert str(a.port).encode() not in answer.body
+
+
+def test_statuses_that_the_pool_tries_again_are(web: Web, backend: Make) -> None:
+    def busy(call: Call) -> None:
+        call.answer(b"busy", status="503 Busy")
+
+    a, b = backend("a"), backend("b")
+    web.serve(a, b, retry=RetryPolicy(on_statuses="503"), circuit=CircuitPolicy(mode="off"))
+    a.script = busy
+    assert {web.ask().status for _ in range(4)} == {200}
+    b.script = busy
+    answer = web.ask()
+    assert (answer.status, answer.body) == (503, b"busy")
+
+
+def test_circuits_are_shared_through_redis(web: Web, backend: Make) -> None:
+    a, b = backend("a"), backend("b")
+    web.serve(a, b, circuit=TRIPPING)
+    a.script = lambda call: call.answer(status="500 Broken")
+    while web.circuit(a).state is CircuitState.CLOSED:
+        web.ask()
+    assert web.circuit(a).state is CircuitState.OPEN
+    a.calls.clear()
+    assert {web.ask().json()["backend"] for _ in range(4)} == {"b"}
+    assert not a.calls
+    a.script = a.echo
+    wait_until("it is tried", lambda: web.ask().json()["backend"] == "a")
+    wait_until("all know", lambda: web.circuit(a).state is CircuitState.CLOSED)
+
+
+def test_what_others_have_found_is_heard(web: Web, backend: Make) -> None:
+    a, b = backend("a"), backend("b")
+    web.serve(a, b)
+    status = HealthStatus(state=HealthState.UNHEALTHY, since=time.time())
+    web.redis.hset(bus.HEALTH_KEY, str(a.id), msgspec.json.encode(status))
+    wait_until("a is left alone", lambda: {web.ask().json()["backend"] for _ in range(4)} == {"b"})
+    circuit = Circuit(state=CircuitState.FORCED_OPEN, generation=5, since=time.time())
+    web.redis.hset(bus.CIRCUITS_KEY, str(b.id), msgspec.json.encode(circuit))
+    # In panic a backend that is said to be ill is asked, and no circuit is passed over.
+    wait_until("b is left alone", lambda: {web.ask().json()["backend"] for _ in range(4)} == {"a"})
+
+
+def test_without_redis_the_last_configuration_runs_on(
+    start_web: Callable[..., Web], backend: Make
+) -> None:
+    web = start_web()
+    a, b = backend("a"), backend("b")
+    web.serve(a, b, circuit=TRIPPING)
+    web.redis_server.kill()
+    assert sorted({web.ask().json()["backend"] for _ in range(6)}) == ["a", "b"]
+    a.script = lambda call: call.answer(status="500 Broken")
+
+    def all_well() -> bool:
+        return {web.ask().status for _ in range(4)} == {200}
+
+    wait_until("the circuit opens nevertheless", all_well)
+
+
+# --- who may ---
+
+
+def test_it_is_off_unless_it_is_turned_on(start_web: Callable[..., Web], backend: Make) -> None:
+    web = start_web(access="")
+    assert web.ask().status == 404
+
+
+def test_staff_alone_may_use_it_if_so_set(start_web: Callable[..., Web], backend: Make) -> None:
+    assert start_web(access="staff").ask("POST").status in (302, 403)
+
+
+def test_a_project_of_ones_own_hooks_it_in_where_it_likes(
+    start_web: Callable[..., Web], backend: Make
+) -> None:
+    web = start_web(project=PROJECT)
+    a = backend()
+    pool = PoolSpec(id=1, name="shop", backends=(a.spec(),))
+    web.redis.set(bus.SNAPSHOT_KEY, encode(build(1, (pool,), ())))
+    wait_until("it is served", lambda: web.ask(target="/balanced/shop/x").status == 200)
+    told = web.ask("POST", "/balanced/shop/x", b"abc").json()
+    assert (told["target"], told["size"]) == ("/x", 3)
+    assert told["headers"]["x-forwarded-prefix"] == "/balanced/shop"
