@@ -1,12 +1,14 @@
 """TLS between the edge and its backends, as the pool's policy wants it."""
 
+import socket
 import ssl
+import threading
 from collections.abc import Callable
 
 import pytest
 import trustme
 
-from pool.snapshot import RetryPolicy, TlsPolicy
+from pool.snapshot import BackendSpec, RetryPolicy, TlsPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.processes import Edge, wait_until
@@ -116,11 +118,20 @@ def test_a_stricter_policy_holds_for_the_next_request(
         assert client.get().status == 200
 
 
-def test_a_plain_backend_at_an_https_url_is_a_502(edge: Edge, backend: MakeBackend) -> None:
-    a = backend("a")
-    edge.serve(a.spec(url=f"https://127.0.0.1:{a.port}"))
-    with Client(edge.port) as client:
-        assert client.get().status == 502
+def test_a_plain_backend_at_an_https_url_is_a_502(edge: Edge) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_answer_plainly, args=[server], daemon=True).start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        edge.serve(BackendSpec(id=1, name="a", url=url))
+        with Client(edge.port) as client:
+            assert client.get().status == 502
+
+
+def _answer_plainly(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
 
 def test_a_request_that_could_not_be_sent_goes_to_another_backend(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -129,9 +130,13 @@ class Edge:
     def kill(self) -> None:
         """Whatever is left of it, after a test that has failed."""
         if self.process.poll() is None:
-            for pid in [*self.workers, self.process.pid]:
-                os.kill(pid, signal.SIGKILL)
+            workers = psutil.Process(self.process.pid).children()
+            self.process.kill()
+            for worker in workers:
+                with suppress(psutil.NoSuchProcess):
+                    worker.kill()
             self.process.wait(PATIENCE)
+            psutil.wait_procs(workers, PATIENCE)  # until they write to its folder no more
 
     # --- the control plane's part ---
 
