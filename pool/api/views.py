@@ -6,6 +6,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
@@ -86,6 +88,11 @@ class PoolViewSet(_ConfigurationViewSet):
     def get_serializer_context(self) -> dict[str, Any]:
         live = LiveTraffic.read(self.live_health)
         return {**super().get_serializer_context(), "live_traffic": live}
+
+    @method_decorator(conditional_page)
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """With an ETag: whoever asks again and again is told in a few bytes of no change."""
+        return super().retrieve(request, *args, **kwargs)
 
     @extend_schema(request=serializers.FailoverSerializer, responses=serializers.PoolSerializer)
     @action(detail=True, methods=["post"], permission_classes=[MayChange])

@@ -80,7 +80,10 @@ class Service:
     def start(self, members: Members) -> None:
         """Ask once, here, and then go on in a thread. Raises what `requests` raises."""
         self._ask(members)
-        Thread(target=self._follow, args=[members], name="lbsite-service", daemon=True).start()
+        self._thread = Thread(
+            target=self._follow, args=[members], name="lbsite-service", daemon=True
+        )
+        self._thread.start()
 
     def stop(self) -> None:
         self._stopped.set()
