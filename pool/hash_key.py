@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from pool.header_rules import normalise_token
 
+# The algorithms of our own that choose by key, and are nothing without one.
+BY_KEY = frozenset({"maglev", "ring_hash"})
+
 
 class HashSource(StrEnum):
     CLIENT_IP = "client_ip"

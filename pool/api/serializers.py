@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from pool.api.errors import model_errors_as_answers
+from pool.api.fields import NamedChoiceField
 from pool.choices import CircuitState, HeaderAction, HealthState
 from pool.circuits.live import LiveCircuits, count_calls
 from pool.edges import Edge
@@ -42,6 +43,7 @@ class _ConfigurationSerializer(serializers.ModelSerializer):
         **serializers.ModelSerializer.serializer_field_mapping,
         HeaderRulesField: HeaderRulesSerializerField,
     }
+    serializer_choice_field = NamedChoiceField
 
     def save(self, **kwargs: Any) -> Any:
         with model_errors_as_answers():

@@ -16,6 +16,7 @@ from pool.choices import (
     algorithm_names,
 )
 from pool.fields import HashKeyField, NumberBetween, TokenField
+from pool.hash_key import BY_KEY
 from pool.header_rules import why_not_end_to_end
 from pool.policies.base import PolicyGroup, choices_of, count, seconds
 from pool.snapshot import BalancingPolicy, StickyPolicy, TierPolicy
@@ -132,6 +133,13 @@ class BalancingPolicyFields(models.Model):
         if isinstance(factor, float) and 0 < factor < 1:
             raise ValidationError(
                 {"bounded_load": "Give 1 or more: below 1 not all requests would find a place."}
+            )
+        if self.hash_fallback in BY_KEY:
+            raise ValidationError(
+                {
+                    "hash_fallback": f"{self.hash_fallback} needs a key itself: all requests "
+                    "without one would go to one backend. Choose an algorithm that needs none."
+                }
             )
 
 

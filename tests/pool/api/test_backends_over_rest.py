@@ -64,7 +64,7 @@ def test_part_of_a_backend_is_changed(boss, one):
         ({"url": "http://anna:secret@b"}, "Remove the user name and password"),
         ({"weight": 1001}, "less than or equal to 1000"),
         ({"name": "two words"}, "Use letters"),
-        ({"admin_state": "asleep"}, "not a valid choice"),
+        ({"admin_state": "asleep"}, "choose one of these: active,"),
         ({"metadata": [1]}, "JSON object"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pool.hash_key import BY_KEY
 from pool.models import Backend, Pool
 
 
@@ -148,3 +149,18 @@ def test_a_private_key_is_refused_and_neither_stored_nor_repeated(boss, web, cer
         assert "c2VjcmV0" not in answer.content.decode()
     web.refresh_from_db()
     assert web.tls_ca == ""
+
+
+def test_a_choice_that_is_none_is_refused_with_those_that_are(boss, web):
+    answer = boss.patch("/api/v1/pools/web/", {"tier_mode": "both"}, format="json")
+    assert answer.status_code == 400
+    (problem,) = answer.json()["tier_mode"]
+    assert problem == '"both" is not known here; choose one of these: strict, spill_over.'
+
+
+@pytest.mark.parametrize("algorithm", sorted(BY_KEY))
+def test_what_needs_a_key_is_refused_for_requests_without_one(boss, web, algorithm):
+    """All of them would go to one backend."""
+    answer = boss.patch("/api/v1/pools/web/", {"hash_fallback": algorithm}, format="json")
+    assert answer.status_code == 400
+    assert "Choose an algorithm that needs none" in answer.json()["hash_fallback"][0]

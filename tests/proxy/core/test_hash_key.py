@@ -2,6 +2,9 @@
 
 import pytest
 
+from pool.choices import algorithm_names
+from pool.hash_key import BY_KEY
+from proxy.core.balancing import balancer_class
 from proxy.core.hash_key import request_key
 from proxy.core.head import parse_request_head
 
@@ -79,3 +82,7 @@ def test_a_cookie(fields: list[str], expected: bytes) -> None:
 )
 def test_a_query_parameter(target: str, expected: bytes) -> None:
     assert key("query:id", target) == expected
+
+
+def test_the_control_plane_knows_which_algorithms_need_a_key() -> None:
+    assert {name for name in algorithm_names() if balancer_class(name).needs_key} == BY_KEY

@@ -1,0 +1,16 @@
+"""Fields of requests that say more than REST framework's own."""
+
+from typing import Any, NoReturn
+
+from rest_framework import serializers
+
+
+class NamedChoiceField(serializers.ChoiceField):
+    """Names the choices when it refuses one."""
+
+    default_error_messages = {
+        "invalid_choice": '"{input}" is not known here; choose one of these: {choices}.'
+    }
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        super().fail(key, choices=", ".join(str(name) for name in self.choices if name), **values)
