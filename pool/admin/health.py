@@ -75,7 +75,7 @@ def why_not(backend: Backend) -> str:
     if condition(backend).state is HealthState.UNHEALTHY:
         return condition(backend).reason or HealthState.UNHEALTHY
     circuit = circuit_of(backend)
-    if circuit is not None and circuit.out:
+    if circuit is not None and circuit.shut:
         return f"circuit {circuit.state.replace('_', ' ')}: {circuit.cause}"
     return "weight 0" if backend.weight == 0 else ""
 

@@ -14,6 +14,8 @@ from pool.snapshot import CircuitPolicy, PoolSpec
 BUCKETS = 10  # that a sliding window consists of: it moves on by a tenth of its length
 PERMIT_EXPIRY = 30.0  # seconds after which the holder of a permit counts as dead
 
+SHUT = (CircuitState.OPEN, CircuitState.FORCED_OPEN)
+
 Calls = tuple[int, int, int]  # calls, of these failed, of these slow
 Window = dict[str, Calls]  # by the bucket's number: Unix time in tenths of the window
 
@@ -43,6 +45,11 @@ class Circuit(msgspec.Struct, kw_only=True):
     def out(self) -> bool:
         """Whether its backend is kept from its full share: what `max_open` limits."""
         return self.state is not CircuitState.CLOSED
+
+    @property
+    def shut(self) -> bool:
+        """Whether nothing at all may go through."""
+        return self.state in SHUT
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):

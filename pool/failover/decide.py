@@ -8,16 +8,18 @@ enough, when an operator says so, or when nobody from the floor on is well any m
 A floor that an operator has set stays until an operator takes it away.
 """
 
-from collections.abc import Container
+from collections.abc import Mapping
 
 import msgspec
 
 from pool.bus import FailoverState
 from pool.choices import EventKind, Failback
+from pool.outage import CIRCUIT_OPEN
 from pool.snapshot import PoolSpec, TierPolicy
 from pool.tiers import Share, places_of, serving, share_out
 
 Tiers = tuple[int, ...]
+Out = Mapping[int, str]  # why a backend cannot serve now, by its id: see `pool.outage`
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +51,7 @@ def is_tiered(pool: PoolSpec) -> bool:
 
 
 def follow(
-    pool: PoolSpec, state: FailoverState, out: Container[int], now: float
+    pool: PoolSpec, state: FailoverState, out: Out, now: float
 ) -> tuple[FailoverState, Move | None]:
     """The state at `now`, with these backends out; the first one of a pool tells no move."""
     places = places_of(pool.backends, out)
@@ -63,7 +65,7 @@ def follow(
         if state.serving and after > state.serving and _holds(pool.tiers):
             floor = after[0]
     same = after == state.serving
-    cause = state.cause if same else _cause(shares, state.serving or after, after)
+    cause = state.cause if same else _cause(pool, out, shares, (state.serving or after, after))
     new = msgspec.structs.replace(
         state,
         floor=floor,
@@ -79,7 +81,7 @@ def follow(
 
 
 def fail_over(
-    pool: PoolSpec, state: FailoverState, out: Container[int], now: float, *, to: int
+    pool: PoolSpec, state: FailoverState, out: Out, now: float, *, to: int
 ) -> tuple[FailoverState, Move]:
     """Tie the traffic to tier `to` and those above it."""
     shares = {share.tier: share for share in share_out(places_of(pool.backends, out), pool.tiers)}
@@ -95,7 +97,7 @@ def fail_over(
 
 
 def fail_back(
-    pool: PoolSpec, state: FailoverState, out: Container[int], now: float
+    pool: PoolSpec, state: FailoverState, out: Out, now: float
 ) -> tuple[FailoverState, Move]:
     """Let the traffic return to the lowest tier that is well, now or when one is."""
     if not state.floor:
@@ -108,7 +110,7 @@ def _by_hand(
     pool: PoolSpec,
     before: FailoverState,
     wanted: FailoverState,
-    out: Container[int],
+    out: Out,
     now: float,
     kind: EventKind,
 ) -> tuple[FailoverState, Move]:
@@ -144,15 +146,20 @@ def _in_words(preposition: str, tiers: Tiers) -> str:
     return f"{preposition} {'tiers' if len(tiers) > 1 else 'tier'} {', '.join(map(str, tiers))}"
 
 
-def _cause(shares: list[Share], before: Tiers, after: Tiers) -> str:
+def _cause(pool: PoolSpec, out: Out, shares: list[Share], move: tuple[Tiers, Tiers]) -> str:
     """The state of the tier that the move is about."""
+    before, after = move
     by_tier = {share.tier: share for share in shares}
     lost = by_tier.get(before[0]) if before else None
     tier = before[0] if lost is None or not lost.healthy else after[0]
     share = by_tier.get(tier)
     if share is None:
         return f"tier {tier}: no backend in service"
-    return f"tier {tier}: {share.healthy} of {share.total} backends well"
+    open_ = sum(
+        backend.tier == tier and out.get(backend.id) == CIRCUIT_OPEN for backend in pool.backends
+    )
+    circuits = f", {open_} {'circuits' if open_ > 1 else 'circuit'} open" if open_ else ""
+    return f"tier {tier}: {share.healthy} of {share.total} backends well{circuits}"
 
 
 def _move(pool: PoolSpec, before: FailoverState, after: FailoverState, now: float) -> Move:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from redis import RedisError
 
 from pool.bus import FailoverState
-from pool.choices import HealthState
+from pool.circuits.live import LiveCircuits
 from pool.connection import redis_client
 from pool.failover.store import FailoverStore, read_state
 from pool.live import LiveHealth
 from pool.models import Pool
+from pool.outage import Known
 from pool.tiers import Share, places_of, serving, share_out
 
 
@@ -35,23 +36,26 @@ class LiveTraffic:
     """One reading, good for all pools of a page; `error` says why there is none."""
 
     health: LiveHealth
+    circuits: LiveCircuits
     states: Mapping[int, bytes] = field(default_factory=dict)
     error: str = ""
 
     @classmethod
     def read(cls, health: LiveHealth) -> "LiveTraffic":
+        circuits = LiveCircuits.read()
         try:
-            return cls(health, FailoverStore(redis_client()).read_all(), health.error)
+            states = FailoverStore(redis_client()).read_all()
         except RedisError as error:
-            return cls(health, error=f"Redis cannot be reached: {error}")
+            return cls(health, circuits, error=f"Redis cannot be reached: {error}")
+        return cls(health, circuits, states, health.error or circuits.error)
 
     def of(self, pool: Pool) -> Traffic:
         backends = sorted(pool.backends.all(), key=lambda backend: backend.pk)
         spec = pool.compile(backend.compile() for backend in backends)
-        out = {
-            backend.id
-            for backend in spec.backends
-            if spec.health.enabled and self.health.of(backend.id).state is HealthState.UNHEALTHY
-        }
+        out = {backend.id for backend in spec.backends if self._known(backend.id).why_out(spec)}
         state = read_state(self.states.get(pool.pk))
         return Traffic(share_out(places_of(spec.backends, out), spec.tiers, state.floor), state)
+
+    def _known(self, backend_id: int) -> Known:
+        key = str(backend_id).encode()
+        return Known.read(self.health.records.get(key), self.circuits.records.get(key))

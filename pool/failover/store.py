@@ -1,5 +1,5 @@
-"""Failover states in Redis: read together with the health that they follow from, and replaced
-only as they were read, so that of several workers that see the same one tells of it.
+"""Failover states in Redis: read together with what they follow from, and replaced only
+as they were read, so that of several workers that see the same one tells of it.
 """
 
 from importlib import resources
@@ -9,32 +9,50 @@ import msgspec
 from redis import Redis
 
 from pool.bus import (
+    CIRCUITS_KEY,
     FAILOVER_CHANNEL,
     FAILOVER_KEY,
     FAILOVER_MOVES,
     HEALTH_KEY,
     FailoverState,
     FloorChange,
-    HealthStatus,
 )
 from pool.choices import AdminState, HealthState
 from pool.failover.decide import Move
+from pool.outage import Known
 from pool.snapshot import PoolSpec
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """`raw`: the state as it is stored, "" if none is. `out`: ids of the unhealthy.
+    """`raw`: the state as it is stored, "" if none is. `known`: of each backend, by its id."""
 
-    `complete`: whether the health of all that are probed is known.
-    """
-
+    pool: PoolSpec
     raw: bytes
-    out: frozenset[int]
-    complete: bool
+    known: dict[int, Known]
 
     @property
     def state(self) -> FailoverState:
         return read_state(self.raw)
+
+    @property
+    def out(self) -> dict[int, str]:
+        """Why a backend cannot serve, by the ids of those that cannot."""
+        why = {number: known.why_out(self.pool) for number, known in self.known.items()}
+        return {number: reason for number, reason in why.items() if reason}
+
+    @property
+    def complete(self) -> bool:
+        """Whether the health of all that are probed is known."""
+        return not self.pool.health.enabled or all(
+            self.known[backend.id].health is not None
+            for backend in self.pool.backends
+            if backend.admin_state is not AdminState.MAINTENANCE
+        )
+
+    def after(self, backend_id: int, verdict: HealthState) -> "Reading":
+        """As it will be when the probes' verdict on a backend is in place."""
+        known = {**self.known, backend_id: self.known[backend_id].after(verdict)}
+        return msgspec.structs.replace(self, known=known)
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,11 +98,12 @@ class FailoverStore:
         ids = [str(backend.id) for backend in pool.backends]
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hget(FAILOVER_KEY, str(pool.id))
-            if ids:
-                pipe.hmget(HEALTH_KEY, ids)
+            for key in (HEALTH_KEY, CIRCUITS_KEY) if ids else ():
+                pipe.hmget(key, ids)
             raw, *records = pipe.execute()
-        known = dict(zip(ids, records[0], strict=True)) if ids else {}
-        return _reading(pool, raw, {int(name): record for name, record in known.items()})
+        known = [Known.read(*both) for both in zip(*records, strict=True)]
+        by_id = {backend.id: one for backend, one in zip(pool.backends, known, strict=True)}
+        return Reading(pool=pool, raw=raw or b"", known=by_id)
 
     def read_all(self) -> dict[int, bytes]:
         stored = cast("dict[bytes, bytes]", self._redis.hgetall(FAILOVER_KEY))
@@ -101,25 +120,3 @@ def read_state(raw: bytes | None) -> FailoverState:
         return msgspec.json.decode(raw, type=FailoverState) if raw else FailoverState()
     except msgspec.DecodeError:
         return FailoverState()
-
-
-def _reading(pool: PoolSpec, raw: bytes | None, records: dict[int, bytes | None]) -> Reading:
-    out = {backend_id for backend_id, record in records.items() if _is_unhealthy(record)}
-    probed = [
-        backend.id
-        for backend in pool.backends
-        if pool.health.enabled and backend.admin_state is not AdminState.MAINTENANCE
-    ]
-    return Reading(
-        raw=raw or b"",
-        out=frozenset(out if pool.health.enabled else ()),
-        complete=all(records.get(backend_id) is not None for backend_id in probed),
-    )
-
-
-def _is_unhealthy(record: bytes | None) -> bool:
-    try:
-        status = msgspec.json.decode(record, type=HealthStatus) if record else None
-    except msgspec.DecodeError:
-        return False
-    return status is not None and status.state is HealthState.UNHEALTHY

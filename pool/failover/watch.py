@@ -2,8 +2,8 @@
 
 Each verdict of a probe is looked at before it is put into Redis (`foresee`), so that
 edges hear of a backend's health and of the floor in one step. What comes about
-otherwise (time passes, the configuration changes, Redis has lost something) is found
-once a second (`follow`). Any number of workers may do both.
+otherwise (time passes, a circuit opens or is tried, the configuration changes, Redis has
+lost something) is found once a second (`follow`). Any number of workers may do both.
 """
 
 import logging
@@ -44,9 +44,7 @@ class FailoverWatch:
         reading = self._store.read(pool)
         if not reading.raw:
             return None  # `follow` begins
-        out = reading.out - {backend_id}
-        if state is HealthState.UNHEALTHY:
-            out |= {backend_id}
+        out = reading.after(backend_id, state).out
         after, move = decide.follow(pool, reading.state, out, now)
         return replacement(pool.id, reading.raw, after, move)
 

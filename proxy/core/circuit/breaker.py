@@ -109,7 +109,7 @@ class Breaker:
     @property
     def out(self) -> bool:
         """Whether nothing at all may go through."""
-        return self.circuit.state in (CircuitState.OPEN, CircuitState.FORCED_OPEN)
+        return self.circuit.shut
 
     @property
     def guards(self) -> bool:

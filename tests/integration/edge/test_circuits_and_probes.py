@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from redis import Redis
 
@@ -135,3 +136,20 @@ def test_a_backend_whose_url_is_changed_serves_at_once(
     published(old, b, url=new.url)
     wait_until("the new one serves", lambda: {site.ask() for _ in range(10)} == {"new", "b"})
     assert site.circuit_of(old).state is CircuitState.CLOSED
+
+
+def test_a_tier_lost_to_circuits_is_told_as_a_failover(
+    site: Site, backend: MakeBackend, db: None
+) -> None:
+    a, backup = backend("a", fail_unless_probed), backend("backup")
+    pool = rows.Pool.objects.create(pk=1, name="shop")
+    for one in (a, backup):
+        rows.Backend.objects.create(pk=one.id, pool=pool, name=one.name, url=one.url)
+    circuit = msgspec.structs.replace(LASTING, max_open=100)
+    specs = a.spec(), backup.spec(tier=1)
+    site.edge.serve(*specs, workers=2, health=PROBES, circuit=circuit)
+    told = rows.Event.objects.filter(kind="failover")
+    site.until("the failover is told", told.exists)
+    assert told.get().data["cause"] == "tier 0: 0 of 1 backends well, 1 circuit open"
+    assert site.is_healthy(a)
+    assert {site.ask() for _ in range(10)} == {"backup"}

@@ -1,9 +1,12 @@
 """A pool's page says where its traffic goes and what its tiers come to, and moves it."""
 
+import msgspec
 import pytest
 from django.urls import reverse
 
-from pool.choices import HealthState
+from pool.bus import CIRCUITS_KEY
+from pool.choices import CircuitState, HealthState
+from pool.circuits.records import Circuit
 from pool.models import Backend, Event
 
 
@@ -32,6 +35,12 @@ def test_the_page_shows_which_tier_serves(page, one, two, say_health, redis_clie
     assert "tier 1: 100 %, 1 of 1 well" in page()
     say_health(two, HealthState.UNHEALTHY)
     assert "tier 0: 100 %, 0 of 1 well, panic" in page()
+
+
+def test_the_page_counts_an_open_circuit_as_out(page, one, two, redis_client):
+    circuit = Circuit(state=CircuitState.OPEN, generation=1, since=1.0)
+    redis_client.hset(CIRCUITS_KEY, str(one.pk), msgspec.json.encode(circuit))
+    assert "tier 1: 100 %, 1 of 1 well" in page()
 
 
 def test_the_page_shows_what_holds_the_traffic(page, one, two, web, redis_client):

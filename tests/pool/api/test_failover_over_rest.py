@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from pool.bus import HEALTH_KEY, HealthStatus
-from pool.choices import HealthState
+from pool.bus import CIRCUITS_KEY, HEALTH_KEY, HealthStatus
+from pool.choices import CircuitMode, CircuitState, HealthState
+from pool.circuits.records import Circuit
 from pool.models import Backend, Event, Pool
 
 URL = "/api/v1/pools/web/"
@@ -42,6 +43,14 @@ def test_a_pool_tells_where_its_traffic_goes(boss, one, two, fall_ill):
     assert traffic(boss)["serving"] == [1]
     fall_ill(two)
     assert (traffic(boss)["serving"], traffic(boss)["panic"]) == ([], True)
+
+
+def test_an_open_circuit_takes_its_backend_out(boss, one, two, redis_client):
+    circuit = Circuit(state=CircuitState.OPEN, generation=1, since=1.0)
+    redis_client.hset(CIRCUITS_KEY, str(one.pk), msgspec.json.encode(circuit))
+    assert traffic(boss)["serving"] == [1]
+    Pool.objects.update(circuit_mode=CircuitMode.OFF)
+    assert traffic(boss)["serving"] == [0]
 
 
 def test_health_checks_that_are_off_leave_nobody_out(boss, one, two, fall_ill):

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 import redis
 
-from pool.bus import FAILOVER_KEY, HEALTH_KEY, FailoverState, HealthStatus
-from pool.choices import HealthState
+from pool.bus import CIRCUITS_KEY, FAILOVER_KEY, HEALTH_KEY, FailoverState, HealthStatus
+from pool.choices import CircuitState, HealthState
+from pool.circuits.records import Circuit
 from pool.compilation import compile_configuration
 from pool.models import Backend, Pool
 from pool.snapshot import Snapshot, build
@@ -32,6 +33,19 @@ def say(tiered: Pool, redis_client: redis.Redis) -> Callable[..., None]:
             redis_client.hset(HEALTH_KEY, pk, msgspec.json.encode(status))
 
     put(primary=HealthState.HEALTHY, backup=HealthState.HEALTHY)
+    return put
+
+
+@pytest.fixture
+def circuits(tiered: Pool, redis_client: redis.Redis) -> Callable[..., None]:
+    """Puts circuits into Redis: circuits(primary=OPEN)."""
+
+    def put(**states: CircuitState) -> None:
+        for name, state in states.items():
+            circuit = Circuit(state=state, generation=1, since=1.0)
+            pk = str(tiered.backends.get(name=name).pk)
+            redis_client.hset(CIRCUITS_KEY, pk, msgspec.json.encode(circuit))
+
     return put
 
 

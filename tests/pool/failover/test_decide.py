@@ -5,6 +5,7 @@ import pytest
 from pool.bus import FailoverState
 from pool.choices import AdminState, EventKind, Failback, TierMode
 from pool.failover.decide import Refused, fail_back, fail_over, follow, is_tiered
+from pool.outage import CIRCUIT_OPEN, UNHEALTHY
 from pool.snapshot import BackendSpec, PoolSpec, TierPolicy
 
 
@@ -24,7 +25,7 @@ class Story:
         self.pool = pool
         self.state = FailoverState()
         self.now = 1000.0
-        self.out = set()
+        self.out = {}
         self.moves = []
         self.step()
 
@@ -33,12 +34,12 @@ class Story:
         self._take(follow(self.pool, self.state, self.out, self.now))
         return self
 
-    def falls_ill(self, *ids):
-        self.out |= set(ids)
+    def falls_ill(self, *ids, why=UNHEALTHY):
+        self.out |= dict.fromkeys(ids, why)
         return self.step()
 
     def gets_well(self, *ids):
-        self.out -= set(ids)
+        self.out = {number: why for number, why in self.out.items() if number not in ids}
         return self.step()
 
     def fail_over(self, to):
@@ -78,6 +79,15 @@ def test_traffic_goes_and_returns_and_each_is_told_once_with_its_cause():
         "traffic moved from tier 0 to tier 1 (tier 0: 0 of 2 backends well)"
     )
     assert story.state.floor == 0
+
+
+def test_the_cause_tells_open_circuits_apart():
+    story = Story(pool_of(0, 0, 0, 1)).falls_ill(1).falls_ill(2, 3, why=CIRCUIT_OPEN)
+    story.gets_well(2)
+    assert [move.cause for move in story.moves] == [
+        "tier 0: 0 of 3 backends well, 2 circuits open",
+        "tier 0: 1 of 3 backends well, 1 circuit open",
+    ]
 
 
 def test_spilling_over_is_told_step_by_step_and_holds_nothing():

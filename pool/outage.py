@@ -1,0 +1,59 @@
+"""Which backends cannot serve now, and why: as edges see it, from what Redis has of them.
+
+No Django in here.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from pool.bus import HealthStatus
+from pool.choices import CircuitMode, CircuitState, HealthState
+from pool.circuits.records import SHUT
+from pool.circuits.script import read_circuit
+from pool.snapshot import PoolSpec
+
+UNHEALTHY = "unhealthy"
+CIRCUIT_OPEN = "circuit open"
+
+
+class Known(NamedTuple):
+    """What is known of one backend; None: nothing, or nothing that can be read."""
+
+    health: HealthState | None
+    circuit: CircuitState | None
+
+    @classmethod
+    def read(cls, health: bytes | None, circuit: bytes | None) -> "Known":
+        """From the records in Redis."""
+        return cls(_health(health), _circuit(circuit))
+
+    def after(self, verdict: HealthState) -> "Known":
+        """When the probes have come to `verdict`, which has an open circuit tried if it was ill."""
+        circuit = self.circuit
+        recovers = self.health is HealthState.UNHEALTHY and verdict is not HealthState.UNHEALTHY
+        if recovers and circuit is CircuitState.OPEN:
+            circuit = CircuitState.HALF_OPEN
+        return Known(verdict, circuit)
+
+    def why_out(self, pool: PoolSpec) -> str:
+        """Why it cannot serve in `pool`; "" if it can."""
+        if pool.health.enabled and self.health is HealthState.UNHEALTHY:
+            return UNHEALTHY
+        if pool.circuit.mode is not CircuitMode.OFF and self.circuit in SHUT:
+            return CIRCUIT_OPEN
+        return ""
+
+
+def _health(record: bytes | None) -> HealthState | None:
+    try:
+        return msgspec.json.decode(record, type=HealthStatus).state if record else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _circuit(record: bytes | None) -> CircuitState | None:
+    try:
+        return read_circuit(record).state if record else None
+    except msgspec.DecodeError:
+        return None
