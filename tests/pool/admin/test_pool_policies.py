@@ -1,5 +1,7 @@
 """Header rules, limits and TLS in the pool's form."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -100,6 +102,8 @@ def test_the_form_names_defaults_and_units(admin, web, redis_client):
     assert LISTENER_SETTINGS in page
 
 
-def test_the_settings_that_the_form_names_are_those_of_the_edge():
-    named = {word.strip(",.;") for word in LISTENER_SETTINGS.split() if word.startswith("LB_")}
-    assert named <= {f"LB_{name.upper()}" for name in EdgeSettings.__dataclass_fields__}
+def test_the_settings_that_the_form_names_are_those_of_the_edge_with_its_defaults():
+    named = re.findall(r"LB_(\w+)[^(]*\((\d+)", LISTENER_SETTINGS)
+    assert len(named) == LISTENER_SETTINGS.count("LB_") == 7
+    for name, default in named:
+        assert getattr(EdgeSettings(), name.lower()) == int(default)
