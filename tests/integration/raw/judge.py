@@ -41,7 +41,7 @@ class Judge:
             problems.append("the proxy holds on to a backend connection that was closed")
         problems += record.problems
         problems += _leak_problems(case, record, bytewise=bytewise)
-        return [*problems, *self._plain_problems()]
+        return [*problems, *self.plain_problems()]
 
     def _fate_problems(self, case: Case, client: RawClient) -> Iterator[str]:
         if case.fate == "closed" and not client.wait(lambda: client.ended):
@@ -57,7 +57,7 @@ class Judge:
         elif not _is_ok(client.received[before:]):
             yield f"the connection's next answer was {client.received[before:][:300]!r}"
 
-    def _plain_problems(self) -> Iterator[str]:
+    def plain_problems(self) -> Iterator[str]:
         """The edge still serves, on a fresh connection, with a backend that behaves."""
         self.backend.begin([], default=scripted.LAST_OK)
         client = RawClient(self.address)
