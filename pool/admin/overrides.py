@@ -30,6 +30,7 @@ def show_pools_values(form: type[forms.ModelForm], pool: Pool | None) -> None:
             continue
         if isinstance(field, forms.ChoiceField):
             shown = f": {getattr(pool, f'get_{name}_display')()}" if pool else ""
-            field.choices = [("", f"As in its pool{shown}"), *list(field.choices)[1:]]
+            named: Any = field.choices
+            field.choices = [("", f"As in its pool{shown}"), *list(named)[1:]]
         elif pool is not None:
             field.widget.attrs["placeholder"] = field.prepare_value(getattr(pool, name))

@@ -202,8 +202,9 @@ class HealthOverrideFields(models.Model):
             )
 
 
-def _override(field: "models.Field[Any, Any]") -> "models.Field[Any, Any]":
-    """The same field, which may be left out."""
+def _override(name: str) -> Any:
+    """The pool's field of this name, which may be left out."""
+    field: Any = HealthPolicyFields._meta.get_field(name)
     _, _, args, options = field.deconstruct()
     about = options["help_text"].partition(" Default:")[0]
     optional = {"null": True, "blank": True, "default": None, "help_text": about}
@@ -212,8 +213,7 @@ def _override(field: "models.Field[Any, Any]") -> "models.Field[Any, Any]":
 
 for _name in HEALTH_OVERRIDES.columns.values():
     if _name != "health_url":
-        _field = HealthPolicyFields._meta.get_field(_name)
-        HealthOverrideFields.add_to_class(_name, _override(_field))
+        HealthOverrideFields.add_to_class(_name, _override(_name))
 
 
 def _refuse_conflicts(values: dict[str, Any]) -> None:

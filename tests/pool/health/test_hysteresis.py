@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pool.choices import HealthState, ProbeResult
-from pool.health.hysteresis import Standing, advance
+from pool.health.hysteresis import Standing, advance, in_transition
 from pool.snapshot import HealthPolicy
 
-PASS, FAIL = ProbeResult.PASS, ProbeResult.FAIL
-UNKNOWN, HEALTHY, UNHEALTHY = HealthState.UNKNOWN, HealthState.HEALTHY, HealthState.UNHEALTHY
+PASS, SLOW, FAIL = ProbeResult.PASS, ProbeResult.SLOW, ProbeResult.FAIL
+UNKNOWN, UNHEALTHY = HealthState.UNKNOWN, HealthState.UNHEALTHY
+HEALTHY, DEGRADED = HealthState.HEALTHY, HealthState.DEGRADED
 
 policies = st.builds(HealthPolicy, rise=st.integers(1, 6), fall=st.integers(1, 6))
 results = st.lists(st.sampled_from([PASS, FAIL]), max_size=40)
@@ -155,3 +156,53 @@ def test_a_lower_threshold_counts_the_run_that_is_under_way():
 )
 def test_reason_is_the_newest_one_that_explains_the_state(sequence, reason):
     assert _run(sequence, HealthPolicy(rise=2, fall=3))[-1].reason == reason
+
+
+# --- slow passes ---
+
+
+@pytest.mark.parametrize(
+    ("sequence", "state"),
+    [
+        ([SLOW], DEGRADED),
+        ([PASS, SLOW, SLOW], HEALTHY),
+        ([PASS, SLOW, SLOW, SLOW], DEGRADED),
+        ([PASS, SLOW, SLOW, PASS, SLOW, SLOW], HEALTHY),
+        ([SLOW, PASS], DEGRADED),
+        ([SLOW, PASS, PASS], HEALTHY),
+        ([SLOW, FAIL, FAIL], DEGRADED),
+        ([SLOW, FAIL, FAIL, FAIL], UNHEALTHY),
+        ([PASS, FAIL, FAIL, SLOW, FAIL, FAIL], HEALTHY),
+        ([FAIL, FAIL, FAIL, SLOW], UNHEALTHY),
+        ([FAIL, FAIL, FAIL, SLOW, SLOW], DEGRADED),
+        ([FAIL, FAIL, FAIL, PASS, SLOW], DEGRADED),
+        ([FAIL, FAIL, FAIL, SLOW, PASS], HEALTHY),
+    ],
+)
+def test_slow_passes_degrade_and_never_eject(sequence, state):
+    assert _run(sequence, HealthPolicy(rise=2, fall=3))[-1].state is state
+
+
+@given(st.lists(st.sampled_from([PASS, SLOW]), min_size=1), policies)
+def test_whoever_answers_is_never_unhealthy(sequence, policy):
+    assert UNHEALTHY not in {after.state for after in _run(sequence, policy)}
+
+
+@pytest.mark.parametrize(
+    ("sequence", "expected"),
+    [
+        ([], False),
+        ([PASS], False),
+        ([FAIL], True),
+        ([PASS, FAIL], True),
+        ([PASS, SLOW], True),
+        ([PASS, FAIL, FAIL, FAIL], False),
+        ([PASS, FAIL, FAIL, FAIL, PASS], True),
+        ([PASS, FAIL, FAIL, FAIL, PASS, PASS], False),
+        ([SLOW], False),
+        ([SLOW, PASS], True),
+    ],
+)
+def test_a_verdict_is_on_the_way_while_the_last_result_speaks_against_the_state(sequence, expected):
+    history = _run(sequence, HealthPolicy(rise=2, fall=3))
+    assert in_transition(history[-1] if history else Standing()) is expected

@@ -4,9 +4,17 @@ import itertools
 
 import pytest
 
-from pool.choices import AdminState
+from pool.choices import AdminState, ProbeKind
 from pool.health.plan import Target, plan_of
-from pool.snapshot import BackendSpec, HeaderPolicy, HealthPolicy, PoolSpec, TlsPolicy, build
+from pool.snapshot import (
+    BackendSpec,
+    HeaderPolicy,
+    HealthOverrides,
+    HealthPolicy,
+    PoolSpec,
+    TlsPolicy,
+    build,
+)
 
 
 def _backend(backend_id, state=AdminState.ACTIVE):
@@ -52,6 +60,39 @@ def test_a_probe_is_sent_as_the_traffic_is(host_header, sent):
     tls, headers = TlsPolicy(verify=False), HeaderPolicy(host=host_header)
     plan = _plan(PoolSpec(id=1, name="shop", tls=tls, headers=headers, backends=(_backend(7),)))
     assert (plan.targets[7].tls, plan.targets[7].host) == (tls, sent)
+
+
+@pytest.mark.parametrize(
+    ("url", "policy", "origin"),
+    [
+        ("http://h", {}, "http://h"),
+        ("http://h", {"kind": ProbeKind.HTTPS}, "https://h"),
+        ("https://h:8443", {"kind": ProbeKind.HTTP}, "http://h:8443"),
+        ("https://h:8443", {"kind": ProbeKind.TCP}, "https://h:8443"),
+        ("http://h:80", {"port": 81}, "http://h:81"),
+        ("http://[::1]:80", {"port": 81, "kind": ProbeKind.HTTPS}, "https://[::1]:81"),
+        ("unix:/run/a.sock", {"port": 81, "kind": ProbeKind.HTTP}, "unix:/run/a.sock"),
+    ],
+)
+def test_kind_and_port_say_where_to_probe(url, policy, origin):
+    backend = BackendSpec(id=7, name="b", url=url)
+    pool = PoolSpec(id=1, name="shop", health=HealthPolicy(**policy), backends=(backend,))
+    assert _plan(pool).targets[7].origin == origin
+
+
+def test_a_backend_may_be_probed_otherwise_than_its_pool():
+    own = HealthOverrides(url="http://sidecar:9000", path="/own", rise=9)
+    backend = BackendSpec(id=7, name="b", url="http://h:80", health=own)
+    policy = HealthPolicy(path="/up", fall=8)
+    target = _plan(PoolSpec(id=1, name="shop", health=policy, backends=(backend,))).targets[7]
+    assert target.origin == "http://sidecar:9000"
+    assert target.policy == HealthPolicy(path="/own", rise=9, fall=8)
+
+
+def test_the_probes_own_host_comes_before_the_traffics():
+    policy, headers = HealthPolicy(host="probe.internal"), HeaderPolicy(host="app.internal")
+    pool = PoolSpec(id=1, name="shop", health=policy, headers=headers, backends=(_backend(7),))
+    assert _plan(pool).targets[7].host == "probe.internal"
 
 
 def test_another_snapshot_is_another_version():

@@ -166,6 +166,44 @@ def test_an_unhealthy_backend_comes_back_by_itself(prober, clock, backends, answ
     assert _status(redis_client, backends[0]).state is HealthState.HEALTHY
 
 
+def test_a_first_failure_is_followed_up_fast_and_a_dead_backend_left_alone(
+    make_prober, clock, backends, answers, redis_client
+):
+    publish(redis_client, interval=20.0, fast_interval=0.5, down_interval=60.0, timeout=0.5, fall=3)
+    prober = make_prober()
+    _tick(prober, clock, 25)
+    answers.by_origin["http://h1:80"] = REFUSED
+    asked = []
+    while _status(redis_client, backends[0]).state is not HealthState.UNHEALTHY:
+        before = len(answers.asked)
+        prober.tick()
+        prober.settle()
+        asked += [clock.now] * answers.asked[before:].count("http://h1:80")
+        assert len(asked) < 10
+    assert asked[-1] - asked[0] <= 2.5  # three failures, half a second apart
+    asked = answers.asked.count("http://h1:80")
+    _tick(prober, clock, 200)
+    assert 2 <= answers.asked.count("http://h1:80") - asked <= 4
+    del answers.by_origin["http://h1:80"]
+    _tick(prober, clock, 70)
+    assert _status(redis_client, backends[0]).state is HealthState.HEALTHY
+
+
+def test_slow_passes_degrade_a_backend_and_tell_why(prober, clock, backends, answers, redis_client):
+    _tick(prober, clock)
+    reason = "status 200, but only after 1.20 s (limit 1 s)"
+    answers.by_origin["http://h2:80"] = Outcome(
+        result=ProbeResult.SLOW, reason=reason, status=200, latency_ms=1200.0
+    )
+    _tick(prober, clock, 10)
+    status = _status(redis_client, backends[1])
+    assert (status.state, status.reason) == (HealthState.DEGRADED, reason)
+    event = Event.objects.get(kind=EventKind.HEALTH_CHANGED, data__to="degraded")
+    assert (event.severity, event.backend) == ("warning", backends[1])
+    record = HealthRecord.objects.filter(backend=backends[1], result="slow").first()
+    assert (record.reason, record.state) == (reason, "degraded")
+
+
 def test_a_verdict_does_not_wait_for_a_probe_that_hangs(
     make_prober, clock, backends, redis_client, answers
 ):
