@@ -25,6 +25,9 @@ ALLOWED = {
 # Modules and packages (with all that is in them) that import no framework.
 PURE = [
     "pool.addresses",
+    "pool.alerts.addresses",
+    "pool.alerts.conditions",
+    "pool.alerts.http",
     "pool.bus",
     "pool.circuits.advice",
     "pool.circuits.records",
@@ -45,6 +48,7 @@ PURE = [
     "proxy.circuit_breaker",
     "proxy.client",
     "proxy.core",
+    "proxy.failover",
     "proxy.stores",
     "proxy.simulation",
 ]

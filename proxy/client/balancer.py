@@ -63,6 +63,8 @@ class LoadBalancer:
         if circuit is not None and recovery_timeout is not None:
             raise ValueError("give either recovery_timeout or circuit")
         self._error_codes = frozenset(error_codes)
+        if not all(100 <= code <= 599 for code in self._error_codes):
+            raise ValueError("error_codes: give statuses from 100 to 599")
         policy = circuit or circuit_policy(self._error_codes, recovery_timeout)
         self._retry_non_idempotent = retry_non_idempotent
         self._timeout = timeout

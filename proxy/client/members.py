@@ -38,13 +38,15 @@ class Tally:
     last_error: str = ""
 
 
-def circuit_policy(statuses: Iterable[int], recovery_timeout: float | None) -> CircuitPolicy:
-    """One failure is enough; after `recovery_timeout` seconds one request tries, None: never."""
+def circuit_policy(
+    statuses: Iterable[int], recovery_timeout: float | None, threshold: int = 1
+) -> CircuitPolicy:
+    """`threshold` failures in a row; after `recovery_timeout` seconds one tries, None: never."""
     if recovery_timeout is not None and recovery_timeout <= 0:
         raise ValueError(f"recovery_timeout is {recovery_timeout}: give more than 0 seconds")
     wait = inf if recovery_timeout is None else recovery_timeout
     return CircuitPolicy(
-        threshold=1,
+        threshold=threshold,
         statuses=",".join(map(str, sorted(statuses))),
         open_time=wait,
         max_open_time=wait,

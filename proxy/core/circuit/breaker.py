@@ -76,9 +76,8 @@ class Breaker:
     def configure(self, terms: Terms) -> None:
         policy = terms.policy
         self.terms = terms
-        self.failing = frozenset(
-            status for part in parse_status_ranges(policy.statuses) for status in part
-        )
+        ranges = parse_status_ranges(policy.statuses) if policy.statuses else ()
+        self.failing = frozenset(status for part in ranges for status in part)
         self._by_ratio = policy.mode is not CircuitMode.CONSECUTIVE
         slow = policy.mode is CircuitMode.SLOW_RATIO
         self._slow_after = policy.slow_call * 1e9 if slow else 0.0  # nanoseconds; 0: never

@@ -246,9 +246,21 @@ def test_weights_can_be_given_at_the_start(backend: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"recovery_timeout": 0}, {"recovery_timeout": -1}],
+    ("option", "value"),
+    [
+        ("recovery_timeout", 0),
+        ("recovery_timeout", -1),
+        ("error_codes", [99]),
+        ("error_codes", [600]),
+    ],
 )
-def test_an_option_out_of_range_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="recovery_timeout"):
-        LoadBalancer(["http://h1"], **options)
+def test_an_option_out_of_range_is_refused(option: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=option):
+        LoadBalancer(["http://h1"], **{option: value})
+
+
+def test_without_error_codes_any_answer_is_one(
+    backend: Make, balancer: Make, answering: Make
+) -> None:
+    lb = balancer(backend("a", answering(500)), error_codes=())
+    assert [lb.get("/").status_code for _ in range(2)] == [500, 500]
