@@ -69,7 +69,8 @@ class FailoverActions:
             title="Move the traffic to another tier?",
             description="All edges send new requests to this tier from now on, and to lower tiers "
             "only when nobody in it or above can serve. It stays so, whoever recovers, until "
-            "somebody fails back. Requests under way end where they are.",
+            "somebody fails back. Requests under way end where they are. Clients that stick to a "
+            "backend stay with it, unless it is put into maintenance.",
             form_class=FailOverForm,
             form_submit_text="Fail over",
         ),

@@ -20,7 +20,7 @@ from pool.snapshot import (
     TierPolicy,
     build,
 )
-from tests.integration.edge.harness.backend import Backend
+from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, Response
 from tests.integration.edge.harness.constant_load import ConstantLoad
 from tests.integration.edge.harness.processes import Edge, wait_until
@@ -218,3 +218,35 @@ def test_a_client_that_failed_over_with_its_tier_stays_with_the_backup(
     assert fleet.served_by(cookie=moved) == {"backup"}, "where its session is by now"
     fleet.say(ILL, backup)
     wait_until("it returns", lambda: fleet.served_by(cookie=moved) == {"a"})
+
+
+def test_a_failover_by_hand_leaves_sticky_clients_where_they_are_until_maintenance(
+    fleet: Fleet, backend: MakeBackend
+) -> None:
+    a, backup = backend("a"), backend("backup")
+    sticky = StickyPolicy(mode=StickyMode.COOKIE)
+    fleet.serve(a.spec(), backup.spec(tier=1), sticky=sticky)
+    cookie = fleet.ask(4)[0].headers["set-cookie"].partition(";")[0]
+    fleet.set_floor(1)
+    wait_until("new clients have moved", lambda: fleet.served_by() == {"backup"})
+    assert fleet.served_by(cookie=cookie) == {"a"}
+    fleet.serve(a.spec(admin_state=AdminState.MAINTENANCE), backup.spec(tier=1), sticky=sticky)
+    assert fleet.served_by(cookie=cookie) == {"backup"}
+
+
+def test_in_panic_an_open_circuit_still_keeps_requests_away(
+    fleet: Fleet, backend: MakeBackend
+) -> None:
+    def broken(call: Call) -> None:
+        call.answer(b"", status="500 Oops", fields="X-Backend: broken\r\n")
+
+    bad, a, b = backend("broken", broken), backend("a"), backend("b")
+    specs = [bad.spec(), a.spec(), b.spec()]
+    circuit = CircuitPolicy(threshold=3, open_time=300.0)
+    fleet.serve(*specs, circuit=circuit, tiers=TierPolicy(panic_threshold=30))
+    wait_until("its circuit is open everywhere", lambda: "broken" not in fleet.served_by(96))
+    fleet.say(ILL, specs[1])
+    wait_until("b is left alone with it", lambda: fleet.served_by(48) == {"b"})
+    fleet.say(ILL, specs[2])
+    wait_until("the ill are used again", lambda: fleet.served_by(48) == {"a", "b"})
+    assert "broken" not in fleet.served_by(96)
