@@ -43,9 +43,17 @@ def database(variable: str, default: str) -> dj_database_url.DBConfig:
 
 
 def positive(variable: str, default: int) -> int:
+    return _whole(variable, default, 1)
+
+
+def natural(variable: str, default: int) -> int:
+    return _whole(variable, default, 0)
+
+
+def _whole(variable: str, default: int, least: int) -> int:
     value = env.int(variable, default)
-    if value < 1:
-        raise ImproperlyConfigured(f"{variable}: give a whole number from 1, not {value}")
+    if value < least:
+        raise ImproperlyConfigured(f"{variable}: give a whole number from {least}, not {value}")
     return value
 
 

@@ -85,6 +85,7 @@ LB_PROXY_VIEW = environment.one_of("LB_PROXY_VIEW", "off", ("off", "staff", "pub
 
 LB_HEALTH_CONCURRENCY = environment.positive("LB_HEALTH_CONCURRENCY", 500)
 LB_HEALTH_RETENTION_HOURS = environment.positive("LB_HEALTH_RETENTION_HOURS", 24)
+LB_HEALTH_SAMPLE_SECONDS = environment.natural("LB_HEALTH_SAMPLE_SECONDS", 60)
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{validator}"}

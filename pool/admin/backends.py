@@ -27,6 +27,7 @@ from pool.admin.dialogs import question
 from pool.admin.health import attach_conditions, condition
 from pool.admin.history import recent_events, recent_probes
 from pool.admin.overrides import OVERRIDES_FIELDSET, show_pools_values
+from pool.admin.why import WhyAction
 from pool.choices import HealthState
 from pool.models import Backend
 
@@ -71,7 +72,7 @@ class BackendChangeList(ChangeList):
 
 
 @admin.register(Backend)
-class BackendAdmin(CircuitActions, ConfigurationAdmin):
+class BackendAdmin(WhyAction, CircuitActions, ConfigurationAdmin):
     list_display = ("name", "pool", "url", "weight", "tier", "admin_state_shown", "health")
     list_select_related = ("pool",)
     list_filter = (
@@ -99,8 +100,8 @@ class BackendAdmin(CircuitActions, ConfigurationAdmin):
         *add_fieldsets,
     )
     actions = ("drain_selected", "enable_selected", "maintain_selected")
-    actions_row = ("drain", "enable", "maintain")
-    actions_detail = ("drain", "enable", "maintain", CircuitActions.circuit_menu)
+    actions_row = ("why", "drain", "enable", "maintain")
+    actions_detail = ("why", "drain", "enable", "maintain", CircuitActions.circuit_menu)
     change_form_outer_after_template = "pool/admin/backend_history.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

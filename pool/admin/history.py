@@ -19,6 +19,8 @@ _BAR_COLOURS: dict[str, str] = {
     ProbeResult.FAIL: "bg-red-500",
 }
 
+HEADERS = ["At", "Result", "Status", "Latency", "State after it", "Reason"]
+
 Table = dict[str, list[Any]]
 
 
@@ -27,8 +29,8 @@ def recent_probes(backend: Backend) -> dict[str, Any]:
     return {
         "bar": [_bar_item(record) for record in reversed(records)],
         "table": {
-            "headers": ["At", "Result", "Status", "Latency", "State after it", "Reason"],
-            "rows": [_probe_row(record) for record in records[:ROWS]],
+            "headers": HEADERS,
+            "rows": [probe_row(record) for record in records[:ROWS]],
         },
     }
 
@@ -41,7 +43,7 @@ def events_table(events: QuerySet[Event]) -> Table:
     return {
         "headers": ["At", "Severity", "What", "Who"],
         "rows": [
-            [_local(event.at), state_badge(event.severity), event.message, event.actor or "-"]
+            [local(event.at), state_badge(event.severity), event.message, event.actor or "-"]
             for event in events
         ],
     }
@@ -55,20 +57,29 @@ def _bar_item(record: HealthRecord) -> dict[str, str]:
     outcome = record.reason or latency_text(record)
     return {
         "color": _BAR_COLOURS.get(record.result, ""),
-        "tooltip": f"{_local(record.at)}: {record.result}, {outcome}",
+        "tooltip": f"{local(record.at)}: {record.result}, {outcome}",
     }
 
 
-def _probe_row(record: HealthRecord) -> list[Any]:
+def probe_row(record: HealthRecord) -> list[Any]:
     return [
-        _local(record.at),
+        local(record.at),
         state_badge(record.result),
         record.status or "-",
         latency_text(record),
         state_badge(record.state),
-        record.reason or "-",
+        _reason(record),
     ]
 
 
-def _local(at: Any) -> str:
+def _reason(record: HealthRecord) -> str:
+    said = [record.reason] if record.reason else []
+    if record.excerpt:
+        said.append(f"“{record.excerpt}”")
+    if record.omitted:
+        said.append(f"{record.omitted} more pass{'es'[: 2 * (record.omitted > 1)]} before it")
+    return "; ".join(said) or "-"
+
+
+def local(at: Any) -> str:
     return localize(localtime(at))

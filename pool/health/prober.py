@@ -26,8 +26,9 @@ from pool.health import records
 from pool.health.hysteresis import advance
 from pool.health.plan import NO_PLAN, Plan, Target, plan_of
 from pool.health.probe import Outcome, probe
-from pool.health.records import Finding, Recorder
+from pool.health.records import Recorder
 from pool.health.schedule import Claim, Next, Schedule, Stale, read_standing
+from pool.history.sampling import Finding
 from pool.snapshot import HealthPolicy, SnapshotError, TlsPolicy, decode
 
 logger = logging.getLogger(__name__)
@@ -49,13 +50,14 @@ class Prober:
         redis: "Redis",
         threads: int,
         *,
+        sample: float = 0,
         probe: Probe = probe,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._redis = redis
         self._schedule = Schedule(redis)
-        self._recorder = Recorder()
+        self._recorder = Recorder(sample)
         self._failover = FailoverWatch(redis)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="probe")
         self._running: set[Future[None]] = set()
@@ -69,6 +71,7 @@ class Prober:
 
     def tick(self) -> None:
         """Write what earlier ticks found, then start what is due until the next one."""
+        self._recorder.release_late(self._clock())
         self._recorder.flush()
         try:
             plan = self._current_plan()
@@ -87,7 +90,7 @@ class Prober:
         """
         self._executor.shutdown(wait=False, cancel_futures=True)
         self.settle(CLOSING)
-        self._recorder.flush()
+        self._recorder.close()
 
     def settle(self, timeout: float | None = None) -> None:
         """Wait until the probes that were started have ended."""

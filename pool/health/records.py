@@ -4,15 +4,15 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from math import inf
 from threading import Lock
 
-import msgspec
 from django.db import DatabaseError, transaction
 from django.db.models import OuterRef, Subquery
 
 from pool.choices import EventKind, HealthState, ProbeResult, Severity
 from pool.health.hysteresis import Standing
-from pool.health.probe import Outcome
+from pool.history.sampling import Finding, Kept, Sampler
 from pool.models import Backend, Event, HealthRecord
 
 logger = logging.getLogger(__name__)
@@ -23,31 +23,37 @@ _TROUBLE = (HealthState.DEGRADED, HealthState.UNHEALTHY)
 _MEMORY = timedelta(hours=1)  # older records say nothing about now
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One probe and what it made of the backend."""
-
-    backend_id: int
-    at: float
-    outcome: Outcome
-    before: HealthState
-    after: HealthState
-
-
 class Recorder:
-    """Keeps findings until the database has them; drops the oldest when there are too many."""
+    """Keeps findings until the database has them; drops the oldest when there are too many.
 
-    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
-        self._waiting: deque[Finding] = deque()
+    Of backends that go on passing it keeps one in `sample` seconds.
+    """
+
+    def __init__(self, sample: float = 0, max_waiting: int = MAX_WAITING) -> None:
+        self._sample = sample
+        self._sampler = Sampler(sample)
+        self._sampling = Lock()
+        self._waiting: deque[Kept] = deque()
         self._max_waiting = max_waiting
         self._flushing = Lock()
         self._failing = False
         self._dropped = 0
 
     def add(self, finding: Finding) -> None:
-        self._waiting.append(finding)
+        with self._sampling:
+            self._waiting.extend(self._sampler.take(finding))
         while len(self._waiting) > self._max_waiting:
             self._waiting.popleft()
             self._dropped += 1
+
+    def close(self) -> None:
+        """Write everything, what was left out as well: nobody will count it later."""
+        self._release(inf)
+        self.flush()
+
+    def release_late(self, now: float) -> None:
+        """Let go of what was left out and is not followed by anything any more."""
+        self._release(now - 2 * self._sample)
 
     def flush(self) -> None:
         """Write what waits; while the database is away it goes on waiting, which is said once."""
@@ -64,18 +70,22 @@ class Recorder:
         finally:
             self._flushing.release()
 
-    def _take(self) -> list[Finding]:
+    def _release(self, before: float) -> None:
+        with self._sampling:
+            self._waiting.extend(self._sampler.release(before))
+
+    def _take(self) -> list[Kept]:
         return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
-    def _write(self, batch: list[Finding]) -> None:
+    def _write(self, batch: list[Kept]) -> None:
         with transaction.atomic():
             # Those that still exist. One that is deleted between here and the insert fails
             # the batch, which is tried again without it.
             backends = Backend.objects.select_related("pool")
-            known = backends.in_bulk({finding.backend_id for finding in batch})
-            found = [finding for finding in batch if finding.backend_id in known]
-            HealthRecord.objects.bulk_create([_row(finding) for finding in found])
-            for finding in found:
+            known = backends.in_bulk({kept.finding.backend_id for kept in batch})
+            found = [kept for kept in batch if kept.finding.backend_id in known]
+            HealthRecord.objects.bulk_create([_row(kept) for kept in found])
+            for finding in (kept.finding for kept in found):
                 if finding.before is not finding.after:
                     _record_event(finding, known[finding.backend_id])
 
@@ -90,7 +100,8 @@ class Recorder:
         self._failing, self._dropped = False, 0
 
 
-def _row(finding: Finding) -> HealthRecord:
+def _row(kept: Kept) -> HealthRecord:
+    finding, omitted = kept.finding, kept.omitted
     outcome = finding.outcome
     return HealthRecord(
         backend_id=finding.backend_id,
@@ -100,6 +111,9 @@ def _row(finding: Finding) -> HealthRecord:
         latency_ms=outcome.latency_ms,
         reason="" if outcome.result is ProbeResult.PASS else outcome.reason,
         state=finding.after.value,
+        omitted=omitted.count,
+        omitted_latency_sum_ms=omitted.latency_sum,
+        omitted_latency_max_ms=omitted.latency_max,
     )
 
 
@@ -139,15 +153,6 @@ def recall(ids: Iterable[int], now: float) -> dict[int, Standing]:
         for backend_id, state, at, changed, data in rows
         if state and state != HealthState.UNKNOWN
     }
-
-
-def prune(keep: timedelta, now: datetime) -> int:
-    """Delete records older than `keep`; in steps, so that no lock is held for long."""
-    old = HealthRecord.objects.filter(at__lt=now - keep).order_by("at")
-    deleted = 0
-    while ids := list(old.values_list("pk", flat=True)[:5000]):
-        deleted += HealthRecord.objects.filter(pk__in=ids).delete()[0]
-    return deleted
 
 
 def _datetime(seconds: float) -> datetime:

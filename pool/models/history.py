@@ -1,5 +1,6 @@
 """What happened: probes, the timeline, and every configuration that was ever published."""
 
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from pool.actor import Actor, current_actor, username
 from pool.choices import EventKind, HealthState, ProbeResult, Severity
+from pool.history.tally import Tally
 
 if TYPE_CHECKING:
     from pool.models.configuration import Backend, Pool
@@ -35,7 +37,7 @@ def severity_choices() -> list[tuple[str, str]]:
 
 
 class HealthRecord(models.Model):
-    """One probe of one backend."""
+    """One probe of one backend, and how many passes before it were not kept."""
 
     backend = models.ForeignKey(
         "pool.Backend", on_delete=models.CASCADE, related_name="health_records"
@@ -49,14 +51,24 @@ class HealthRecord(models.Model):
         null=True, blank=True, help_text="Milliseconds until the probe was answered."
     )
     reason = models.TextField(blank=True, help_text="Why the probe failed.")
+    excerpt = models.TextField(
+        blank=True, default="", help_text="How the body of an answer that failed began."
+    )
     state = models.CharField(
         max_length=20,
         choices=health_state_choices,
         help_text="What the backend counts as after this probe.",
     )
+    omitted = models.PositiveIntegerField(
+        default=0, help_text="Passes since the record before it that have none of their own."
+    )
+    omitted_latency_sum_ms = models.FloatField(default=0.0)
+    omitted_latency_max_ms = models.FloatField(default=0.0)
 
     class Meta:
         ordering = ["-at", "-id"]
+        # Both begin with what partitions would be made by, and rows are only ever appended:
+        # the newest end of each index stays in memory.
         indexes = [
             models.Index(fields=["backend", "-at"], name="pool_healthrecord_backend_at"),
             models.Index(fields=["-at"], name="pool_healthrecord_at"),
@@ -64,6 +76,45 @@ class HealthRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.result} {self.reason}".rstrip()
+
+
+class HourlyUptime(models.Model):
+    """What the probes of one hour came to for one backend: what is left of them in the end.
+
+    Of an hour that is not over, or in which nothing was probed, there is none. Latencies
+    are those of passes.
+    """
+
+    backend = models.ForeignKey(
+        "pool.Backend", on_delete=models.CASCADE, related_name="hourly_uptimes"
+    )
+    hour = models.DateTimeField(help_text="When the hour began.")
+    up = models.FloatField(help_text="Seconds, as are the next three.")
+    degraded = models.FloatField()
+    down = models.FloatField()
+    unknown = models.FloatField(help_text="Not probed, or not for long enough to know.")
+    probes = models.PositiveIntegerField()
+    failures = models.PositiveIntegerField()
+    flaps = models.PositiveIntegerField(help_text="How often it went down.")
+    latency_sum = models.FloatField(help_text="Milliseconds.")
+    latency_max = models.FloatField(help_text="Milliseconds.")
+
+    class Meta:
+        ordering = ["-hour", "backend"]
+        indexes = [models.Index(fields=["-hour"], name="pool_hourlyuptime_hour")]
+        constraints = [
+            # What makes folding an hour twice the same as folding it once.
+            models.UniqueConstraint(
+                fields=["backend", "hour"], name="pool_hourlyuptime_backend_hour"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H:%M}: down for {self.down:.0f} s"
+
+    @property
+    def tally(self) -> Tally:
+        return Tally(**{field.name: getattr(self, field.name) for field in fields(Tally)})
 
 
 class EventManager(models.Manager["Event"]):

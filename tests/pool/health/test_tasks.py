@@ -38,12 +38,6 @@ def test_the_time_to_keep_records_can_be_set(backend, settings):
     assert list(HealthRecord.objects.all()) == [kept]
 
 
-def test_pruning_says_how_much_it_deleted(backend):
-    for _ in range(3):
-        _record(backend, 48)
-    assert records.prune(timedelta(hours=24), timezone.now()) == 3
-
-
 def test_old_records_say_nothing_about_now(backend):
     _record(backend, 2, "unhealthy")
     assert records.recall([backend.pk], timezone.now().timestamp()) == {}

@@ -1,0 +1,261 @@
+"""Why a backend is as it is: the facts of one moment, in an operator's words.
+
+Everything that keeps it from new requests is named, the operator's own doing first: who
+has drained a backend need not look at its circuit.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from redis import RedisError
+
+from pool.bus import HealthStatus
+from pool.choices import AdminState, EventKind, HealthState, ProbeResult
+from pool.circuits.live import LiveCircuits
+from pool.circuits.records import Circuit
+from pool.connection import redis_client
+from pool.failover.live import LiveTraffic, Traffic
+from pool.history.causes import causes_of
+from pool.history.pools import PoolHealth, pool_health
+from pool.history.probing import Probing, read_probing
+from pool.history.reading import Past, read_past
+from pool.live import LiveHealth
+from pool.models import Backend, Event, HealthRecord
+
+RECENT = 20  # probes and events that are told
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that explains. `stops`: it keeps the backend from new requests."""
+
+    code: str
+    text: str
+    since: datetime | None = None
+    by: str = ""
+    event: int | None = None  # id of the event that tells of it
+    stops: bool = True
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event, and the one that caused it."""
+
+    event: Event
+    cause: Event | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    backend: Backend
+    now: datetime
+    health: HealthStatus
+    circuit: Circuit | None
+    facts: list[Fact]
+    probing: Probing | None  # None while Redis is away
+    next_words: str
+    pool: PoolHealth
+    past: Past
+    probes: list[HealthRecord] = field(default_factory=list)
+    events: list[Told] = field(default_factory=list)
+
+    @property
+    def stops(self) -> list[str]:
+        """Codes of what keeps it from new requests, or would if there were enough others."""
+        return [fact.code for fact in self.facts if fact.stops]
+
+    @property
+    def out(self) -> bool:
+        return bool(self.stops) and self.state != "in_panic"
+
+    @property
+    def state(self) -> str:
+        """What it is called: the code of what stops it first, else its health."""
+        if self.stops == ["unhealthy"] and any(fact.code == "in_panic" for fact in self.facts):
+            return "in_panic"
+        if not self.stops and not self.backend.pool.health_enabled:
+            return HealthState.HEALTHY.value
+        return self.stops[0] if self.stops else self.health.state.value
+
+    @property
+    def headline(self) -> str:
+        said = _HEADLINES.get(self.state, "is as the facts below say")
+        return f"{self.backend} {said}"
+
+
+_HEADLINES: dict[str, str] = {
+    "maintenance": "is in maintenance: it gets no requests and is not probed.",
+    "draining": "is draining: it finishes what it has and gets no new clients.",
+    "weight_zero": "has weight 0: it gets no new requests.",
+    "unhealthy": "is down: it gets no new requests.",
+    "circuit": "is cut off by its circuit breaker: it gets no new requests.",
+    "ejected": "is ejected: it does worse than the others of its pool.",
+    "waiting": "is up and waits: others serve before it.",
+    "stands_by": "is up and stands by for another backend.",
+    "redis_away": "cannot be judged now: Redis is away.",
+    "in_panic": "is down, and gets requests all the same: its pool is in panic.",
+    HealthState.HEALTHY: "is up and gets its share of the requests.",
+    HealthState.DEGRADED: "is degraded: it answers, but too slowly, and gets less.",
+    HealthState.UNKNOWN: "is not probed yet: it gets requests as if it were up.",
+}
+
+
+def explain(backend: Backend, now: datetime) -> Explanation:
+    """Reads Redis and the database for one backend, whose pool must have been selected."""
+    health, circuits = LiveHealth.read(), LiveCircuits.read()
+    traffic = LiveTraffic.read(health)
+    status, circuit = health.of(backend.pk), circuits.of(backend)
+    probing = _probing(backend)
+    facts = list(_operators(backend))
+    if health.error:
+        facts.append(Fact("redis_away", f"{health.error}."))
+    else:
+        facts += _of_health(backend, status)
+        facts += _of_circuit(circuit)
+        facts += _of_traffic(backend, traffic.of(backend.pool), facts)
+    return Explanation(
+        backend=backend,
+        now=now,
+        health=status,
+        circuit=circuit,
+        facts=facts,
+        probing=probing,
+        next_words=next_in_words(probing, now.timestamp()),
+        pool=pool_health(backend.pool, traffic),
+        past=read_past(backend, now),
+        probes=list(backend.health_records.all()[:RECENT]),
+        events=tell(list(backend.events.select_related("backend__pool", "pool")[:RECENT])),
+    )
+
+
+def tell(events: list[Event]) -> list[Told]:
+    causes = causes_of(events)
+    return [Told(event, causes.get(event.pk)) for event in events]
+
+
+def next_in_words(probing: Probing | None, now: float) -> str:
+    """When the next probe comes, and what it takes to change the state."""
+    if probing is None:
+        return "Redis is away: nobody knows when it is probed next."
+    if not probing.enabled:
+        return "It is not probed."
+    said = [_when(probing.next_at, now)]
+    if probing.passes_needed is not None:
+        so_far = f"{_count(probing.streak, 'pass', 'passes')} so far; " if _passes(probing) else ""
+        said.append(
+            f"{so_far}{_count(probing.passes_needed, 'more pass', 'more passes')} in a row "
+            "and it is up again."
+        )
+    elif probing.failures_left is not None and probing.last is ProbeResult.FAIL:
+        failed = _count(probing.streak, "failure", "failures")
+        said.append(f"{failed} in a row; {probing.failures_left} more and it is down.")
+    return " ".join(said)
+
+
+def _passes(probing: Probing) -> bool:
+    return probing.last is not None and probing.last is not ProbeResult.FAIL
+
+
+def _when(due: float | None, now: float) -> str:
+    if due is None:
+        return "No probe is planned yet."
+    seconds = due - now
+    return f"Next probe in {seconds:.0f} s." if seconds >= 1 else "The next probe is due now."
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _probing(backend: Backend) -> Probing | None:
+    try:
+        return read_probing(redis_client(), backend)
+    except RedisError:
+        return None
+
+
+def _operators(backend: Backend) -> Iterator[Fact]:
+    if backend.admin_state != AdminState.ACTIVE:
+        event = _last(backend, EventKind.ADMIN_STATE_CHANGED)
+        draining = backend.admin_state == AdminState.DRAINING
+        yield Fact(
+            code=backend.admin_state,
+            text="Somebody drained it" if draining else "Somebody put it into maintenance",
+            **_told_by(event),
+        )
+    if backend.weight == 0:
+        yield Fact("weight_zero", "Its weight is set to 0.")
+
+
+def _of_health(backend: Backend, status: HealthStatus) -> Iterator[Fact]:
+    if not backend.pool.health_enabled:
+        yield Fact("not_probed", "Health checks are off in this pool.", stops=False)
+    elif backend.admin_state == AdminState.MAINTENANCE:
+        return  # what the probes said before it says nothing now
+    elif status.state in (HealthState.UNHEALTHY, HealthState.DEGRADED):
+        down = status.state is HealthState.UNHEALTHY
+        event = _last(backend, EventKind.HEALTH_CHANGED)
+        text = f"Its probes {'fail' if down else 'pass too slowly'}: {status.reason or 'no reason'}"
+        yield Fact(
+            code=status.state.value,
+            text=text,
+            since=_time(status.since),
+            event=event.pk if event else None,
+            stops=down,
+        )
+
+
+def _of_circuit(circuit: Circuit | None) -> Iterator[Fact]:
+    if circuit is None or not circuit.out:
+        return
+    state = circuit.state.replace("_", " ")
+    text = f"Its circuit is {state}: {circuit.cause}"
+    if circuit.until:
+        text += f"; tried again at {_time(circuit.until):%H:%M:%S}"
+    yield Fact("circuit", text, since=_time(circuit.since))
+
+
+def _of_traffic(backend: Backend, traffic: Traffic, known: list[Fact]) -> Iterator[Fact]:
+    """Its place among the tiers: it may be well and get nothing, or ill and get something."""
+    if backend.backup_of is not None:
+        holders = {place.holder for share in traffic.shares for place in share.places}
+        if backend.pk not in holders:
+            yield Fact("stands_by", f"{backend.backup_of.name} is well: it stands in for that one.")
+        return
+    share = next((one for one in traffic.shares if one.tier == backend.tier), None)
+    if share is None:
+        return
+    if share.panic and share.percent and any(fact.code == "unhealthy" for fact in known):
+        yield Fact("in_panic", _PANIC, stops=False)
+    if not share.percent and share.healthy:
+        yield Fact("waiting", _why_waiting(backend, traffic), since=_time(traffic.state.since))
+
+
+_PANIC = "Too few of its pool are well (panic): it gets requests all the same."
+
+
+def _why_waiting(backend: Backend, traffic: Traffic) -> str:
+    tiers = ", ".join(map(str, traffic.serving)) or "none"
+    state = traffic.state
+    if backend.tier < state.floor:
+        who = "an operator" if state.manual else "the failover"
+        return f"Its tier {backend.tier} gets nothing: {who} holds the traffic on tier {tiers}" + (
+            f" ({state.cause})" if state.cause else ""
+        )
+    return f"It is in tier {backend.tier}, a backup: tier {tiers} serves"
+
+
+def _last(backend: Backend, kind: EventKind) -> Event | None:
+    return backend.events.filter(kind=kind.value).first()
+
+
+def _told_by(event: Event | None) -> dict[str, Any]:
+    if event is None:
+        return {}
+    return {"since": event.at, "by": event.actor, "event": event.pk}
+
+
+def _time(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

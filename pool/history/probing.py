@@ -1,0 +1,71 @@
+"""Where a backend stands with its probes: when the next one comes, and what it may change."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from redis import Redis
+
+from pool.choices import AdminState, HealthState, ProbeResult
+from pool.health.hysteresis import Standing, advance
+from pool.health.plan import Target, plan_of
+from pool.health.schedule import DUE_KEY, STANDING_KEY, read_standing
+from pool.models import Backend
+from pool.snapshot import build
+
+_MOST = 100  # passes that a policy can ask for
+
+
+@dataclass(frozen=True)
+class Probing:
+    """`next_at` is Unix time, None if no probe is planned. `streak`: of results like `last`.
+
+    `passes_needed` until it serves again, `failures_left` until it is down; None where
+    that is no question.
+    """
+
+    enabled: bool
+    target: Target | None = None
+    next_at: float | None = None
+    last: ProbeResult | None = None
+    streak: int = 0
+    passes_needed: int | None = None
+    failures_left: int | None = None
+
+
+def read_probing(redis: "Redis", backend: Backend) -> Probing:
+    """RedisError while Redis is away."""
+    pool = backend.pool.compile([backend.compile()])
+    target = plan_of(build(0, (pool,), ())).targets.get(backend.pk)
+    if target is None:
+        probed = backend.pool.health_enabled and backend.admin_state != AdminState.MAINTENANCE
+        return Probing(enabled=probed)
+    field = str(backend.pk)
+    with redis.pipeline(transaction=False) as pipe:
+        pipe.hget(STANDING_KEY, field)
+        pipe.zscore(DUE_KEY, field)
+        raw, due = pipe.execute()
+    return describe(target, read_standing(cast("bytes", raw or b"")), due)
+
+
+def describe(target: Target, standing: Standing, due: float | None) -> Probing:
+    down = standing.state is HealthState.UNHEALTHY
+    serves = standing.state in (HealthState.HEALTHY, HealthState.DEGRADED)
+    return Probing(
+        enabled=True,
+        target=target,
+        next_at=due,
+        last=standing.last,
+        streak=standing.streak,
+        passes_needed=_until_change(target, standing, ProbeResult.PASS) if down else None,
+        failures_left=_until_change(target, standing, ProbeResult.FAIL) if serves else None,
+    )
+
+
+def _until_change(target: Target, standing: Standing, result: ProbeResult) -> int | None:
+    """How many such results in a row change the state, by the rules of the probes themselves."""
+    after = standing
+    for count in range(1, _MOST + 1):
+        after = advance(after, result, "", target.policy, standing.since)
+        if after.state is not standing.state:
+            return count
+    return None
