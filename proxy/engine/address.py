@@ -49,15 +49,37 @@ class Address(NamedTuple):
         policy: TlsPolicy,
         timeout: float,
     ) -> P:
-        """A connection to the first of the host's addresses that takes one. Raises OSError.
-
-        No address may use up the time of those after it.
-        """
+        """A connection to the first of the host's addresses that takes one. Raises OSError."""
         if self.path:
             return (await loop.create_unix_connection(factory, self.path))[1]
+        if not self.is_name:
+            return await self._first((self.host,), loop, factory, policy, timeout)
+        addresses = await resolver.addresses(self.host)
+        try:
+            return await self._first(addresses, loop, factory, policy, timeout)
+        except OSError:
+            # They may be those of a while ago: the name was perhaps given to another machine.
+            renewed = await resolver.renewed(self.host)
+            if set(renewed) <= set(addresses):
+                raise
+        return await self._first(renewed, loop, factory, policy, timeout)
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the host has to be looked up."""
+        return not self.path and not is_literal(self.host)
+
+    async def _first(
+        self,
+        addresses: tuple[str, ...],
+        loop: asyncio.AbstractEventLoop,
+        factory: Callable[[], P],
+        policy: TlsPolicy,
+        timeout: float,
+    ) -> P:
+        """No address may use up the time of those after it."""
         context = tls_context(policy.verify, policy.ca) if self.tls else None
         name = (policy.server_name or self.host) if self.tls else None
-        addresses = (self.host,) if is_literal(self.host) else await resolver.addresses(self.host)
         failure: OSError = OSError("no address")
         for address in addresses:
             try:

@@ -208,6 +208,14 @@ class Edge:
         for connections in self.connections.values():
             if connections.idle:
                 connections.close_idle(before)
+        self._follow_names()
+
+    def _follow_names(self) -> None:
+        """Let go of connections to addresses that a backend's name no longer has."""
+        for backend, connections in list(self.connections.items()):
+            if connections.named and connections.has_moved():
+                connections.close()
+                self.connections[backend] = self._connections(backend, connections.tls)
 
     def _go_on_starting(self) -> None:
         """Slow starts: give more to backends that have become healthy lately."""

@@ -10,8 +10,10 @@ import asyncio
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 FRESH = 10.0  # seconds; also the time for which a failure is remembered
+PATIENCE = 1.0  # seconds for new addresses, where no old one takes a connection
 _THREADS = 32
 
 LookUp = Callable[[str], tuple[str, ...]]  # may block; raises OSError
@@ -30,8 +32,7 @@ class Resolver:
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The IP addresses of `host`, one or more. Raises OSError."""
         known = self._known.get(host)
-        stale = self._loop.time() - self._looked_up_at.get(host, -FRESH) >= FRESH
-        if stale:
+        if not self._is_fresh(host):
             task = self._under_way.get(host) or self._start(host)
             if known is None:
                 # Shielded: the one who waits may give up, the look-up serves others too.
@@ -40,6 +41,25 @@ class Resolver:
         if known is None:
             raise OSError(f"the name {host} does not resolve: {self._failures.get(host)}")
         return known
+
+    async def renewed(self, host: str) -> tuple[str, ...]:
+        """The addresses after the look-up that is under way, if there is one; none: unknown."""
+        task = self._under_way.get(host)
+        if task is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await asyncio.shield(task)
+        return self._known.get(host, ())
+
+    def watch(self, host: str) -> tuple[str, ...]:
+        """The addresses that are known of a name in use, which is looked up again in its time."""
+        known = self._known.get(host, ())
+        if known and host not in self._under_way and not self._is_fresh(host):
+            self._start(host)
+        return known
+
+    def _is_fresh(self, host: str) -> bool:
+        return self._loop.time() - self._looked_up_at.get(host, -FRESH) < FRESH
 
     def _start(self, host: str) -> asyncio.Task[None]:
         task = self._under_way[host] = self._loop.create_task(self._look_up(host))

@@ -265,7 +265,6 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             transaction.try_failed(BackendReset(), untouched=True, stale=self.used)
 
-
     def _read_last_words(self) -> None:
         """What had come before the connection broke, and was not read yet.
 
@@ -295,6 +294,8 @@ class ConnectionPool:
         self.tls = tls
         self._resolver = resolver
         self.address = Address.parse(backend.spec.url)
+        self.named = self.address.is_name
+        self._addresses: frozenset[str] = frozenset()  # of the name, when it was first known
         self.idle: list[UpstreamConnection] = []
         self._loop = loop
         self._clock = clock
@@ -358,6 +359,13 @@ class ConnectionPool:
         """Close connections that were given back before `before` (`Clock.now`)."""
         while self.idle and self.idle[0].idle_since < before:
             self.idle.pop(0).transport.close()
+
+    def has_moved(self) -> bool:
+        """Whether the backend's name has lost an address since this was first asked."""
+        known = self._resolver.watch(self.address.host)
+        if known and not self._addresses:
+            self._addresses = frozenset(known)
+        return bool(known) and not self._addresses.issubset(known)
 
     def close(self) -> None:
         """The backend is gone: close what is idle; requests that run finish."""

@@ -40,6 +40,49 @@ async def failure_of(error: Exception, monkeypatch: pytest.MonkeyPatch) -> Proxy
     return await waiting.failed
 
 
+def test_a_name_that_was_given_to_another_machine_is_found_there() -> None:
+    """The first request after the old machine has gone meets its address once more."""
+    told = ["127.0.0.2"]
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        resolver = Resolver(loop, lambda host: tuple(told))
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.3", 0)
+        port = server.sockets[0].getsockname()[1]
+        address = Address.parse(f"http://moving.test:{port}")
+        await resolver.addresses("moving.test")
+        told[:] = ["127.0.0.3"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("proxy.engine.resolver.FRESH", 0.0)
+            await address.connect(loop, asyncio.Protocol, resolver, TlsPolicy(), 5.0)
+        server.close()
+        resolver.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_pool_tells_when_its_name_has_lost_an_address() -> None:
+    told = ["10.0.0.1", "10.0.0.2"]
+
+    async def scenario() -> list[bool]:
+        loop = asyncio.get_running_loop()
+        resolver = Resolver(loop, lambda host: tuple(told))
+        backend = Backend(BackendSpec(id=1, name="a", url="http://moving.test"))
+        pool = ConnectionPool(backend, TlsPolicy(), loop, resolver, Clock())
+        seen = [pool.has_moved()]  # nothing is known yet
+        for addresses in (told[:], ["10.0.0.2", "10.0.0.1", "10.0.0.3"], ["10.0.0.3"]):
+            told[:] = addresses
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("proxy.engine.resolver.FRESH", 0.0)
+                await resolver.addresses("moving.test")
+                await resolver.renewed("moving.test")
+            seen.append(pool.has_moved())
+        resolver.close()
+        return seen
+
+    assert asyncio.run(scenario()) == [False, False, False, True]
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

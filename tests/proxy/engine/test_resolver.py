@@ -94,6 +94,46 @@ def test_a_change_is_found_without_a_request_that_waits_for_it() -> None:
     play(scenario)
 
 
+def test_a_name_that_is_watched_is_looked_up_again_in_its_time() -> None:
+    async def scenario(under_test: Resolver, names: Names, clock: Clock) -> None:
+        assert under_test.watch("a") == ()
+        names.known["a"] = ("10.0.0.1",)
+        await under_test.addresses("a")
+        names.known["a"] = ("10.0.0.2",)
+        assert under_test.watch("a") == ("10.0.0.1",)
+        clock.ahead += resolver.FRESH
+        await until(lambda: under_test.watch("a") == ("10.0.0.2",))
+        assert names.asked == ["a", "a"], "nobody asks for what nobody uses, nor too often"
+
+    play(scenario)
+
+
+def test_who_finds_the_old_addresses_dead_can_wait_for_new_ones() -> None:
+    async def scenario(under_test: Resolver, names: Names, clock: Clock) -> None:
+        names.known["a"] = ("10.0.0.1",)
+        await under_test.addresses("a")
+        assert await under_test.renewed("a") == ("10.0.0.1",)
+        names.known["a"] = ("10.0.0.2",)
+        clock.ahead += resolver.FRESH
+        assert await under_test.addresses("a") == ("10.0.0.1",)
+        assert await under_test.renewed("a") == ("10.0.0.2",)
+
+    play(scenario)
+
+
+def test_new_addresses_are_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(under_test: Resolver, names: Names, clock: Clock) -> None:
+        names.known["a"] = ("10.0.0.1",)
+        await under_test.addresses("a")
+        names.hanging["a"] = threading.Event()
+        clock.ahead += resolver.FRESH
+        assert await under_test.addresses("a") == ("10.0.0.1",)
+        assert await under_test.renewed("a") == ("10.0.0.1",)
+
+    monkeypatch.setattr(resolver, "PATIENCE", 0.01)
+    play(scenario)
+
+
 def test_known_addresses_outlive_an_outage_of_the_resolver() -> None:
     async def scenario(under_test: Resolver, names: Names, clock: Clock) -> None:
         names.known["a"] = ("10.0.0.1",)
