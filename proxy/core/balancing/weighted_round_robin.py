@@ -72,7 +72,9 @@ class WeightedRoundRobin(Balancer):
         self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
     ) -> Backend | None:
         self._turn += 1
-        group = self._leading()
+        classes = self._classes
+        # Equal weights, the usual case, are one class: there is nothing to compare.
+        group = classes[0] if len(classes) == 1 else self._leading()
         if group is None:
             return None
         owed, place, backend = group.heap[0]
