@@ -16,6 +16,7 @@ lb:load:WORKER      hash     backend id → `BackendLoad`; expires with the work
 lb:traffic          stream   one field "b" an entry: `TrafficBatch`
 lb:circuits         hash     backend id → `pool.circuits.records.Circuit`
 lb:circuits:out:N   set      ids of the backends of pool N whose circuit is not closed
+lb:rate:COUNTER     string   what a shared rate limit has let through; expires with it
 lb:events           stream   one field "e" an entry: `Happening`, for the timeline
 ==================  =======  ====================================================
 
@@ -98,6 +99,11 @@ def load_key(worker_id: str) -> str:
     return f"lb:load:{worker_id}"
 
 
+def rate_key(tag: int) -> str:
+    """`tag`: 64 bits that stand for the route and whom its limit counts."""
+    return f"lb:rate:{tag:016x}"
+
+
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes a row of the timeline. `message` follows the backend's name."""
 
@@ -161,6 +167,8 @@ class TrafficRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     duration_min: Count
     duration_max: Count
     histogram: dict[Count, Count]
+    hedges: Count = 0  # requests that this backend got because another one was slow
+    rejected: Count = 0  # by the route's rate limit; with `backend_id` 0
 
 
 class TrafficSecond(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

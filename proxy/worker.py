@@ -41,6 +41,7 @@ from proxy.engine.listener_tls import ListenerTls
 from proxy.engine.live import LiveBoard
 from proxy.engine.settings import EdgeSettings, read_settings
 from proxy.engine.traffic import Shipper, ship_orphans
+from proxy.stores.rate_limit import RedisRates
 from proxy.stores.redis import RedisCircuits
 
 START_PATIENCE = 1.0  # for Redis; without it the file has to do
@@ -163,6 +164,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             self.loop.create_task(feed.run()),
             self.loop.create_task(feed.keep_reporting()),
             self.loop.create_task(self.edge.circuits.run(RedisCircuits(impatient))),
+            self.loop.create_task(self.edge.rates.run(RedisRates(impatient))),
         ]
         # Beside the heartbeat: it must go on while Redis hangs.
         shipping = [

@@ -53,8 +53,9 @@ class Configuration:
         self.pool_of_backend: dict[int, Pool] = {
             backend_id: pool for pool in self.pools.values() for backend_id in pool.backends
         }
-        self.router = Router(
+        self.routes = [
             Route(spec, self.pools[spec.pool_id])
             for spec in snapshot.routes
             if spec.pool_id in self.pools
-        )
+        ]
+        self.router = Router(self.routes)

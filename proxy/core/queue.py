@@ -65,6 +65,12 @@ class Queue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def show_in(self, cell: Cell) -> None:
+        """Where others look from now on."""
+        self.cell = cell
+        cell[_IN_FLIGHT] = self.in_flight
+        self._show()
+
     # --- places ---
 
     def has_place(self, now: int, *, waited: bool) -> bool:

@@ -4,18 +4,23 @@ from collections.abc import Iterable, Iterator
 
 from pool.snapshot import RouteSpec
 from proxy.core.pool import Pool
+from proxy.core.rate_limit import RateLimit
 from proxy.core.rules import HeaderRules
 
 
 class Route:
-    """A route as one worker runs it. `prefix` has no trailing slash; "/" is empty."""
+    """A route as one worker runs it. `prefix` has no trailing slash; "/" is empty.
 
-    __slots__ = ("id", "pool", "prefix", "request_rules", "response_rules", "spec")
+    `limit` is put there by who has the counters; None: it takes all requests.
+    """
+
+    __slots__ = ("id", "limit", "pool", "prefix", "request_rules", "response_rules", "spec")
 
     def __init__(self, spec: RouteSpec, pool: Pool) -> None:
         self.id = spec.id
         self.spec = spec
         self.pool = pool
+        self.limit: RateLimit | None = None
         headers = pool.spec.headers
         self.request_rules = HeaderRules(headers.request_rules + spec.request_rules)
         self.response_rules = HeaderRules(headers.response_rules + spec.response_rules)

@@ -38,6 +38,8 @@ BYTES_OUT = 11
 DURATION_SUM = 12
 DURATION_MIN = 13  # of the present second, not a sum; 0: none yet
 DURATION_MAX = 14
+HEDGES = 15  # in a backend's row
+REJECTED = 15  # in the row of what the edge has answered itself, which has no hedges
 HISTOGRAM = 16
 WORDS = HISTOGRAM + BUCKETS
 

@@ -15,7 +15,9 @@ from proxy.engine.board import (
     DURATION_MIN,
     DURATION_SUM,
     ERRORS,
+    HEDGES,
     HISTOGRAM,
+    REJECTED,
     REQUESTS,
     RETRIES,
     STATUS,
@@ -79,9 +81,19 @@ class Counters:
 
     def failed_try(self, route: Route | None, backend: Backend | None) -> None:
         """A backend gave no usable response; the request may have gone on to another one."""
-        row = self._find_row(route, backend)
+        self._count(self._find_row(route, backend), ERRORS)
+
+    def hedge(self, route: Route, backend: Backend) -> None:
+        """A backend has been given a request that another one is slow with."""
+        self._count(self._find_row(route, backend), HEDGES)
+
+    def rejected(self, route: Route) -> None:
+        """A request was refused for the route's rate limit; it is counted as one beside that."""
+        self._count(self._find_row(route, None), REJECTED)
+
+    def _count(self, row: int, word: int) -> None:
         self.board.live[row + ACTIVITY] += 1
-        self.board.live[row + ERRORS] += 1
+        self.board.live[row + word] += 1
 
     def _find_row(self, route: Route | None, backend: Backend | None) -> int:
         rows = self._rows.setdefault(route, {})

@@ -10,7 +10,7 @@ import re
 import socket
 import struct
 from contextlib import suppress
-from time import time
+from time import monotonic_ns, time
 from typing import TYPE_CHECKING, cast
 
 from proxy.core.answers import answer, error_answer
@@ -25,6 +25,7 @@ from proxy.errors import (
     MethodRefused,
     NoRoute,
     ProxyError,
+    RateLimited,
     RequestTimeout,
     TooManyConnections,
 )
@@ -184,7 +185,11 @@ class ClientConnection(asyncio.Protocol):
         route = prepared.route
         if route is None:
             self._buffer = rest
-            self._answer_unrouted(prepared)
+            self._answer_itself(prepared, NoRoute())
+            return
+        if route.limit is not None and not route.limit.take(prepared.rate_tag, monotonic_ns()):
+            self._buffer = rest
+            self._answer_itself(prepared, self.edge.reject(route.limit, prepared))
             return
         self._transaction = transaction = self._transaction_class(self, prepared, route)
         if not prepared.has_body:
@@ -249,19 +254,21 @@ class ClientConnection(asyncio.Protocol):
 
     # --- answers of the edge itself ---
 
-    def _answer_unrouted(self, prepared: Prepared) -> None:
+    def _answer_itself(self, prepared: Prepared, error: NoRoute | RateLimited) -> None:
+        """To a request that goes to no backend."""
         head = prepared.head
         close = prepared.has_body or not head.keep_alive or self.edge.draining
         if head.path == HEALTH_PATH:
             self._answer_health(prepared, close=close)
         else:
             request_id = prepared.request_id or self.edge.next_request_id()
-            sent = self.send_error(NoRoute(), head, request_id, close=close)
-            self.edge.count_unrouted(NoRoute.status)
+            fields = error.fields if isinstance(error, RateLimited) else ""
+            sent = self.send_error(error, head, request_id, close=close, fields=fields)
+            self.edge.count_refused(prepared.route, error.status)
             log = self.edge.access_log
             if log is not None:
                 size = len(prepared.raw)
-                log_refusal(log, NoRoute(), prepared.client, request_id, size, sent, prepared)
+                log_refusal(log, error, prepared.client, request_id, size, sent, prepared)
         self.finished(not close, linger=prepared.has_body)
 
     def _answer_health(self, prepared: Prepared, *, close: bool) -> None:
@@ -277,7 +284,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, error: ProxyError, received: int = 0) -> None:
         """The head is malformed: nothing that follows on this connection can be trusted."""
-        self.edge.count_unrouted(error.status)
+        self.edge.count_refused(None, error.status)
         request_id = self.edge.next_request_id()
         sent = self.send_error(error, None, request_id, close=True)
         log = self.edge.access_log

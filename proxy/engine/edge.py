@@ -15,6 +15,9 @@ from proxy.core.clock import Clock
 from proxy.core.configuration import Configuration
 from proxy.core.debug import DebugKey
 from proxy.core.head import HeadLimits, RequestHead
+from proxy.core.queue import Queue
+from proxy.core.rate_limit import RateLimit, fields_of
+from proxy.core.routing import Route
 from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE, is_sticky
 from proxy.engine.access_log import AccessLog
@@ -25,11 +28,14 @@ from proxy.engine.explained import ExplainedTransaction, LoggedExplainedTransact
 from proxy.engine.live import LiveBoard
 from proxy.engine.log_file import LogFile
 from proxy.engine.logged import LoggedTransaction
-from proxy.engine.prepared import PreparedHeads
+from proxy.engine.prepared import Prepared, PreparedHeads
+from proxy.engine.rates import Rates
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.transaction import Transaction
 from proxy.engine.upstream import IDLE, ConnectionPool
+from proxy.engine.waiting import Waiting
+from proxy.errors import RateLimited
 
 log = logging.getLogger("lbsite.edge")
 
@@ -63,6 +69,7 @@ class Edge:
         self.configuration = Configuration(offset=offset, clock=self.clock)
         self.connections: dict[Backend, ConnectionPool] = {}
         self.clients: set[ClientConnection] = set()
+        self._waiting: dict[Queue, Waiting] = {}
         self._timed: list[tuple[float, Transaction]] = []  # with the time when each has to be done
         self.draining = False
         self._working = False  # algorithms are making their tables
@@ -75,6 +82,7 @@ class Edge:
             self._transaction = LoggedTransaction
             self._explained = LoggedExplainedTransaction
         self.circuits = Circuits()
+        self.rates = Rates(settings.data_dir / "edge" / "rates")
         self._offset = offset
         self._resolver = Resolver(loop)
         self._id_prefix = token_hex(10).encode("ascii")
@@ -91,6 +99,7 @@ class Edge:
             snapshot, self.configuration, self._offset, self.clock, self._sticky_key
         )
         self.circuits.configure(self.configuration)
+        self.rates.configure(self.configuration)
         self.counters.configuration_changed()
         wanted = {
             backend: pool.spec.tls
@@ -104,7 +113,13 @@ class Edge:
         for backend in wanted.keys() - self.connections.keys():
             self.connections[backend] = self._connections(backend, wanted[backend])
 
-        self._live.show(wanted)
+        pools = self.configuration.pools
+        queues = {number: pool.queue for number, pool in pools.items() if pool.queue is not None}
+        self._waiting = {
+            queue: self._waiting.get(queue) or Waiting(queue, self.loop, self.clock)
+            for queue in queues.values()
+        }
+        self._live.show(wanted, queues)
         self._start_work()
 
     def shortcoming(self) -> str:
@@ -171,9 +186,16 @@ class Edge:
     def next_request_id(self) -> bytes:
         return b"%b%012x" % (self._id_prefix, next(self._ids))
 
-    def count_unrouted(self, status: int) -> None:
-        """The edge has answered a request that belongs to no route."""
-        self.counters.request(None, None, status, attempts=0, bytes_in=0, bytes_out=0, duration=0)
+    def reject(self, limit: RateLimit, prepared: Prepared) -> RateLimited:
+        """A request more than its route takes."""
+        if prepared.route is not None:
+            self.counters.rejected(prepared.route)
+        verdict = limit.look(prepared.rate_tag, monotonic_ns())
+        return RateLimited(fields=fields_of(limit, verdict))
+
+    def count_refused(self, route: Route | None, status: int) -> None:
+        """The edge has answered a request that no backend gets. `route` None: none matched."""
+        self.counters.request(route, None, status, attempts=0, bytes_in=0, bytes_out=0, duration=0)
 
     def health(self) -> tuple[int, bytes]:
         """Status and JSON body for the health path: 200 while this worker can serve."""

@@ -8,21 +8,26 @@ is free the worker is dead, and its numbers go with its file.
 The file holds 64-bit words: how many backends, then for each its id, what is in
 flight, and the mean time to the first byte in microseconds (0: none was measured
 of late). In flight is written and read with each request, the time once a second.
+Pools whose requests may have to wait have records among them: what is in flight, and
+since when the first one waits (`proxy.core.queue`).
 """
 
 import fcntl
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from time import monotonic_ns
 
 from proxy.core.backend import Backend
+from proxy.core.queue import Queue
 from proxy.engine.lockfile import create_locked
 
 _RECORD = 3
 _GROW = 256  # records
 _IN_FLIGHT, _LATENCY = 0, 1  # words of a cell: a record without its id
+_NONE: Mapping[int, Queue] = {}
+_POOL = 1 << 63  # what an id is or-ed with where it is a pool's
 
 
 class LiveBoard:
@@ -32,18 +37,27 @@ class LiveBoard:
         self._path = path
         self._descriptor = create_locked(path)
         self._backends: dict[int, Backend] = {}
+        self._queues: dict[int, Queue] = {}
         self._cells: dict[int, memoryview[int]] = {}
         self._others: dict[Path, _Other] = {}
         self._map(_GROW)
 
-    def show(self, backends: Iterable[Backend]) -> None:
-        """From now on what these have in flight is visible to the others."""
+    def show(self, backends: Iterable[Backend], queues: Mapping[int, Queue] = _NONE) -> None:
+        """From now on what these have in flight is visible to the others.
+
+        `queues` by their pools' ids.
+        """
         self._backends = {backend.id: backend for backend in backends}
         for backend_id, backend in self._backends.items():
             if backend_id not in self._cells:
                 self._cells[backend_id] = self._append(backend_id)
             backend.cell = self._cells[backend_id]
             backend.cell[_IN_FLIGHT] = backend.in_flight
+        self._queues = {_POOL | pool_id: queue for pool_id, queue in queues.items()}
+        for number, queue in self._queues.items():
+            if number not in self._cells:
+                self._cells[number] = self._append(number)
+            queue.show_in(self._cells[number])
         self._connect()
 
     def refresh(self) -> None:
@@ -83,6 +97,8 @@ class LiveBoard:
             backend.elsewhere = seen
             times = [cell[_LATENCY] for cell in seen if cell[_LATENCY]]
             backend.latency.elsewhere = sum(times) / len(times) if times else 0.0
+        for number, queue in self._queues.items():
+            queue.elsewhere = [cells[number] for cells in others if number in cells]
 
     def _append(self, backend_id: int) -> "memoryview[int]":
         count = len(self._cells)

@@ -14,6 +14,7 @@ from proxy.core.configuration import Configuration
 from proxy.core.forward import HOST_OF_BACKEND, Peer, request_prefix
 from proxy.core.hash_key import request_key
 from proxy.core.head import DEFAULT_LIMITS, HeadLimits, RequestHead, parse_request_head
+from proxy.core.rate_limit import tag_of
 from proxy.core.routing import Route
 from proxy.core.sticky import Claim
 from proxy.errors import BadRequest
@@ -46,6 +47,7 @@ class Prepared:
     client: bytes  # address, as trusted proxies tell it; empty on a unix socket
     key: bytes | None = None  # what the pool's hash key says of it, where the algorithm needs one
     claim: Claim | None = None  # where the pool is sticky
+    rate_tag: int = 0  # whose counter it is for, where the route has a rate limit
     subject: str = ""  # what the access log says of it, once it was asked
 
     def prefix_for(self, backend: Backend) -> bytes:
@@ -117,6 +119,7 @@ def prepare(
         client=client,
         key=_key(head, route, client),
         claim=claim,
+        rate_tag=_rate_tag(head, route, client),
     )
 
 
@@ -137,6 +140,13 @@ def _key(head: RequestHead, route: Route | None, client: bytes) -> bytes | None:
     if route is None or not route.pool.algorithm.main.needs_key:
         return None
     return request_key(route.pool.spec.balancing.hash_key, head, client)
+
+
+def _rate_tag(head: RequestHead, route: Route | None, client: bytes) -> int:
+    if route is None or route.limit is None:
+        return 0
+    key = route.spec.rate_limit.key
+    return tag_of(route.id, (request_key(key, head, client) if key else None) or b"")
 
 
 def _came_over_https(head: RequestHead, peer: Peer) -> bool:

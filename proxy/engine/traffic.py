@@ -27,7 +27,9 @@ from proxy.engine.board import (
     DURATION_MIN,
     DURATION_SUM,
     ERRORS,
+    HEDGES,
     HISTOGRAM,
+    REJECTED,
     REQUESTS,
     RETRIES,
     STATUS,
@@ -70,6 +72,8 @@ def traffic_row(name: RowName, new: _Values, old: _Values) -> TrafficRow:
         duration_min=new[DURATION_MIN],
         duration_max=new[DURATION_MAX],
         histogram=histogram,
+        hedges=new[HEDGES] - old[HEDGES] if name.backend_id else 0,
+        rejected=0 if name.backend_id else new[REJECTED] - old[REJECTED],
     )
 
 
@@ -169,6 +173,7 @@ def _merge(rows: list[TrafficRow]) -> list[TrafficRow]:
 _SUMMED = (
     *("requests", "status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"),
     *("errors", "retries", "client_aborts", "bytes_in", "bytes_out", "duration_sum"),
+    *("hedges", "rejected"),
 )
 
 

@@ -16,6 +16,7 @@ from proxy.core.head import HEAD_END, ResponseHead
 from proxy.core.retry import MAX_REPLAY_BODY
 from proxy.engine import flow
 from proxy.engine.prepared import Prepared
+from proxy.engine.tries import Tries
 from proxy.errors import (
     BadRequest,
     Blame,
@@ -23,7 +24,6 @@ from proxy.errors import (
     Cause,
     ClientGone,
     DeadlineExceeded,
-    NoBackend,
     ProxyError,
     RequestTimeout,
     ResponseTimeout,
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from proxy.core.backend import Backend
     from proxy.core.routing import Route
     from proxy.engine.downstream import ClientConnection
-    from proxy.engine.upstream import Connecting, ConnectionPool, UpstreamConnection
+    from proxy.engine.upstream import Connecting, UpstreamConnection
 
 MAX_HELD = 65536  # body bytes that wait for a connection before the client is paused
 
 
-class Transaction:
+class Transaction(Tries):
     # What most requests leave as it is stands here; slots would have to be filled each time.
     done = False
     _backend: "Backend | None" = None  # of the present try, or else of the last one
@@ -93,39 +93,7 @@ class Transaction:
                 ChunkedReader(BadRequest) if head.chunked else LengthReader(head.content_length)
             )
 
-    # --- trying ---
-
-    def start(self) -> None:
-        """Send the request, as far as it has come, to the next backend."""
-        exchange = self._exchange
-        if self.prepared.has_body and self._too_large():
-            self._give_up(BodyTooLarge())
-            return
-        try:
-            backend = exchange.choose()
-        except NoBackend as error:
-            self._give_up(exchange.answer(error))
-            return
-        self._backend = backend
-        try:
-            pool = self._edge.connections[backend]
-        except KeyError:
-            pool = self._edge.connections_to(backend, self._exchange.pool.spec.tls)
-        connection = pool.take()
-        if connection is None:
-            self._connect(pool)
-        else:
-            self._send(connection)
-
-    def _connect(self, pool: "ConnectionPool") -> None:
-        timeouts = self._exchange.pool.spec.timeouts
-        # The connect has a timer of its own; this one is for a body that trickles meanwhile.
-        self._client.wait(timeouts.connect + timeouts.response)
-        self._connecting = pool.connect(self, timeouts.connect)
-
-    def connected(self, connection: "UpstreamConnection") -> None:
-        self._connecting = None
-        self._send(connection)
+    # --- request ---
 
     def _send(self, connection: "UpstreamConnection") -> None:
         self._upstream = connection
@@ -141,8 +109,6 @@ class Transaction:
         timeouts = self._exchange.pool.spec.timeouts
         self._client.wait(timeouts.response if self._body is None else timeouts.idle)
         connection.begin(self, prepared.head.method, data)
-
-    # --- request body ---
 
     @property
     def request_complete(self) -> bool:
@@ -314,9 +280,11 @@ class Transaction:
         if error.blame is Blame.BACKEND:
             self._edge.counters.failed_try(self._route, backend)
             self._observe(error.status)
-        if self._exchange.failed(error, replayable=replayable):
-            self._waits_since = self._edge.clock.now
-            self.start()
+        if self._hedge is not None:
+            self._exchange.failed(error, replayable=False)
+            self._change_over(self._hedge)
+        elif self._exchange.failed(error, replayable=replayable):
+            self._try_again()
         else:
             self._give_up(self._exchange.answer(error))
 
@@ -364,6 +332,7 @@ class Transaction:
 
     def client_lost(self) -> None:
         self._observe(ClientGone.status)
+        self._stop_trying()
         self._drop_upstream()
         self._exchange.finish()
         self._finish(ClientGone.status, aborted=True)
@@ -379,6 +348,7 @@ class Transaction:
     def _give_up(self, error: ProxyError) -> None:
         """Answer with `error`, or cut the response short where it has already begun."""
         self._edge.clock.now = monotonic_ns()
+        self._stop_trying()
         self._drop_upstream()
         self._exchange.finish()  # what there was to say of the backend has been said
         if self._bytes_out:
@@ -411,7 +381,7 @@ class Transaction:
             self._route,
             self._backend,
             status,
-            attempts=self._exchange.attempts,
+            attempts=self._exchange.attempts - self.hedged,
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             duration=((self._switched or edge.clock.now) - self._started) // 1000,

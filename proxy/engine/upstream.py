@@ -139,6 +139,11 @@ class UpstreamConnection(asyncio.Protocol):
     def _final_response(
         self, transaction: "Transaction", head: ResponseHead, data: bytes, size: int
     ) -> None:
+        if transaction.selective:
+            if not transaction.wants(head):
+                self._discard(head, data, size)
+                return
+            transaction = cast("Transaction", self._transaction)  # a hedge's place is taken
         length = head.content_length
         if 0 < length == len(data) - size and head.status != 304 and self._method != b"HEAD":
             # All of it in one piece, as most responses come: no reader has to find its end.
@@ -158,6 +163,22 @@ class UpstreamConnection(asyncio.Protocol):
             self._complete(transaction, head_bytes + body, reusable=reusable)
         else:
             transaction.relay(head_bytes + body)
+
+    def _discard(self, head: ResponseHead, data: bytes, size: int) -> None:
+        """Nobody wants this response: the connection is kept if all of it has come."""
+        reader = response_reader(
+            self._method, head.status, head.content_length, head.chunked, BadResponse
+        )
+        self._transaction = None
+        taken = 0
+        with suppress(BadResponse):  # whoever asked is with another backend by now
+            taken = reader.feed(data[size:], None) if len(data) > size else 0
+        if reader.done and head.keep_alive and size + taken == len(data):
+            self._interim = 0
+            self.used = True
+            self.release()
+        else:
+            self.transport.abort()
 
     def _head_bytes(self, transaction: "Transaction", head: ResponseHead) -> bytes:
         if not transaction.plain:
@@ -230,6 +251,10 @@ class UpstreamConnection(asyncio.Protocol):
         """Nobody uses this connection now."""
         self.gate.open_all()
         self._pool.give_back(self)
+
+    def hand_over(self, transaction: "Transaction") -> None:
+        """What comes back from now on belongs to this one."""
+        self._transaction = transaction
 
     def abandon(self) -> None:
         """The request is not wanted any more: what comes back for it belongs to nobody."""

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from pool.snapshot import LimitPolicy
 from proxy.worker import LIVE_INTERVAL
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
@@ -53,7 +54,8 @@ def test_max_connections_holds_for_the_machine_not_for_each_worker(
     start_edge: StartEdge, backend: MakeBackend, script: Holding
 ) -> None:
     edge = start_edge("--workers", "2")
-    edge.serve(backend("a", script=script).spec(max_connections=HELD), workers=2)
+    only = backend("a", script=script).spec(max_connections=HELD)
+    edge.serve(only, workers=2, limits=LimitPolicy(max_queue=0))
     time.sleep(2 * LIVE_INTERVAL)  # by then each worker has found the other
     with ExitStack() as clients:
         connect_until_both_workers_hold(edge, clients, script)

@@ -1,0 +1,117 @@
+"""A second try of a request whose first one is slow: whichever has a response first is kept.
+
+To its connection it is what a transaction is, until its response's head comes; then the
+transaction takes its place, or it is dropped.
+"""
+
+from time import monotonic_ns
+from typing import TYPE_CHECKING, cast
+
+from proxy.core.exchange import Exchange
+from proxy.core.head import HEAD_END, ResponseHead
+from proxy.errors import ClientGone, ProxyError, UnwantedStatus
+
+if TYPE_CHECKING:
+    from proxy.engine.transaction import Transaction
+    from proxy.engine.upstream import Connecting, UpstreamConnection
+
+
+class Hedge:
+    selective = True
+
+    def __init__(self, transaction: "Transaction", exchange: Exchange) -> None:
+        self._transaction = transaction
+        self.exchange = exchange
+        self.began = transaction._edge.clock.now
+        self.connection: UpstreamConnection | None = None
+        self.connecting: Connecting | None = None
+        self.response_rules = transaction._route.response_rules
+
+    def start(self) -> None:
+        edge, backend = self._transaction._edge, self.exchange.backend
+        if backend is None:
+            return
+        edge.counters.hedge(self._transaction._route, backend)
+        spec = self.exchange.pool.spec
+        connections = edge.connections_to(backend, spec.tls)
+        connection = connections.take()
+        if connection is None:
+            self.connecting = connections.connect(cast("Transaction", self), spec.timeouts.connect)
+        else:
+            self.connected(connection)
+
+    # --- what its connection tells ---
+
+    def connected(self, connection: "UpstreamConnection") -> None:
+        self.connecting = None
+        self.connection = connection
+        prepared = self._transaction.prepared
+        prefix = prepared.prefix or prepared.prefix_for(connection.backend)
+        data = prefix + self._transaction.request_id + HEAD_END
+        connection.begin(cast("Transaction", self), prepared.head.method, data)
+
+    def try_failed(
+        self, error: ProxyError, *, untouched: bool = False, stale: bool = False
+    ) -> None:
+        """`stale`: a connection that had been idle is gone, which says nothing of the backend."""
+        self.connection = self.connecting = None
+        backend = self.exchange.backend
+        if stale:
+            self.exchange.finish()
+        else:
+            self._count_failure(error.status)
+            self.exchange.failed(error, replayable=False)
+        if backend is not None:
+            self._transaction.hedge_failed(backend, error)
+
+    def wants(self, head: ResponseHead) -> bool:
+        backend = self.exchange.backend
+        if backend is None or head.status not in self.exchange.pool.unwanted:
+            self._transaction.hedge_won(self)
+            return True
+        self._count_failure(head.status)
+        self.exchange.responded(head.status)
+        self.exchange.finish(head.status)
+        self._transaction.hedge_failed(backend, UnwantedStatus())
+        return False
+
+    def interim(self, data: bytes) -> None:
+        """Only the first try's are passed on."""
+
+    def may_switch(self, protocol: bytes) -> bool:
+        return False
+
+    def upstream_full(self) -> None:
+        """Its request is all head: there is nobody to slow down."""
+
+    def upstream_drained(self) -> None:
+        """As `upstream_full`."""
+
+    # --- ends ---
+
+    def hand_over(self) -> None:
+        """The transaction is in its place from here on."""
+        if self.connection is not None:
+            self.connection.hand_over(self._transaction)
+        if self.connecting is not None:
+            self.connecting.transaction = self._transaction
+
+    def abandon(self) -> None:
+        """The other one was faster, or nobody waits."""
+        self._observe(ClientGone.status)
+        if self.connection is not None:
+            self.connection.abandon()
+        if self.connecting is not None:
+            self.connecting.transaction = None
+        self.exchange.finish()
+
+    def _count_failure(self, status: int) -> None:
+        transaction = self._transaction
+        transaction._edge.counters.failed_try(transaction._route, self.exchange.backend)
+        self._observe(status)
+
+    def _observe(self, status: int) -> None:
+        backend = self.exchange.backend
+        now = self._transaction._edge.clock.now = monotonic_ns()
+        if backend is not None:
+            backend.observe_try(status, (now - self.began) / 1000, now)
