@@ -12,12 +12,15 @@ from time import monotonic_ns
 from pool.choices import HealthState
 from pool.circuits.records import Operation
 from pool.snapshot import Snapshot
+from proxy.client.turn import Turn
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
 from proxy.core.pool import Pool
-from proxy.errors import NoBackend, ProxyError
+from proxy.errors import NoBackend, NoRoom, ProxyError
 from proxy.stores.agreement import Agreement
+
+_TICK = 0.05  # seconds between two looks of who waits: other things free a place as well
 
 log = logging.getLogger("lbsite.client")
 
@@ -70,21 +73,54 @@ class Decisions:
     # --- a request's life ---
 
     def choose(self, exchange: Exchange) -> Backend:
-        """The backend of the next try; `NoBackend` if there is none."""
+        """The backend of the next try; `NoBackend` if there is none, now or when it is one's turn.
+
+        Waits, where the pool's limits say so.
+        """
         with self.lock:
-            while self.forgotten:
-                self.forgotten.popleft().finish()
-            self._settle()
-            clock = exchange.pool.clock
-            clock.now = monotonic_ns()
-            if exchange.pool.starting:
-                exchange.pool.refresh()
-            _make_tables(exchange.pool)
+            pool = exchange.pool
+            self._prepare(pool)
             try:
                 return exchange.choose()
+            except NoRoom:
+                turn = self._join(exchange, pool)
             except NoBackend:
                 exchange.finish()
                 raise
+        try:
+            while not turn.over.wait(_TICK):
+                with self.lock:
+                    self._prepare(pool)
+                    self._give_turns(pool)
+        except BaseException:
+            with self.lock:
+                turn.abandon()
+            raise
+        with self.lock:
+            return turn.result()
+
+    def _prepare(self, pool: Pool) -> None:
+        while self.forgotten:
+            self.forgotten.popleft().finish()
+        self._settle()
+        pool.clock.now = monotonic_ns()
+        if pool.starting:
+            pool.refresh()
+        _make_tables(pool)
+
+    def _join(self, exchange: Exchange, pool: Pool) -> Turn:
+        queue = pool.queue
+        if queue is not None:
+            turn = Turn(exchange, queue)
+            if queue.join(turn, pool.clock.now):
+                return turn
+        exchange.finish()
+        raise NoRoom
+
+    def _give_turns(self, pool: Pool) -> None:
+        if pool.queue is not None and len(pool.queue):
+            pool.clock.now = monotonic_ns()
+            pool.queue.turn(pool.clock.now)
 
     def responded(self, exchange: Exchange, status: int, began: int) -> None:
         """A response has begun that will be passed on; `began`: `monotonic_ns()` of the try."""
@@ -101,12 +137,15 @@ class Decisions:
             self._observe(exchange, error.status, began)
             again = exchange.failed(error, replayable=replayable)
             self._settle()
+            self._give_turns(exchange.pool)
             return again
 
     def declines(self, exchange: Exchange, status: int, *, replayable: bool) -> bool:
         """As `Exchange.declines`."""
         with self.lock:
-            return exchange.declines(status, replayable=replayable)
+            again = exchange.declines(status, replayable=replayable)
+            self._give_turns(exchange.pool)
+            return again
 
     def cut(self, exchange: Exchange, error: ProxyError) -> None:
         """The response has broken off while it was passed on."""
@@ -114,12 +153,14 @@ class Decisions:
             if exchange.backend is not None:  # else its status has been counted as a failure
                 exchange.failed(error, replayable=False)
             self._settle()
+            self._give_turns(exchange.pool)
 
     def finish(self, exchange: Exchange, status: int = 0) -> None:
         """As `Exchange.finish`."""
         with self.lock:
             exchange.finish(status)
             self._settle()
+            self._give_turns(exchange.pool)
 
     def _observe(self, exchange: Exchange, status: int, began: int) -> None:
         now = exchange.pool.clock.now = monotonic_ns()

@@ -3,11 +3,19 @@
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
+import pytest
 import requests
 
+from pool.snapshot import BackendSpec, LimitPolicy, PoolSpec, Snapshot
 from proxy.client import LoadBalancer
+from proxy.client.decisions import Decisions
+from proxy.client.members import Members, circuit_policy
+from proxy.core.exchange import Exchange
+from proxy.errors import QueueTimeout
+from tests.integration.edge.harness.backend import Call
 
 Make = Callable[..., Any]
 THREADS = 16
@@ -66,3 +74,41 @@ def test_each_thread_has_a_session_and_close_ends_all(backend: Make) -> None:
             assert a.open_connections == len(made)
         wait = [one.get_adapter(a.url).poolmanager.pools for one in made]
         assert [len(pools) for pools in wait] == [0] * len(made)
+
+
+def test_threads_wait_while_all_hosts_are_full(backend: Make) -> None:
+    """As a service's `max_connections` may want it."""
+    most = 0
+
+    def slowly(call: Call) -> None:
+        nonlocal most
+        most = max(most, decisions.configuration.pools[1].active())
+        a.echo(call)
+
+    a = backend("a", slowly)
+    members = Members("round_robin", circuit_policy((), None), monotonic)
+    decisions = members.decisions
+    spec = BackendSpec(id=1, name=a.url, url=a.url, max_connections=2)
+    with LoadBalancer() as lb:
+        lb._members = members
+        members.replace([spec])
+        with ThreadPoolExecutor(THREADS) as threads:
+            answers = list(threads.map(lambda _: lb.get("/").status_code, range(100)))
+    assert answers == [200] * 100
+    assert most == 2
+    assert decisions.configuration.pools[1].active() == 0
+
+
+def test_who_has_waited_for_too_long_is_told(backend: Make) -> None:
+    a = backend("a", lambda call: bool(call.client_has_left))
+    decisions = Decisions(monotonic, alone=True)
+    limits = LimitPolicy(queue_timeout=0.1, max_queue=1)
+    spec = BackendSpec(id=1, name="a", url=a.url, max_connections=1)
+    pool = PoolSpec(id=1, name="p", backends=(spec,), limits=limits)
+    decisions.configure(Snapshot(number=1, pools=(pool,)))
+    busy, late = (Exchange(decisions.configuration.pools[1], True) for _ in range(2))
+    decisions.choose(busy)
+    with pytest.raises(QueueTimeout):
+        decisions.choose(late)
+    decisions.finish(busy)
+    decisions.choose(Exchange(decisions.configuration.pools[1], True))
