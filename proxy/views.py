@@ -23,24 +23,23 @@ OFF, STAFF, PUBLIC = "off", "staff", "public"
 
 
 class _Forwarded(StreamingHttpResponse):
-    """A backend's response, with each of its header fields as often as it came."""
+    """A backend's response. Cookies are the one field that cannot be joined (RFC 6265 §3)."""
 
     def __init__(self, relay: Relay) -> None:
         head = relay.head
         super().__init__(relay, status=head.status, reason=head.reason.decode("latin-1"))
         del self.headers["Content-Type"]
-        self._fields = _without_secret_cookies(head.headers)
+        self._set_cookies = []
+        for name, value in _decoded(head):
+            if name.lower() != "set-cookie":
+                self.headers[name] = f"{self.headers[name]}, {value}" if name in self else value
+            elif value.partition("=")[0].strip() not in _secret_cookies():
+                self._set_cookies.append((name, value))
         if head.content_length >= 0:
-            self._fields.append(("Content-Length", str(head.content_length)))
-        for name, value in self._fields:
-            self.headers[name] = value
+            self.headers["Content-Length"] = str(head.content_length)
 
     def items(self) -> Iterable[tuple[str, str]]:
-        """What middlewares have set beside the backend's, or changed."""
-        given = dict(self._fields)
-        kept = [(name, value) for name, value in self._fields if given[name] == self.get(name)]
-        names = {name.lower() for name, _ in kept}
-        return [*kept, *((n, v) for n, v in self.headers.items() if n.lower() not in names)]
+        return [*super().items(), *self._set_cookies]
 
 
 @csrf_exempt  # whom a form comes from is for the backend to check
@@ -51,7 +50,7 @@ def forward(request: HttpRequest, pool: str, path: str = "") -> HttpResponseBase
         relay = _gateway().forward(request.META)
     except ProxyError as error:
         head, body = answer(error, request.META)
-        return _with_fields(HttpResponse(body, status=head.status), head)
+        return HttpResponse(body, status=head.status, headers=dict(_decoded(head)))
     return _Forwarded(relay)
 
 
@@ -78,17 +77,5 @@ def _secret_cookies() -> frozenset[str]:
     return frozenset([settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME])
 
 
-def _without_secret_cookies(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    kept = []
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        sets = value.partition("=")[0].strip() if name.lower() == "set-cookie" else ""
-        if sets not in _secret_cookies() or not sets:
-            kept.append((name, value))
-    return kept
-
-
-def _with_fields(response: HttpResponse, head: ResponseHead) -> HttpResponse:
-    for name, value in head.headers:
-        response[name.decode("latin-1")] = value.decode("latin-1")
-    return response
+def _decoded(head: ResponseHead) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers]

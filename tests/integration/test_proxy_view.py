@@ -250,6 +250,17 @@ def test_backends_neither_see_nor_set_the_sites_own_cookies(web: Web, backend: M
     assert "cookie" not in web.ask(Cookie="lbsite_session=secret").json()
 
 
+def test_fields_of_the_response_are_passed_on_once(web: Web, backend: Make) -> None:
+    fields = "Vary: Accept\r\nVary: Accept-Language\r\nServer: own\r\nDate: then\r\nX-A: \xe9\r\n"
+    script = "Keep-Alive: 5\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"
+    web.serve(backend("a", lambda call: call.answer(fields=fields + script)))
+    answer = web.ask()
+    names = [name for name, _ in answer.fields]
+    assert len(names) == len(set(names))
+    assert "Accept, Accept-Language" in answer.headers["vary"]
+    assert not {"keep-alive", "x-hop"} & set(names)
+
+
 @pytest.mark.parametrize("size", [1000, 5_000_000])
 def test_large_bodies_stream_both_ways(web: Web, backend: Make, size: int) -> None:
     def echo(call: Call) -> None:
