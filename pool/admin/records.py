@@ -6,11 +6,15 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
     DropdownFilter,
+    FieldTextFilter,
     RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
@@ -20,7 +24,11 @@ from unfold.paginator import InfinitePaginator
 from pool.admin.badges import state_badge
 from pool.admin.base import ReadOnlyAdmin
 from pool.admin.history import latency_text
-from pool.models import Event, HealthRecord
+from pool.admin.why import event_link
+from pool.history.causes import causes_of, effects_of
+from pool.models import Event, HealthRecord, Revision
+
+EFFECTS = 20  # of one event that are told
 
 _SPANS = {
     "5m": ("Last 5 minutes", timedelta(minutes=5)),
@@ -98,9 +106,11 @@ class EventAdmin(ReadOnlyAdmin):
         ("backend", AutocompleteSelectFilter),
         ("kind", ChoicesDropdownFilter),
         ("severity", ChoicesDropdownFilter),
+        ("actor", FieldTextFilter),
         RecentFilter,
         ("at", BetweenFilter),
     )
+    readonly_fields = ("because_of", "led_to", "revision")
     search_fields = ("message", "actor")
     search_help_text = "Words of the message, or who caused it"
     paginator = InfinitePaginator
@@ -109,3 +119,22 @@ class EventAdmin(ReadOnlyAdmin):
     @display(description="Severity", ordering="severity")
     def shown_severity(self, event: Event) -> str:
         return state_badge(event.severity)
+
+    @display(description="Because of")
+    def because_of(self, event: Event) -> str:
+        cause = causes_of([event]).get(event.pk)
+        return event_link(cause, cause.message) if cause else "-"
+
+    @display(description="Led to")
+    def led_to(self, event: Event) -> str:
+        links = ((event_link(effect, effect.message),) for effect in effects_of(event, EFFECTS))
+        return format_html_join(mark_safe("<br>"), "{}", links) or "-"
+
+    @display(description="Revision")
+    def revision(self, event: Event) -> str:
+        number = event.data.get("revision")
+        revision = Revision.objects.filter(number=number).first() if number else None
+        if revision is None:
+            return "-"
+        link = reverse("admin:pool_revision_change", args=[revision.pk])
+        return format_html('<a href="{}" class="text-link">Revision {}</a>', link, number)

@@ -114,7 +114,7 @@ def _uptime(past: Past, name: str) -> Figure:
     title = f"Uptime, {_SPAN_NAMES[name]}"
     if tally.uptime is None:
         return Figure(title, "-", "not probed")
-    note = f"down for {length(tally.down)}"
+    note = f"down for {length(tally.down)}" if tally.down else "never down"
     if tally.known < 0.99 * span:
         note += f"; known for {length(tally.known)}"
     return Figure(title, percent(tally.uptime), note)

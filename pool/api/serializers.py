@@ -230,9 +230,27 @@ class EventSerializer(serializers.ModelSerializer):
         slug_field="name", read_only=True
     )
 
+    caused_by = serializers.SerializerMethodField(help_text="Id of the event that led to it.")
+
     class Meta:
         model = Event
-        fields = ["id", "at", "kind", "severity", "pool", "backend", "message", "data", "actor"]
+        fields = [
+            "id",
+            "at",
+            "kind",
+            "severity",
+            "pool",
+            "backend",
+            "message",
+            "data",
+            "actor",
+            "caused_by",
+        ]
+
+    def get_caused_by(self, event: Event) -> int | None:
+        causes: dict[int, Event] = self.context["causes"]
+        cause = causes.get(event.pk)
+        return cause.pk if cause else None
 
 
 class HealthRecordSerializer(serializers.ModelSerializer):
@@ -252,7 +270,9 @@ class HealthRecordSerializer(serializers.ModelSerializer):
             "status",
             "latency_ms",
             "reason",
+            "excerpt",
             "state",
+            "omitted",
         ]
 
 

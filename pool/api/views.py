@@ -18,11 +18,13 @@ from rest_framework.serializers import BaseSerializer
 from pool import edges, publish
 from pool.api import filters, serializers
 from pool.api.errors import model_errors_as_answers, redis_errors_as_answers
+from pool.api.health import HealthActions
 from pool.api.pagination import Page, TimePage
 from pool.api.permissions import MayChange, MayRollBack, ModelPermissions
 from pool.circuits import verbs as circuits
 from pool.circuits.live import LiveCircuits
 from pool.failover.live import LiveTraffic
+from pool.history.causes import causes_of
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
 
@@ -115,7 +117,7 @@ class PoolViewSet(_ConfigurationViewSet):
         return Response(self.get_serializer(pool).data)
 
 
-class BackendViewSet(_ConfigurationViewSet):
+class BackendViewSet(HealthActions, _ConfigurationViewSet):
     """The backends of one pool."""
 
     queryset = Backend.objects.select_related("pool", "backup_of")
@@ -189,6 +191,16 @@ class EventViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
     serializer_class = serializers.EventSerializer
     filterset_class = filters.EventFilter
     pagination_class = TimePage
+    causes: dict[int, Event] = {}
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Looks the causes of a page up at once."""
+        page = super().paginate_queryset(queryset)
+        self.causes = causes_of(page or [])
+        return page
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "causes": self.causes}
 
 
 class HealthRecordViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
