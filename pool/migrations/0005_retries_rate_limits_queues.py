@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='pool',
             name='retry_budget',
-            field=models.PositiveSmallIntegerField(default=20, help_text="Percent of the pool's active requests that may be retries or hedges at a time; three always may. Default: 20.", validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)]),
+            field=models.PositiveSmallIntegerField(default=20, help_text="Percent of a worker's active requests that may be hedges, or retries of what was sent, at a time; three always may. Default: 20.", validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)]),
         ),
         migrations.AddField(
             model_name='pool',

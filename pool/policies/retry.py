@@ -41,8 +41,8 @@ class RetryPolicyFields(models.Model):
         20,
         0,
         100,
-        "Percent of the pool's active requests that may be retries or hedges at a time; three "
-        "always may.",
+        "Percent of a worker's active requests that may be hedges, or retries of what was sent, at "
+        "a time; three always may.",
     )
     retry_on_connect_failure = models.BooleanField(
         "retry if no connection can be made",

@@ -16,7 +16,9 @@ from proxy.engine.board import (
     DURATION_MIN,
     DURATION_SUM,
     ERRORS,
+    HEDGES,
     HISTOGRAM,
+    REJECTED,
     REQUESTS,
     RETRIES,
     STATUS,
@@ -127,6 +129,24 @@ def test_a_retried_request_counts_once_where_it_ended(
     failed, served = row_of(counters, "a"), row_of(counters, "b")
     assert (failed[REQUESTS], failed[ERRORS], failed[ACTIVITY]) == (0, 1, 1)
     assert (served[REQUESTS], served[RETRIES], served[ERRORS]) == (1, 1, 0)
+
+
+def test_hedges_and_rejections_are_counted_apart(
+    counters: Counters, configuration: Configuration
+) -> None:
+    route = configuration.router.match(b"any", b"/")
+    assert route is not None
+    counters.hedge(route, route.pool.backends[1])
+    counters.rejected(route)
+    hedged = row_of(counters, "a")
+    own = next(
+        row
+        for name, row in counters.board.rows.items()
+        if name.route_id == route.id and not name.backend_id
+    )
+    rejected = counters.board.live[own : own + HISTOGRAM]
+    assert (hedged[HEDGES], hedged[REQUESTS], hedged[RETRIES]) == (1, 0, 0)
+    assert (rejected[REJECTED], rejected[ACTIVITY]) == (1, 1)
 
 
 def test_what_the_edge_answers_itself_has_a_row_of_its_own(counters: Counters) -> None:

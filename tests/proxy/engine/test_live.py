@@ -8,9 +8,10 @@ from time import monotonic_ns
 
 import pytest
 
-from pool.snapshot import BackendSpec
+from pool.snapshot import BackendSpec, LimitPolicy
 from proxy.core.backend import Backend
 from proxy.core.latency import FORGET
+from proxy.core.queue import Queue
 from proxy.engine.live import LiveBoard
 
 
@@ -139,3 +140,20 @@ def test_hearsay_is_not_passed_on(board: Callable[[str], LiveBoard]) -> None:
         one.refresh()
     assert theirs.latency.known_mean(monotonic_ns()) == 0
     assert mine.latency.known_mean(monotonic_ns()) == 0
+
+
+def test_workers_see_what_a_pool_has_in_flight_elsewhere_and_who_waits_there(
+    board: Callable[[str], LiveBoard],
+) -> None:
+    here, there = board("here"), board("there")
+    mine, theirs = (Queue(LimitPolicy(max_in_flight=2)) for _ in range(2))
+    theirs.take()
+    here.show([backend(1)], {1: mine})
+    there.show([backend(1)], {1: theirs})
+    here.refresh()
+    assert mine.has_place(1, waited=False)
+    theirs.take()
+    assert not mine.has_place(1, waited=True), "a pool's number is not its backend's"
+    theirs.give_back()
+    theirs.cell[1] = 1
+    assert (mine.has_place(2, waited=False), mine.has_place(2, waited=True)) == (False, True)
