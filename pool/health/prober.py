@@ -59,6 +59,7 @@ class Prober:
         self._schedule = Schedule(redis)
         self._recorder = Recorder(sample)
         self._failover = FailoverWatch(redis)
+        self._threads = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="probe")
         self._running: set[Future[None]] = set()
         self._probe = probe
@@ -88,8 +89,8 @@ class Prober:
 
         The claims of the others expire, and another worker runs their probes.
         """
-        self._executor.shutdown(wait=False, cancel_futures=True)
         self.settle(CLOSING)
+        self._executor.shutdown(wait=False, cancel_futures=True)
         self._recorder.close()
 
     def settle(self, timeout: float | None = None) -> None:
@@ -101,7 +102,7 @@ class Prober:
         waiting: list[Claim] = []
         for look in range(1, LOOKS + 1):
             looking_again = begun + TICK * look / LOOKS
-            waiting += self._claim(plan, looking_again + SLACK)
+            waiting += self._claim(plan, looking_again + SLACK, self._room - len(waiting))
             waiting.sort(key=lambda claim: claim.due)
             last = look == LOOKS
             while waiting and (last or waiting[0].due <= looking_again):
@@ -110,6 +111,16 @@ class Prober:
                 self._start(claim, plan.targets[claim.backend_id])
             if not last:
                 self._wait_until(looking_again)
+
+    @property
+    def _room(self) -> int:
+        """How many more claims will certainly run before they expire.
+
+        Each thread may have one that runs, and one that waits for it no longer than a
+        timeout. What is left is later, or another worker's; claimed by one that cannot
+        keep up, it would expire in the queue and be due again on top of everything else.
+        """
+        return 2 * self._threads - len(self._running)
 
     def _start(self, claim: Claim, target: Target) -> None:
         future = self._executor.submit(self._run, claim, target)
@@ -129,16 +140,16 @@ class Prober:
             self._raw = raw
         return self._plan
 
-    def _claim(self, plan: Plan, until: float) -> list[Claim]:
+    def _claim(self, plan: Plan, until: float, room: int) -> list[Claim]:
         now = self._clock()
-        if plan is NO_PLAN:
+        if plan is NO_PLAN or room <= 0:
             return []
         if not 0 <= now - self._synced_at < RESYNC:
             self._sync(plan, now)
-        claims = self._schedule.claim(plan.version, now, until)
+        claims = self._schedule.claim(plan.version, now, until, room)
         if claims is None:
             self._sync(plan, now)
-            claims = self._schedule.claim(plan.version, now, until) or []
+            claims = self._schedule.claim(plan.version, now, until, room) or []
         self._restore(claims, now)
         return claims
 

@@ -101,11 +101,16 @@ class Schedule:
         for backend_id in forgotten:
             self._announce(int(backend_id), _forgotten(now))
 
-    def claim(self, version: str, now: float, until: float) -> list[Claim] | None:
-        """What is due until `until`, soonest first; None if the schedule is of another version."""
+    def claim(
+        self, version: str, now: float, until: float, limit: int = CLAIM_LIMIT
+    ) -> list[Claim] | None:
+        """What is due until `until`, soonest first; None if the schedule is of another version.
+
+        `limit`: of backends, the longest due ones.
+        """
         rows: Any = self._claim(
             [DUE_KEY, PLAN_KEY, CLAIMS_KEY, STANDING_KEY, PACE_KEY],
-            [now, until, version, CLAIM_LIMIT],
+            [now, until, version, min(limit, CLAIM_LIMIT)],
         )
         if rows is None:
             return None

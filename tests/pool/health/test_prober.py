@@ -246,6 +246,29 @@ def test_two_probers_share_the_work(make_prober, clock, backends, redis_client, 
     assert len(answers.asked) <= len(backends) * (intervals + 1)
 
 
+def test_a_worker_claims_no_more_than_it_can_run(
+    make_prober, clock, backends, answers, redis_client
+):
+    pool = backends[0].pool
+    more = [Backend.objects.create(pool=pool, url=f"http://h{n}:80") for n in range(3, 31)]
+    publish(redis_client)
+    answers.block.clear()
+    slow, other = make_prober(), make_prober()  # of four threads each
+    slow.tick()
+    slow.tick()
+    claimed = redis_client.zcard(CLAIMS_KEY)
+    assert claimed < 20  # of the thirty that are due: one that runs and one that waits a thread
+    other.tick()
+    assert redis_client.zcard(CLAIMS_KEY) > claimed  # what one cannot do is the other's
+    answers.block.set()
+    slow.settle()
+    other.settle()
+    for _ in range(30):
+        _tick(slow, clock, 1)
+    probed = {backend.url for backend in [*backends, *more]}
+    assert set(answers.asked) == probed
+
+
 def test_a_restart_keeps_the_failures_that_were_counted(
     make_prober, clock, backends, answers, redis_client
 ):
