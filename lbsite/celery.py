@@ -19,11 +19,15 @@ PERIODIC_TASKS: dict[str, float] = {
     "pool.health.tasks.tick": 1,
     "analytics.tasks.ingest": 1,
     "pool.circuits.tasks.tell": 1,
+    "pool.alerts.tasks.read_timeline": 1,
+    "pool.alerts.tasks.deliver": 1,
     "pool.tasks.republish": 3,
     "pool.tasks.track_edges": 5,
     "pool.health.tasks.prune": 300,
     "pool.circuits.tasks.forget_deleted": 300,
     "analytics.tasks.prune": 300,
+    "pool.alerts.tasks.tidy": 10,
+    "pool.alerts.tasks.prune": 300,
 }
 
 
@@ -69,7 +73,7 @@ app.conf.update(
     beat_schedule=beat_schedule(PERIODIC_TASKS),
     beat_schedule_filename=str(settings.DATA_DIR / "celerybeat-schedule"),
 )
-app.autodiscover_tasks(["pool", "pool.health", "pool.circuits", "analytics"])
+app.autodiscover_tasks(["pool", "pool.health", "pool.circuits", "pool.alerts", "analytics"])
 
 
 @signals.setup_logging.connect

@@ -31,6 +31,15 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Alerts",
+            "items": [
+                _model(request, "Alerts", "notifications", "pool.alert"),
+                _model(request, "Rules", "rule", "pool.alertrule"),
+                _model(request, "Channels", "send", "pool.alertchannel"),
+                _model(request, "Messages", "mail", "pool.alertdelivery"),
+            ],
+        },
+        {
             "title": "Running",
             "items": [
                 _page(request, "Edges", "hub", "admin:pool_edges", "pool.view_revision"),

@@ -1,5 +1,7 @@
 """One settings file, read from the environment. Every variable is described in the README."""
 
+from socket import gethostname
+
 from django.templatetags.static import static
 
 from lbsite import environment
@@ -88,6 +90,15 @@ LB_HEALTH_CONCURRENCY = environment.positive("LB_HEALTH_CONCURRENCY", 500)
 LB_HEALTH_RETENTION_HOURS = environment.positive("LB_HEALTH_RETENTION_HOURS", 24)
 LB_HEALTH_SAMPLE_SECONDS = environment.natural("LB_HEALTH_SAMPLE_SECONDS", 60)
 
+LB_PUBLIC_URL = environment.public_url("LB_PUBLIC_URL")
+LB_ALERT_INTERNAL = env.bool("LB_ALERT_INTERNAL", False)
+_MAIL = environment.mail_server("LB_EMAIL_URL")
+EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
+EMAIL_USE_SSL, EMAIL_USE_TLS = _MAIL.tls, _MAIL.starttls
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("LB_EMAIL_FROM", "") or f"lbsite@{gethostname()}"
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{validator}"}
     for validator in (
@@ -160,8 +171,14 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    # Two fields of a pool offer the same names.
-    "ENUM_NAME_OVERRIDES": {"AlgorithmEnum": "pool.policies.balancing.algorithm_choices"},
+    # Fields that offer the same names, and fields of one name that offer others.
+    "ENUM_NAME_OVERRIDES": {
+        "AlgorithmEnum": "pool.policies.balancing.algorithm_choices",
+        "ChannelKindEnum": "pool.models.alerts.channel_kind_choices",
+        "EventKindEnum": "pool.models.history.event_kind_choices",
+        "MessageKindEnum": "pool.models.alerts.message_kind_choices",
+        "SeverityEnum": "pool.models.history.severity_choices",
+    },
 }
 
 # tailwind's indigo, whose 600 keeps white text on buttons readable (WCAG AA)

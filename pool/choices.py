@@ -146,6 +146,39 @@ class EventKind(StrEnum):
     CIRCUIT_HELD = "circuit_held"  # stays closed, because too many of its pool are open
 
 
+class ChannelKind(StrEnum):
+    """By what way an alert reaches people."""
+
+    WEBHOOK = "webhook"
+    EMAIL = "email"
+    SLACK = "slack"
+
+
+class AlertState(StrEnum):
+    PENDING = "pending"  # not for long enough yet: nobody was told
+    FIRING = "firing"
+    CLEARING = "clearing"  # over, but not for long enough yet to say so
+    COUNTING = "counting"  # told of what just happens: repetitions are counted for a while
+    CLOSED = "closed"
+
+
+class MessageKind(StrEnum):
+    """What a message of an alert says."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    NOTICE = "notice"  # of what just happens, and has no end
+    REPEATED = "repeated"  # how often it has happened since the notice
+    TEST = "test"
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    DROPPED = "dropped"  # too many were waiting
+
+
 ALGORITHM_GROUP = "lbsite.algorithms"
 DEFAULT_ALGORITHM = "weighted_round_robin"
 DEFAULT_HASH_KEY = "client_ip"

@@ -3,7 +3,15 @@
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from pool.choices import AdminState, CircuitState, HealthState, ProbeResult, Severity
+from pool.choices import (
+    AdminState,
+    AlertState,
+    CircuitState,
+    DeliveryState,
+    HealthState,
+    ProbeResult,
+    Severity,
+)
 
 # unfold's names of its label colours
 GREY, GREEN, BLUE, ORANGE, RED = "", "success", "info", "warning", "danger"
@@ -23,6 +31,12 @@ _COLOURS: dict[str, str] = {
     ProbeResult.PASS: GREEN,
     ProbeResult.SLOW: ORANGE,
     ProbeResult.FAIL: RED,
+    AlertState.FIRING: RED,
+    AlertState.CLEARING: ORANGE,
+    AlertState.COUNTING: BLUE,
+    DeliveryState.DELIVERED: GREEN,
+    DeliveryState.FAILED: RED,
+    DeliveryState.DROPPED: RED,
     Severity.INFO: BLUE,
     Severity.WARNING: ORANGE,
     Severity.ERROR: RED,

@@ -2,7 +2,7 @@
 
 from rest_framework_nested.routers import DefaultRouter, NestedSimpleRouter
 
-from pool.api import views
+from pool.api import alerts, views
 
 
 class Router(DefaultRouter):
@@ -16,6 +16,10 @@ router.register("events", views.EventViewSet)
 router.register("health", views.HealthRecordViewSet)
 router.register("revisions", views.RevisionViewSet)
 router.register("edges", views.EdgeViewSet, basename="edge")
+router.register("alerts", alerts.AlertViewSet)
+router.register("alert-channels", alerts.AlertChannelViewSet)
+router.register("alert-deliveries", alerts.AlertDeliveryViewSet)
+router.register("alert-rules", alerts.AlertRuleViewSet)
 
 pool_router = NestedSimpleRouter(router, "pools", lookup="pool")
 pool_router.register("backends", views.BackendViewSet)

@@ -1,4 +1,24 @@
+from pool.models.alerts import (
+    Alert,
+    AlertChannel,
+    AlertCursor,
+    AlertDelivery,
+    AlertRule,
+)
 from pool.models.configuration import Backend, Pool, Route
 from pool.models.history import Event, HealthRecord, HourlyUptime, Revision
 
-__all__ = ["Backend", "Event", "HealthRecord", "HourlyUptime", "Pool", "Revision", "Route"]
+__all__ = [
+    "Alert",
+    "AlertChannel",
+    "AlertCursor",
+    "AlertDelivery",
+    "AlertRule",
+    "Backend",
+    "Event",
+    "HealthRecord",
+    "HourlyUptime",
+    "Pool",
+    "Revision",
+    "Route",
+]

@@ -53,6 +53,11 @@ def settings(folder: Path, *names: str, **variables: str) -> list[Any]:
         ("DATABASE_URL", "nonsense", "write postgres://"),
         ("DATABASE_URL", "postgres://me:hunter2@[x/db", "write postgres://"),
         ("LB_DATA_DIR", "/proc/nowhere", "name another one"),
+        ("LB_EMAIL_URL", "mail.example.com", "write smtp+tls://"),
+        ("LB_EMAIL_URL", "pop://me:hunter2@mail.example.com", "write smtp+tls://"),
+        ("LB_EMAIL_URL", "smtp://me:hunter2@mail.example.com:x", "write smtp+tls://"),
+        ("LB_PUBLIC_URL", "lb.example.com", "https://lb.example.com"),
+        ("LB_ALERT_INTERNAL", "perhaps", "Not a valid boolean"),
     ],
 )
 def test_a_malformed_variable_is_named_in_one_line(
@@ -128,3 +133,20 @@ def test_the_data_folder_can_be_given_to_every_command(folder: Path) -> None:
     assert result.returncode == 0
     assert (folder / "other" / "secret_key").exists()
     assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("", ["", 25, "", "", False, False]),
+        ("smtp://mail", ["mail", 25, "", "", False, False]),
+        ("smtps://me:a%40b@mail", ["mail", 465, "me", "a@b", True, False]),
+        ("smtp+tls://me:pw@mail:2525", ["mail", 2525, "me", "pw", False, True]),
+    ],
+)
+def test_the_mail_server_is_one_url(folder: Path, url: str, expected: list[Any]) -> None:
+    names = (
+        *("EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD"),
+        *("EMAIL_USE_SSL", "EMAIL_USE_TLS"),
+    )
+    assert settings(folder, *names, LB_EMAIL_URL=url) == expected
