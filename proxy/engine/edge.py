@@ -22,6 +22,7 @@ from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE, is_sticky
 from proxy.engine.access_log import AccessLog
 from proxy.engine.circuits import Circuits
+from proxy.engine.connections import IDLE, ConnectionPool
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.explained import ExplainedTransaction, LoggedExplainedTransaction
@@ -33,7 +34,6 @@ from proxy.engine.rates import Rates
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.transaction import Transaction
-from proxy.engine.upstream import IDLE, ConnectionPool
 from proxy.engine.waiting import Waiting
 from proxy.errors import RateLimited
 

@@ -12,8 +12,9 @@ from proxy.core.head import HEAD_END, ResponseHead
 from proxy.errors import ClientGone, ProxyError, UnwantedStatus
 
 if TYPE_CHECKING:
+    from proxy.engine.connections import Connecting
     from proxy.engine.transaction import Transaction
-    from proxy.engine.upstream import Connecting, UpstreamConnection
+    from proxy.engine.upstream import UpstreamConnection
 
 
 class Hedge:

@@ -14,7 +14,8 @@ from proxy.engine.transaction import Transaction
 from proxy.errors import Cause, ProxyError
 
 if TYPE_CHECKING:
-    from proxy.engine.upstream import ConnectionPool, UpstreamConnection
+    from proxy.engine.connections import ConnectionPool
+    from proxy.engine.upstream import UpstreamConnection
 
 
 class LoggedTransaction(Transaction):

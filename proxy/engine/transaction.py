@@ -32,8 +32,9 @@ from proxy.errors import (
 if TYPE_CHECKING:
     from proxy.core.backend import Backend
     from proxy.core.routing import Route
+    from proxy.engine.connections import Connecting
     from proxy.engine.downstream import ClientConnection
-    from proxy.engine.upstream import Connecting, UpstreamConnection
+    from proxy.engine.upstream import UpstreamConnection
 
 MAX_HELD = 65536  # body bytes that wait for a connection before the client is paused
 

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from proxy.core.framing import BodyReader
     from proxy.core.queue import Queue
     from proxy.core.routing import Route
+    from proxy.engine.connections import Connecting, ConnectionPool
     from proxy.engine.downstream import ClientConnection
     from proxy.engine.edge import Edge
     from proxy.engine.prepared import Prepared
     from proxy.engine.transaction import Transaction
-    from proxy.engine.upstream import Connecting, ConnectionPool, UpstreamConnection
+    from proxy.engine.upstream import UpstreamConnection
 
 _HEDGED: frozenset[bytes] = frozenset((b"GET", b"HEAD"))
 _GRACE = 1.0  # seconds; more than a back-off, so that the client's own time-out is not first

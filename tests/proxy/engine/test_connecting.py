@@ -10,9 +10,9 @@ from pool.snapshot import BackendSpec, TlsPolicy
 from proxy.core.backend import Backend
 from proxy.core.clock import Clock
 from proxy.engine.address import Address
+from proxy.engine.connections import ConnectionPool
 from proxy.engine.resolver import Resolver
 from proxy.engine.transaction import Transaction
-from proxy.engine.upstream import ConnectionPool
 from proxy.errors import ConnectFailed, ConnectTimeout, OutOfSockets, ProxyError
 
 

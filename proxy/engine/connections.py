@@ -1,0 +1,139 @@
+"""The connections to one backend: those that are idle, and those under way."""
+
+import asyncio
+import errno
+import logging
+from typing import TYPE_CHECKING
+
+from pool.snapshot import TlsPolicy
+from proxy.core.backend import Backend
+from proxy.core.clock import Clock
+from proxy.engine.address import Address
+from proxy.engine.resolver import Resolver
+from proxy.engine.upstream import UpstreamConnection
+from proxy.errors import ConnectFailed, ConnectTimeout, OutOfSockets, ProxyError
+
+if TYPE_CHECKING:
+    from proxy.engine.transaction import Transaction
+
+log = logging.getLogger("lbsite.edge")
+
+IDLE = 60 * 10**9  # nanoseconds; a connection that was not used for so long is closed
+_OUT_OF_SOCKETS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+
+
+class ConnectionPool:
+    """The idle connections to one backend; the one used last is used first."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        tls: TlsPolicy,
+        loop: asyncio.AbstractEventLoop,
+        resolver: Resolver,
+        clock: Clock,
+    ) -> None:
+        self.backend = backend
+        self.tls = tls
+        self._resolver = resolver
+        self.address = Address.parse(backend.spec.url)
+        self.named = self.address.is_name
+        self._addresses: frozenset[str] = frozenset()  # of the name, when it was first known
+        self.idle: list[UpstreamConnection] = []
+        self._loop = loop
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._failure = ""  # why no connection could be made, until one can
+
+    def take(self) -> UpstreamConnection | None:
+        while self.idle:
+            connection = self.idle.pop()
+            if not connection.transport.is_closing():
+                return connection
+        return None
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        if self._closed:
+            connection.transport.close()
+            return
+        connection.idle_since = self._clock.now
+        self.idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def connect(self, transaction: "Transaction", timeout: float) -> "Connecting":
+        """Make a connection and hand it to `transaction`, or tell it why there is none."""
+        ticket = Connecting(transaction)
+        task = self._loop.create_task(self._connect(ticket, timeout))
+        self._tasks.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
+        return ticket
+
+    async def _connect(self, ticket: "Connecting", timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                connection = await self.address.connect(
+                    self._loop, lambda: UpstreamConnection(self), self._resolver, self.tls, timeout
+                )
+        except TimeoutError:
+            self._tell(f"not within {timeout:g} s")
+            ticket.failed(ConnectTimeout())
+        except OSError as error:
+            self._tell(str(error) or type(error).__name__)
+            own_fault = error.errno in _OUT_OF_SOCKETS
+            ticket.failed(OutOfSockets() if own_fault else ConnectFailed(str(error)))
+        except Exception as error:  # the request must not wait for a time-out because of a defect
+            log.exception("connecting to backend %s failed", self.backend.spec.name)
+            ticket.failed(ConnectFailed(str(error)))
+        else:
+            self._failure = ""
+            ticket.connected(connection)
+
+    def _tell(self, failure: str) -> None:
+        """Log why there is no connection: the client is not told. Once, not for each request."""
+        if failure != self._failure:
+            self._failure = failure
+            log.warning("no connection to backend %s: %s", self.backend.spec.name, failure)
+
+    def close_idle(self, before: int) -> None:
+        """Close connections that were given back before `before` (`Clock.now`)."""
+        while self.idle and self.idle[0].idle_since < before:
+            self.idle.pop(0).transport.close()
+
+    def has_moved(self) -> bool:
+        """Whether the backend's name has lost an address since this was first asked."""
+        known = self._resolver.watch(self.address.host)
+        if known and not self._addresses:
+            self._addresses = frozenset(known)
+        return bool(known) and not self._addresses.issubset(known)
+
+    def close(self) -> None:
+        """The backend is gone: close what is idle; requests that run finish."""
+        self._closed = True
+        for connection in self.idle:
+            connection.transport.close()
+        self.idle.clear()
+
+
+class Connecting:
+    """A connection under way. `transaction` is None once nobody waits for it."""
+
+    __slots__ = ("transaction",)
+
+    def __init__(self, transaction: "Transaction") -> None:
+        self.transaction: Transaction | None = transaction
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        if connection.transport.is_closing():  # as a TLS peer does that wants a certificate
+            self.failed(ConnectFailed("The backend closed the connection at once."))
+        elif self.transaction is not None:
+            self.transaction.connected(connection)
+        else:
+            connection.release()
+
+    def failed(self, error: ProxyError) -> None:
+        if self.transaction is not None:
+            self.transaction.try_failed(error, untouched=True)
