@@ -8,7 +8,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from redis import RedisError
 from unfold.dataclasses import ActionDialog
 from unfold.decorators import action, display
@@ -19,6 +19,7 @@ from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge
 from pool.admin.dialogs import question
 from pool.choices import TierMode
 from pool.failover.live import LiveTraffic, Traffic
+from pool.history.pools import assess
 from pool.live import LiveHealth
 from pool.models import Pool
 from pool.tiers import Share, places_of, share_out, well_enough
@@ -59,7 +60,9 @@ class FailoverActions:
         live = LiveTraffic.read(LiveHealth.read())
         if live.error:
             return badge("unknown (Redis is away)", GREY, live.error)
-        return _badges(live.of(pool))
+        traffic = live.of(pool)
+        words = assess(traffic, pool.compile().tiers).words
+        return format_html("{} <p>{}</p>", _badges(traffic), words)
 
     @action(
         description="Fail over",

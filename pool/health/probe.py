@@ -19,6 +19,7 @@ from pool.snapshot import HealthPolicy, TlsPolicy
 
 # Enough to see that the body comes; an endless one must not cost memory or time.
 BODY_LIMIT = 64 * 1024
+EXCERPT = 200  # bytes of the body of an answer that failed that are shown to people
 
 _HEADERS = {
     "User-Agent": "lbsite-health",
@@ -31,12 +32,16 @@ _DEFAULT_TLS = TlsPolicy()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a probe found. `latency_ms`: until the answer's head, or the connection, was there."""
+    """What a probe found. `latency_ms`: until the answer's head, or the connection, was there.
+
+    `excerpt`: how the body of an answer that failed began.
+    """
 
     result: ProbeResult
     reason: str
     status: int | None = None
     latency_ms: float | None = None
+    excerpt: str = ""
 
 
 def probe(
@@ -85,9 +90,8 @@ def _host_header(origin: str, host: str) -> dict[str, str]:
 def _judge(response: requests.Response, latency_ms: float, policy: HealthPolicy) -> Outcome:
     status = response.status_code
     if not any(status in expected for expected in parse_status_ranges(policy.expected_status)):
-        response.raw.close()
         reason = f"status {status}, expected {policy.expected_status}"
-        return _failed(reason, status, latency_ms)
+        return _failed(reason, status, latency_ms, _read_excerpt(response))
     try:
         body = _read_body(response, pattern.SEARCHED if policy.body else BODY_LIMIT)
     except _FOREIGN as error:
@@ -96,7 +100,7 @@ def _judge(response: requests.Response, latency_ms: float, policy: HealthPolicy)
         response.raw.close()
     if policy.body and not pattern.found(policy.body, body):
         reason = f"status {status}, but the body does not contain {policy.body}"
-        return _failed(reason, status, latency_ms)
+        return _failed(reason, status, latency_ms, _plain(body))
     return _passed(f"status {status}", status, latency_ms, policy)
 
 
@@ -109,6 +113,21 @@ def _read_body(response: requests.Response, limit: int) -> bytes:
     return bytes(body)
 
 
+def _read_excerpt(response: requests.Response) -> str:
+    try:
+        return _plain(_read_body(response, EXCERPT))
+    except _FOREIGN:
+        return ""  # the status says enough
+    finally:
+        response.raw.close()
+
+
+def _plain(body: bytes) -> str:
+    """One line without control characters, which no database or terminal should get."""
+    text = body[:EXCERPT].decode(errors="replace")
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def _passed(reason: str, status: int | None, latency_ms: float, policy: HealthPolicy) -> Outcome:
     result, limit = ProbeResult.PASS, policy.degraded_latency
     if 0 < limit * 1000 < latency_ms:
@@ -117,8 +136,16 @@ def _passed(reason: str, status: int | None, latency_ms: float, policy: HealthPo
     return Outcome(result=result, reason=reason, status=status, latency_ms=latency_ms)
 
 
-def _failed(reason: str, status: int | None = None, latency_ms: float | None = None) -> Outcome:
-    return Outcome(result=ProbeResult.FAIL, reason=reason, status=status, latency_ms=latency_ms)
+def _failed(
+    reason: str, status: int | None = None, latency_ms: float | None = None, excerpt: str = ""
+) -> Outcome:
+    return Outcome(
+        result=ProbeResult.FAIL,
+        reason=reason,
+        status=status,
+        latency_ms=latency_ms,
+        excerpt=excerpt,
+    )
 
 
 # What requests, urllib3, http.client, ssl and the socket raise between them.

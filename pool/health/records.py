@@ -81,13 +81,10 @@ class Recorder:
         with transaction.atomic():
             # Those that still exist. One that is deleted between here and the insert fails
             # the batch, which is tried again without it.
-            backends = Backend.objects.select_related("pool")
-            known = backends.in_bulk({kept.finding.backend_id for kept in batch})
+            known = _existing(kept.finding.backend_id for kept in batch)
             found = [kept for kept in batch if kept.finding.backend_id in known]
             HealthRecord.objects.bulk_create([_row(kept) for kept in found])
-            for finding in (kept.finding for kept in found):
-                if finding.before is not finding.after:
-                    _record_event(finding, known[finding.backend_id])
+            _record_changes([one.finding for one in found if one.finding.changed])
 
     def _say_failing(self, error: DatabaseError) -> None:
         if not self._failing:
@@ -100,6 +97,18 @@ class Recorder:
         self._failing, self._dropped = False, 0
 
 
+def _existing(ids: Iterable[int]) -> set[int]:
+    return set(Backend.objects.filter(pk__in=set(ids)).values_list("pk", flat=True))
+
+
+def _record_changes(findings: list[Finding]) -> None:
+    ids = {finding.backend_id for finding in findings}
+    backends = Backend.objects.select_related("pool").in_bulk(ids) if ids else {}
+    for finding in findings:
+        if finding.backend_id in backends:
+            _record_event(finding, backends[finding.backend_id])
+
+
 def _row(kept: Kept) -> HealthRecord:
     finding, omitted = kept.finding, kept.omitted
     outcome = finding.outcome
@@ -110,6 +119,7 @@ def _row(kept: Kept) -> HealthRecord:
         status=outcome.status,
         latency_ms=outcome.latency_ms,
         reason="" if outcome.result is ProbeResult.PASS else outcome.reason,
+        excerpt=outcome.excerpt,
         state=finding.after.value,
         omitted=omitted.count,
         omitted_latency_sum_ms=omitted.latency_sum,

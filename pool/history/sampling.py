@@ -31,6 +31,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     before: HealthState
     after: HealthState
 
+    @property
+    def changed(self) -> bool:
+        return self.before is not self.after
+
 
 class Omitted(msgspec.Struct, frozen=True):
     """Passes before a row that have none of their own. Latencies are milliseconds."""
@@ -88,7 +92,7 @@ class Sampler:
     def _tells(self, finding: Finding) -> bool:
         kept_at = self._kept_at.get(finding.backend_id)
         return (
-            finding.before is not finding.after
+            finding.changed
             or (finding.after, finding.outcome.result) not in _ROUTINE
             or kept_at is None
             or not 0 <= finding.at - kept_at < self._seconds

@@ -221,3 +221,17 @@ def test_an_endless_body_passes_once_the_limit_is_read(backend):
 def test_a_compressed_body_is_not_unpacked(backend, answer):
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n"
     assert probe(backend(answer(head + b"nope")).origin, HealthPolicy()).result is PASS
+
+
+def test_how_the_body_of_a_failure_began_is_kept(backend, answer):
+    body = b"<h1>Out of\r\n memory</h1>\x00" + b"x" * 500
+    head = b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n" % len(body)
+    outcome = probe(backend(answer(head + body)).origin, HealthPolicy())
+    assert outcome.excerpt.startswith("<h1>Out of memory</h1> xxx")
+    assert len(outcome.excerpt) < 200
+
+
+def test_a_failure_whose_body_never_comes_is_told_by_its_status(backend, answer):
+    data = b"HTTP/1.1 500 Oops\r\nContent-Length: 500\r\n\r\n"
+    outcome = probe(backend(answer(data)).origin, HealthPolicy(timeout=0.3))
+    assert (outcome.status, outcome.excerpt) == (500, "")

@@ -1,0 +1,145 @@
+"""Each reason why a backend gets nothing, in an operator's words."""
+
+import msgspec
+import pytest
+from django.utils import timezone
+
+from pool.bus import CIRCUITS_KEY, FAILOVER_KEY, HEALTH_KEY, FailoverState, HealthStatus
+from pool.choices import CircuitMode, CircuitState, HealthState, ProbeResult
+from pool.circuits.records import Circuit
+from pool.health.hysteresis import Standing
+from pool.health.schedule import DUE_KEY, STANDING_KEY
+from pool.history.explanation import explain
+from pool.models import Backend, Pool
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def pool():
+    return Pool.objects.create(
+        name="shop", health_rise=2, circuit_mode=CircuitMode.CONSECUTIVE.value
+    )
+
+
+@pytest.fixture
+def backend(pool, redis_client):
+    return Backend.objects.create(pool=pool, name="a", url="http://a")
+
+
+@pytest.fixture
+def others(pool, backend):
+    """Enough of them that losing one is no panic."""
+    return [Backend.objects.create(pool=pool, name=f"o{n}", url=f"http://o{n}") for n in range(4)]
+
+
+def say(redis_client, backend, state, reason=""):
+    status = HealthStatus(state=state, since=1_700_000_000, reason=reason)
+    redis_client.hset(HEALTH_KEY, str(backend.pk), msgspec.json.encode(status))
+
+
+def explained(backend):
+    return explain(Backend.objects.select_related("pool").get(pk=backend.pk), timezone.now())
+
+
+def test_a_healthy_backend_has_nothing_to_explain(backend, others, redis_client):
+    say(redis_client, backend, HealthState.HEALTHY)
+    explanation = explained(backend)
+    assert (explanation.state, explanation.out, explanation.facts) == ("healthy", False, [])
+
+
+def test_what_an_operator_did_comes_first(backend, others, redis_client):
+    say(redis_client, backend, HealthState.UNHEALTHY, "timed out")
+    backend.drain(by="olga")
+    explanation = explained(backend)
+    assert [fact.code for fact in explanation.facts] == ["draining", "unhealthy"]
+    assert (explanation.state, explanation.facts[0].by) == ("draining", "olga")
+
+
+def test_a_backend_that_is_down_in_a_pool_that_is_well(backend, others, redis_client):
+    say(redis_client, backend, HealthState.UNHEALTHY, "timed out")
+    explanation = explained(backend)
+    assert explanation.headline == "shop/a is down: it gets no new requests."
+    assert explanation.pool.words.startswith("4 of 5 left")
+
+
+def test_a_circuit_that_is_open(backend, others, redis_client):
+    say(redis_client, backend, HealthState.HEALTHY)
+    circuit = Circuit(state=CircuitState.OPEN, since=1.7e9, until=1.7e9 + 30, cause="5 failures")
+    redis_client.hset(CIRCUITS_KEY, str(backend.pk), msgspec.json.encode(circuit))
+    [fact] = explained(backend).facts
+    assert fact.text == "Its circuit is open: 5 failures; tried again at 22:13:50"
+
+
+def test_a_backup_waits_while_the_primaries_serve(backend, others, redis_client):
+    backup = Backend.objects.create(pool=backend.pool, name="b", url="http://b", tier=1)
+    for one in (backend, *others, backup):
+        say(redis_client, one, HealthState.HEALTHY)
+    explanation = explained(backup)
+    assert explanation.state == "waiting"
+    assert explanation.facts[0].text == "It is in tier 1, a backup: tier 0 serves"
+
+
+def test_a_primary_that_the_failover_keeps_from_traffic(backend, redis_client):
+    backup = Backend.objects.create(pool=backend.pool, name="b", url="http://b", tier=1)
+    for one in (backend, backup):
+        say(redis_client, one, HealthState.HEALTHY)
+    state = FailoverState(floor=1, manual=True, serving=(1,), since=1.7e9, cause="by hand")
+    redis_client.hset(FAILOVER_KEY, str(backend.pool_id), msgspec.json.encode(state))
+    [fact] = explained(backend).facts
+    assert fact.text == (
+        "Its tier 0 gets nothing: an operator holds the traffic on tier 1 (by hand)"
+    )
+
+
+def test_a_stand_in_stands_by(backend, redis_client):
+    stand_in = Backend.objects.create(pool=backend.pool, name="s", url="http://s")
+    stand_in.backup_of = backend
+    stand_in.save()
+    for one in (backend, stand_in):
+        say(redis_client, one, HealthState.HEALTHY)
+    assert explained(stand_in).state == "stands_by"
+    say(redis_client, backend, HealthState.UNHEALTHY)
+    assert explained(stand_in).state == "healthy"
+
+
+def stand(redis_client, backend, now, **standing):
+    record = Standing(since=1.0, **standing)
+    redis_client.hset(STANDING_KEY, str(backend.pk), msgspec.json.encode(record))
+    redis_client.zadd(DUE_KEY, {str(backend.pk): now + 4.2})
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        (
+            {"state": HealthState.UNHEALTHY, "last": ProbeResult.FAIL, "streak": 9},
+            "Next probe in 4 s. 2 more passes in a row and it is up again.",
+        ),
+        (
+            {
+                "state": HealthState.UNHEALTHY,
+                "last": ProbeResult.PASS,
+                "streak": 1,
+                "passes": 1,
+            },
+            "Next probe in 4 s. 1 pass so far; 1 more pass in a row and it is up again.",
+        ),
+        (
+            {"state": HealthState.HEALTHY, "last": ProbeResult.FAIL, "streak": 1},
+            "Next probe in 4 s. 1 failure in a row; 2 more and it is down.",
+        ),
+        (
+            {"state": HealthState.HEALTHY, "last": ProbeResult.PASS, "streak": 50},
+            "Next probe in 4 s.",
+        ),
+    ],
+)
+def test_what_it_still_needs_is_said(backend, redis_client, standing, said):
+    stand(redis_client, backend, timezone.now().timestamp(), **standing)
+    assert explained(backend).next_words == said
+
+
+def test_without_probes_there_is_no_next_one(backend, redis_client):
+    backend.maintain()
+    assert explained(backend).next_words == "It is not probed."
