@@ -1,5 +1,6 @@
 """Alerts: who is told of what, a message to try it with, and what was told."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -66,10 +67,20 @@ class AlertChannelForm(forms.ModelForm):
         return {**cleaned, **given}
 
 
-@admin.register(AlertChannel)
-class AlertChannelAdmin(StyledAdmin):
-    form = AlertChannelForm
+class _SetUpAdmin(StyledAdmin):
+    """A screen on which alerts are set up. With a row goes its part of the log."""
+
     warn_unsaved_form = True
+
+    def get_deleted_objects(self, objs: Iterable[Any], request: HttpRequest) -> Any:
+        """Django's own would ask for the right to delete from the log, which nobody has."""
+        names = [f"{row}, and what the log has of it" for row in objs]
+        return names, {str(self.opts.verbose_name_plural): len(names)}, set(), []
+
+
+@admin.register(AlertChannel)
+class AlertChannelAdmin(_SetUpAdmin):
+    form = AlertChannelForm
     list_display = ("name", "kind", "goes_to", "waiting", "last_message")
     list_filter = (("kind", ChoicesDropdownFilter),)
     search_fields = ("name", "url", "recipients")
@@ -145,8 +156,7 @@ class AlertChannelAdmin(StyledAdmin):
 
 
 @admin.register(AlertRule)
-class AlertRuleAdmin(StyledAdmin):
-    warn_unsaved_form = True
+class AlertRuleAdmin(_SetUpAdmin):
     list_display = ("name", "enabled", "told_of", "minimum_severity", "shown_channels")
     list_filter = (("channels", RelatedDropdownFilter), ("pools", RelatedDropdownFilter))
     search_fields = ("name",)

@@ -64,8 +64,14 @@ class Ledger:
     def write(self, now: datetime) -> None:
         changed = self._changed.values()
         Alert.objects.filter(pk__in=self._forgotten).delete()
-        # First those that exist: where one closes, a new one of its subject may begin.
-        Alert.objects.bulk_update([alert for alert in changed if alert.pk], _CHANGING)
+        # First those that exist: where one closes, a new one of its subject may begin. An upsert,
+        # because an UPDATE of many rows by cases takes Django ten times as long to write.
+        Alert.objects.bulk_create(
+            [alert for alert in changed if alert.pk],
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=_CHANGING,
+        )
         Alert.objects.bulk_create([alert for alert in changed if not alert.pk])
         queue.add(self._posts, now)
 

@@ -117,3 +117,12 @@ def test_alerts_and_messages_have_their_pages(admin, told, pager):
     for url in pages[:2] + pages[3:]:
         assert "Backend web/one is unhealthy" in admin.get(url).content.decode(), url
     assert admin.get(pages[2]).status_code == 200
+
+
+@pytest.mark.parametrize("model", [AlertRule, AlertChannel])
+def test_a_rule_or_channel_is_deleted_with_its_part_of_the_log(admin, told, model):
+    url = page(f"{model._meta.model_name}_delete", model.objects.get().pk)
+    assert "and what the log has of it" in admin.get(url).content.decode()
+    admin.post(url, {"post": "yes"})
+    assert not model.objects.exists()
+    assert not AlertDelivery.objects.exists()
