@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 class Hedge:
     selective = True
+    request_complete = True
 
     def __init__(self, transaction: "Transaction", exchange: Exchange) -> None:
         self._transaction = transaction

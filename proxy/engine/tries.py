@@ -190,6 +190,7 @@ class Tries:
 
     def wants(self, head: ResponseHead) -> bool:
         """Whether the response with this head is passed on; if not, another try is made."""
+        self._edge.clock.now = monotonic_ns()
         self._stop_timers()
         exchange, hedge = self._exchange, self._hedge
         if hedge is not None and head.status in exchange.pool.unwanted:

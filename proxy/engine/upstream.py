@@ -127,7 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
     ) -> None:
         if transaction.selective:
             if not transaction.wants(head):
-                self._discard(head, data, size)
+                self._discard(transaction, head, data, size)
                 return
             transaction = cast("Transaction", self._transaction)  # a hedge's place is taken
         length = head.content_length
@@ -150,8 +150,10 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             transaction.relay(head_bytes + body)
 
-    def _discard(self, head: ResponseHead, data: bytes, size: int) -> None:
-        """Nobody wants this response: the connection is kept if all of it has come."""
+    def _discard(
+        self, transaction: "Transaction", head: ResponseHead, data: bytes, size: int
+    ) -> None:
+        """Nobody wants this response: the connection is kept if nothing more comes on it."""
         reader = response_reader(
             self._method, head.status, head.content_length, head.chunked, BadResponse
         )
@@ -159,7 +161,8 @@ class UpstreamConnection(asyncio.Protocol):
         taken = 0
         with suppress(BadResponse):  # whoever asked is with another backend by now
             taken = reader.feed(data[size:], None) if len(data) > size else 0
-        if reader.done and head.keep_alive and size + taken == len(data):
+        ended = reader.done and size + taken == len(data) and transaction.request_complete
+        if ended and head.keep_alive:
             self._interim = 0
             self.used = True
             self.release()

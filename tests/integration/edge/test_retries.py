@@ -301,3 +301,24 @@ def test_two_workers_see_clients_through_a_backend_that_breaks_and_comes_back(
     ask()
     assert statuses == [200] * 50
     assert len(shaky.calls) > before
+
+
+def test_a_connection_with_half_a_body_on_it_serves_nobody_else(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    """A refusal may come before the body has: the next request would be read as its rest."""
+    left: list[bool] = []
+
+    def refuse_early(call: Call) -> None:
+        assert call.receive() == b"01234"
+        call.answer(b"no", status="503 Service Unavailable")
+        left.append(call.client_has_left)
+
+    hasty, alive = backend("hasty", refuse_early), backend("alive")
+    serve(edge, hasty.spec(weight=1000), alive.spec(), on_statuses="503")
+    with Client(edge.port) as client:
+        client.send(request_bytes("PUT", "/", b"0123456789")[:-5])
+        wait_until("it was refused, and goes elsewhere", lambda: left and alive.calls)
+        client.send(b"56789")
+        answer = client.response()
+    assert (answer.status, answer.json()["size"], left) == (200, 10, [True])
