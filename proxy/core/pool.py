@@ -164,9 +164,7 @@ class Pool:
     # --- news ---
 
     def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
-        backend = self.backends.get(backend_id)
-        if backend is not None and self._take(backend, status):
-            self.refresh()
+        self.update_health({backend_id: status})
 
     def set_all_health(self, statuses: Mapping[int, HealthStatus]) -> None:
         """Take what is known of the backends.
@@ -176,10 +174,20 @@ class Pool:
         again, or an outage of Redis would bring dead backends back.
         """
         forget = not self.spec.health.enabled
+        self.update_health(
+            {
+                backend_id: statuses.get(backend_id)
+                for backend_id in self.backends
+                if forget or backend_id in statuses
+            }
+        )
+
+    def update_health(self, changes: Mapping[int, HealthStatus | None]) -> None:
+        """Take several verdicts at the cost of one `refresh()`; other pools' are passed over."""
         changed = [
-            self._take(backend, statuses.get(backend_id))
-            for backend_id, backend in self.backends.items()
-            if forget or backend_id in statuses
+            self._take(backend, status)
+            for backend_id, status in changes.items()
+            if (backend := self.backends.get(backend_id)) is not None
         ]
         if any(changed):
             self.refresh()

@@ -133,11 +133,13 @@ class Edge:
     def _connections(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
         return ConnectionPool(backend, tls, self.loop, self._resolver, self.clock)
 
-    def set_health(self, backend_id: int, status: HealthStatus | None) -> None:
+    def update_health(self, changes: dict[int, HealthStatus]) -> None:
+        """Take verdicts that have come together: a pool is worked out anew once for all of them."""
         self.clock.now = monotonic_ns()
-        pool = self.configuration.pool_of_backend.get(backend_id)
-        if pool is not None:
-            pool.set_health(backend_id, status)
+        concerned = {self.configuration.pool_of_backend.get(number) for number in changes}
+        for pool in concerned:
+            if pool is not None:
+                pool.update_health(changes)
 
     def set_all_health(self, statuses: dict[int, HealthStatus]) -> None:
         """`statuses` of all backends; one that is missing has not been probed."""

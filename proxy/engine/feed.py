@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from pool.bus import (
@@ -40,6 +41,7 @@ from proxy.engine.load_report import LoadReport
 
 REREAD_INTERVAL = 5.0  # seconds; announcements can be lost, a key cannot
 RECONNECT_DELAY = 0.5
+MAX_TOGETHER = 1000  # announcements that are taken in one go
 
 log = logging.getLogger("lbsite.edge")
 
@@ -101,7 +103,23 @@ class Feed:
                 while (left := reread_at - self._edge.loop.time()) > 0:
                     message = await channels.get_message(timeout=left)
                     if message is not None:
-                        await self._hear(message)
+                        await self._hear_all(message, channels)
+
+    async def _hear_all(self, message: dict[str, Any] | None, channels: PubSub) -> None:
+        """Take `message` and those that have come behind it: a switch takes down a rack at once."""
+        changes: dict[int, HealthStatus] = {}
+        heard = 0
+        while message is not None:
+            if message["channel"] == HEALTH_CHANNEL.encode():
+                changes |= _health_change(message["data"])
+            else:
+                await self._hear(message)
+            heard += 1
+            if heard == MAX_TOGETHER:
+                break
+            message = await channels.get_message(timeout=0)
+        if changes:
+            self._edge.update_health(changes)
 
     async def _hear(self, message: dict[str, Any]) -> None:
         if message["channel"] == SNAPSHOT_CHANNEL.encode():
@@ -112,13 +130,6 @@ class Feed:
             return
         if message["channel"] == FAILOVER_CHANNEL.encode():
             self._hear_of_floor(message["data"])
-            return
-        try:
-            change = msgspec.json.decode(message["data"], type=HealthChange)
-        except msgspec.DecodeError as error:
-            log.error("a health announcement is malformed: %s", error)
-            return
-        self._edge.set_health(change.backend_id, change.status)
 
     def _hear_of_floor(self, data: bytes) -> None:
         try:
@@ -216,3 +227,12 @@ class Feed:
             await self._load_report.withdraw()
         except (RedisError, OSError) as error:
             log.debug("not signed off: %s", error)
+
+
+def _health_change(data: bytes) -> dict[int, HealthStatus]:
+    try:
+        change = msgspec.json.decode(data, type=HealthChange)
+    except msgspec.DecodeError as error:
+        log.error("a health announcement is malformed: %s", error)
+        return {}
+    return {change.backend_id: change.status}

@@ -190,3 +190,15 @@ def test_another_algorithm_starts_anew_with_the_same_backends(
     assert type(new.tiers[0].balancer) is not type(old.tiers[0].balancer)
     assert new.backends == old.backends
     assert chosen(new) == {1, 2}
+
+
+def test_verdicts_that_come_together_cost_one_refresh(
+    pool_of: PoolOf, backend_spec: SpecOf, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = pool_of([backend_spec(1), backend_spec(2)])
+    refreshed: list[Pool] = []
+    monkeypatch.setattr(Pool, "refresh", refreshed.append)
+    ill = health(HealthState.UNHEALTHY)
+    pool.update_health({1: ill, 2: ill, 99: ill})
+    assert refreshed == [pool]
+    assert all(backend.health is ill for backend in pool.backends.values())
