@@ -1,7 +1,7 @@
 """What happens to a request whose backend fails: one set of cases, for each way to send it.
 
-The edge (asyncio) and `LoadBalancer` (requests) go by one core; these cases hold them, with
-real backends, to the same outcomes. The proxy view sends as `LoadBalancer` does.
+The edge (asyncio), `LoadBalancer` (requests) and the proxy view (Django, and requests) go by
+one core; these cases hold them, with real backends, to the same outcomes.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +17,7 @@ from tests.integration.edge.conftest import _Stage
 from tests.integration.edge.harness.backend import Backend, Call, Script
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.web import Web, start_webs
 
 PATIENCE = 0.5  # seconds until a silent backend has failed
 TIMEOUTS = TimeoutPolicy(connect=PATIENCE, response=4 * PATIENCE, idle=PATIENCE)
@@ -92,6 +93,25 @@ class ThroughRequests:
         self._balancer.close()
 
 
+class ThroughView:
+    def __init__(self, web: Web) -> None:
+        self._web = web
+
+    def serve(self, *backends: Backend, open_time: float = 60.0) -> None:
+        self._web.serve(
+            *backends,
+            circuit=circuit(open_time),
+            timeouts=TimeoutPolicy(connect=PATIENCE, response=PATIENCE),
+            retry=RetryPolicy(attempts=len(backends) + 1, on_statuses="500,502-504"),
+        )
+
+    def ask(self, method: str = "GET", body: bytes = b"", target: str = "/") -> Outcome:
+        answer = self._web.ask(method, f"/lb/shop{target}", body)
+        if "x-backend" in answer.headers:
+            return Outcome(answer.headers["x-backend"], answer.status)
+        return Outcome(status=answer.status, failed=True)
+
+
 @pytest.fixture(scope="module")
 def _edge() -> Iterator[Edge]:
     stage = _Stage()
@@ -99,10 +119,18 @@ def _edge() -> Iterator[Edge]:
     stage.end()
 
 
-@pytest.fixture(params=["edge", "requests"])
+@pytest.fixture(scope="module")
+def _web() -> Iterator[Web]:
+    with start_webs() as start:
+        yield start()
+
+
+@pytest.fixture(params=["edge", "requests", "view"])
 def way(request: pytest.FixtureRequest) -> Iterator[Way]:
     if request.param == "edge":
         yield ThroughEdge(request.getfixturevalue("_edge"))
+    elif request.param == "view":
+        yield ThroughView(request.getfixturevalue("_web"))
     else:
         through = ThroughRequests()
         yield through
