@@ -96,7 +96,9 @@ def post(url: str, body: bytes, headers: dict[str, str], *, internal: bool) -> O
         connection.connect()
         with _ends_in_time(connection):
             connection.request("POST", target, body, headers)
-            return _judge(connection.getresponse(), started)
+            response = connection.getresponse()
+            remaining(connection.deadline)  # http.client takes a head that was cut for a whole one
+            return _judge(response, started)
     except _CannotConnect as error:
         return Outcome(detail=str(error))
     except (OSError, HTTPException, ValueError) as error:
