@@ -9,11 +9,13 @@ from rest_framework import serializers
 
 from pool.api.errors import model_errors_as_answers
 from pool.api.fields import NamedChoiceField
+from pool.api.health import PoolHealthSerializer
 from pool.choices import CircuitState, HeaderAction, HealthState
 from pool.circuits.live import LiveCircuits, count_calls
 from pool.edges import Edge
 from pool.failover.live import LiveTraffic, Traffic
 from pool.fields import HeaderRulesField
+from pool.history.pools import pool_health
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
 from pool.policies import POOL_GROUPS, RATE_LIMIT
@@ -184,6 +186,10 @@ class PoolSerializer(_ConfigurationSerializer):
         help_text="Where the traffic goes now; null while Redis cannot say."
     )
 
+    outlook = serializers.SerializerMethodField(
+        help_text="How many backends are left, and what one more loss brings."
+    )
+
     class Meta:
         model = Pool
         fields = [
@@ -192,6 +198,7 @@ class PoolSerializer(_ConfigurationSerializer):
             "algorithm",
             *(column for group in POOL_GROUPS.values() for column in group.columns.values()),
             "traffic",
+            "outlook",
             "backends",
         ]
 
@@ -199,6 +206,10 @@ class PoolSerializer(_ConfigurationSerializer):
     def get_traffic(self, pool: Pool) -> Any:
         live: LiveTraffic = self.context["live_traffic"]
         return None if live.error else TrafficSerializer(live.of(pool)).data
+
+    @extend_schema_field(PoolHealthSerializer)
+    def get_outlook(self, pool: Pool) -> Any:
+        return PoolHealthSerializer(pool_health(pool, self.context["live_traffic"])).data
 
 
 class RouteSerializer(_ConfigurationSerializer):

@@ -7,7 +7,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-SAME_ON_BOTH = ["tests/pool/models", "tests/pool/publish", "tests/pool/api", "tests/pool/alerts"]
+SAME_ON_BOTH = [
+    "tests/pool/models",
+    "tests/pool/publish",
+    "tests/pool/api",
+    "tests/pool/alerts",
+    "tests/pool/history",
+]
 
 
 def test_the_configuration_is_kept_and_published_the_same_on_postgresql(postgresql_url):
