@@ -197,7 +197,7 @@ def test_verdicts_that_come_together_cost_one_refresh(
 ) -> None:
     pool = pool_of([backend_spec(1), backend_spec(2)])
     refreshed: list[Pool] = []
-    monkeypatch.setattr(Pool, "refresh", refreshed.append)
+    monkeypatch.setattr(pool, "refresh", lambda: refreshed.append(pool))
     ill = health(HealthState.UNHEALTHY)
     pool.update_health({1: ill, 2: ill, 99: ill})
     assert refreshed == [pool]
