@@ -164,3 +164,29 @@ def test_what_needs_a_key_is_refused_for_requests_without_one(boss, web, algorit
     answer = boss.patch("/api/v1/pools/web/", {"hash_fallback": algorithm}, format="json")
     assert answer.status_code == 400
     assert "Choose an algorithm that needs none" in answer.json()["hash_fallback"][0]
+
+
+def test_retries_and_limits_are_set_told_and_rolled_back(boss, web, commit, published):
+    url = "/api/v1/pools/web/"
+    with commit():
+        boss.patch(url, {"algorithm": "round_robin"}, format="json")
+    before = published()
+    wanted = {"retry_on_statuses": "502-504, 429", "hedge_after": 0.5, "max_in_flight": 9}
+    with commit():
+        answer = boss.patch(url, wanted, format="json")
+    assert (answer.status_code, answer.json()["retry_on_statuses"]) == (200, "502-504,429")
+    pool = published().pools[0]
+    assert (pool.retry.on_statuses, pool.retry.hedge_after) == ("502-504,429", 0.5)
+    assert pool.limits.max_in_flight == 9
+    newest = boss.get("/api/v1/revisions/").json()["results"][0]
+    assert 'retry.on_statuses "" → 502-504,429' in newest["summary"]
+    with commit():
+        boss.post(f"/api/v1/revisions/{before.number}/rollback/")
+    assert published().pools == before.pools
+
+
+def test_a_bad_retry_or_limit_names_its_field(boss, web):
+    bad = {"retry_on_statuses": "many", "retry_budget": 101, "try_timeout": -1, "max_queue": -1}
+    for field, value in bad.items():
+        answer = boss.patch("/api/v1/pools/web/", {field: value}, format="json")
+        assert (answer.status_code, list(answer.json())) == (400, [field])
