@@ -144,6 +144,8 @@ class EventKind(StrEnum):
     CIRCUIT_HALF_OPENED = "circuit_half_opened"
     CIRCUIT_CLOSED = "circuit_closed"
     CIRCUIT_HELD = "circuit_held"  # stays closed, because too many of its pool are open
+    EJECTED = "ejected"  # an outlier: it answers worse than it should
+    UNEJECTED = "unejected"
 
 
 class ChannelKind(StrEnum):

@@ -15,6 +15,7 @@ from pool.snapshot import PoolSpec
 
 UNHEALTHY = "unhealthy"
 CIRCUIT_OPEN = "circuit open"
+EJECTED = "ejected"
 
 
 class Known(NamedTuple):
@@ -22,11 +23,12 @@ class Known(NamedTuple):
 
     health: HealthState | None
     circuit: CircuitState | None
+    ejected: bool = False
 
     @classmethod
-    def read(cls, health: bytes | None, circuit: bytes | None) -> "Known":
+    def read(cls, health: bytes | None, circuit: bytes | None, *, ejected: bool) -> "Known":
         """From the records in Redis."""
-        return cls(_health(health), _circuit(circuit))
+        return cls(_health(health), _circuit(circuit), ejected)
 
     def after(self, verdict: HealthState) -> "Known":
         """When the probes have come to `verdict`, which has an open circuit tried if it was ill."""
@@ -34,7 +36,7 @@ class Known(NamedTuple):
         recovers = self.health is HealthState.UNHEALTHY and verdict is not HealthState.UNHEALTHY
         if recovers and circuit is CircuitState.OPEN:
             circuit = CircuitState.HALF_OPEN
-        return Known(verdict, circuit)
+        return Known(verdict, circuit, self.ejected)
 
     def why_out(self, pool: PoolSpec) -> str:
         """Why it cannot serve in `pool`; "" if it can."""
@@ -42,6 +44,8 @@ class Known(NamedTuple):
             return UNHEALTHY
         if pool.circuit.mode is not CircuitMode.OFF and self.circuit in SHUT:
             return CIRCUIT_OPEN
+        if pool.outlier.enabled and self.ejected:
+            return EJECTED
         return ""
 
 

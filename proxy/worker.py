@@ -41,6 +41,7 @@ from proxy.engine.listener_tls import ListenerTls
 from proxy.engine.live import LiveBoard
 from proxy.engine.settings import EdgeSettings, read_settings
 from proxy.engine.traffic import Shipper, ship_orphans
+from proxy.stores.ejections import RedisEjections
 from proxy.stores.rate_limit import RedisRates
 from proxy.stores.redis import RedisCircuits
 
@@ -163,7 +164,12 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             self.loop.create_task(self._repeat(live.refresh, LIVE_INTERVAL)),
             self.loop.create_task(feed.run()),
             self.loop.create_task(feed.keep_reporting()),
-            self.loop.create_task(self.edge.circuits.run(RedisCircuits(impatient))),
+            self.loop.create_task(
+                self.edge.circuits.run(
+                    RedisCircuits(impatient),
+                    partial(self.edge.outliers.agree, RedisEjections(impatient)),
+                )
+            ),
             self.loop.create_task(self.edge.rates.run(RedisRates(impatient))),
         ]
         # Beside the heartbeat: it must go on while Redis hangs.

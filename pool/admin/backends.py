@@ -24,6 +24,7 @@ from pool.admin.badges import state_badge
 from pool.admin.base import ConfigurationAdmin, Deletion, warn_of_waiting_revision
 from pool.admin.circuits import CircuitActions
 from pool.admin.dialogs import question
+from pool.admin.ejections import EjectionDisplay
 from pool.admin.health import attach_conditions, condition
 from pool.admin.history import recent_events, recent_probes
 from pool.admin.overrides import OVERRIDES_FIELDSET, show_pools_values
@@ -72,7 +73,7 @@ class BackendChangeList(ChangeList):
 
 
 @admin.register(Backend)
-class BackendAdmin(WhyAction, CircuitActions, ConfigurationAdmin):
+class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, ConfigurationAdmin):
     list_display = ("name", "pool", "url", "weight", "tier", "admin_state_shown", "health")
     list_select_related = ("pool",)
     list_filter = (
@@ -82,7 +83,11 @@ class BackendAdmin(WhyAction, CircuitActions, ConfigurationAdmin):
     )
     search_fields = ("name", "url", "pool__name")
     search_help_text = "Name or URL of a backend, or name of its pool"
-    readonly_fields = ("health", "health_reason", *CircuitActions.circuit_fields)
+    readonly_fields = (
+        *("health", "health_reason"),
+        *CircuitActions.circuit_fields,
+        *EjectionDisplay.ejection_fields,
+    )
     add_fieldsets = (
         (None, {"fields": (("pool", "name"), ("url", "admin_state"))}),
         (
@@ -95,7 +100,13 @@ class BackendAdmin(WhyAction, CircuitActions, ConfigurationAdmin):
     fieldsets = (
         (
             "Health",
-            {"fields": (("health", "health_reason"), CircuitActions.circuit_fields)},
+            {
+                "fields": (
+                    ("health", "health_reason"),
+                    CircuitActions.circuit_fields,
+                    EjectionDisplay.ejection_fields,
+                )
+            },
         ),
         *add_fieldsets,
     )

@@ -14,6 +14,8 @@ from pool.circuits.live import LiveCircuits
 from pool.circuits.records import Circuit
 from pool.live import LiveHealth
 from pool.models import Backend
+from pool.outliers.live import LiveEjections
+from pool.outliers.records import Ejection
 
 REDIS_AWAY = "unknown (Redis is away)"
 
@@ -38,10 +40,11 @@ UNSAVED = Condition(HealthState.UNKNOWN, "Not saved yet.")
 
 def attach_conditions(backends: Iterable[Backend]) -> None:
     """Read Redis once for all these rows, whose pools must have been selected."""
-    live, circuits = LiveHealth.read(), LiveCircuits.read()
+    live, circuits, ejections = LiveHealth.read(), LiveCircuits.read(), LiveEjections.read()
     for backend in backends:
         backend.condition = _condition(backend, live)  # type: ignore[attr-defined]
         backend.live_circuit = circuits.of(backend)  # type: ignore[attr-defined]
+        backend.live_ejection = ejections.of(backend)  # type: ignore[attr-defined]
 
 
 def condition(backend: Backend | None) -> Condition:
@@ -52,6 +55,11 @@ def condition(backend: Backend | None) -> Condition:
 def circuit_of(backend: Backend) -> Circuit | None:
     """What `attach_conditions` found; None if nobody knows, or circuits are off."""
     return getattr(backend, "live_circuit", None)
+
+
+def ejection_of(backend: Backend) -> Ejection | None:
+    """What `attach_conditions` found; None if it is not ejected, or nobody knows."""
+    return getattr(backend, "live_ejection", None)
 
 
 def availability_badge(backends: Iterable[Backend]) -> SafeString:
@@ -77,6 +85,9 @@ def why_not(backend: Backend) -> str:
     circuit = circuit_of(backend)
     if circuit is not None and circuit.shut:
         return f"circuit {circuit.state.replace('_', ' ')}: {circuit.cause}"
+    ejection = ejection_of(backend)
+    if ejection is not None:
+        return f"ejected: {ejection.cause}"
     return "weight 0" if backend.weight == 0 else ""
 
 

@@ -21,11 +21,13 @@ from pool.admin.health import attach_conditions, availability_badge, condition
 from pool.admin.relevance import RELEVANT_IF
 from pool.circuits.advice import advise
 from pool.models import Backend, Pool, Route
+from pool.outliers.advice import advise as advise_on_outliers
 from pool.policies import (
     BALANCING,
     CIRCUIT,
     HEALTH,
     LIMITS,
+    OUTLIER,
     RETRY,
     STICKY,
     TIERS,
@@ -38,6 +40,7 @@ Tab = tuple[str, dict[str, Any]]
 
 FAILOVER_TAB = "Failover"
 CIRCUIT_TAB = "Circuit breaker"
+OUTLIER_TAB = "Outliers"
 STICKY_TAB = "Stickiness"
 
 LISTENER_SETTINGS = (
@@ -126,6 +129,10 @@ def _circuit_advice(pool: Pool) -> list[str]:
     return advise(pool.compile(backend.compile() for backend in pool.backends.all()))
 
 
+def _outlier_advice(pool: Pool) -> list[str]:
+    return advise_on_outliers(pool.compile(backend.compile() for backend in pool.backends.all()))
+
+
 class PoolChangeList(ChangeList):
     """Reads backends, routes and health once for all pools of the page."""
 
@@ -156,6 +163,7 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
         _policy_tab("Timeouts & limits", TIMEOUTS, LIMITS, about=LISTENER_SETTINGS),
         _policy_tab("Retries", RETRY),
         _policy_tab(CIRCUIT_TAB, CIRCUIT),
+        _policy_tab(OUTLIER_TAB, OUTLIER),
         _HEADERS_AND_TLS,
     )
 
@@ -176,6 +184,7 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
             FAILOVER_TAB: advise_on_tiers(obj),
             STICKY_TAB: " ".join(advise_on_cookies(obj)),
             CIRCUIT_TAB: " ".join(_circuit_advice(obj)),
+            OUTLIER_TAB: " ".join(_outlier_advice(obj)),
         }
         return tuple(
             (title, tab | {"description": told.get(title, tab.get("description", ""))})
@@ -187,6 +196,9 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
         super().save_related(request, form, *args, **kwargs)
         if any(name.startswith("circuit_") for name in form.changed_data):
             for sentence in _circuit_advice(form.instance):
+                messages.warning(request, sentence)
+        if any(name.startswith("outlier_") for name in form.changed_data):
+            for sentence in _outlier_advice(form.instance):
                 messages.warning(request, sentence)
         if any(name.startswith("sticky_") for name in form.changed_data):
             for sentence in advise_on_cookies(form.instance):

@@ -5,7 +5,7 @@ its value. A field with an error is shown in any case (admin.css).
 """
 
 from pool.choices import CircuitMode, ProbeKind, StickyMode, TierMode
-from pool.policies import CIRCUIT, HEALTH, RATE_LIMIT, RETRY
+from pool.policies import CIRCUIT, HEALTH, OUTLIER, RATE_LIMIT, RETRY
 
 _STICKY = f"sticky_mode != '{StickyMode.OFF}'"
 _OWN_COOKIE = f"sticky_mode == '{StickyMode.COOKIE}'"
@@ -42,6 +42,7 @@ RELEVANT_IF = {
     "circuit_window": _RATIO,
     "circuit_minimum_calls": _RATIO,
     "circuit_slow_call": _SLOW,
+    **{name: "outlier_enabled" for name in OUTLIER.columns.values() if name != "outlier_enabled"},
 }
 
 RELEVANT_OF_ROUTE = {

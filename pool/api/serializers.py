@@ -18,6 +18,7 @@ from pool.fields import HeaderRulesField
 from pool.history.pools import pool_health
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
+from pool.outliers.live import LiveEjections
 from pool.policies import POOL_GROUPS, RATE_LIMIT
 from pool.policies.health import HEALTH_OVERRIDES
 from pool.tiers import Share
@@ -71,6 +72,13 @@ class CircuitSerializer(serializers.Serializer):
     bad = serializers.IntegerField(help_text="Calls that failed, or were slow.")
 
 
+class EjectionSerializer(serializers.Serializer[Any]):
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+    times = serializers.IntegerField(help_text="How often in a row.")
+    cause = serializers.CharField()
+
+
 class CircuitOrderSerializer(serializers.Serializer):
     action = serializers.ChoiceField(choices=["reset", "open", "release"])
 
@@ -102,6 +110,9 @@ class BackendSerializer(_ConfigurationSerializer):
     circuit = serializers.SerializerMethodField(
         help_text="Its circuit breaker; null if that is off in the pool, or Redis is away."
     )
+    ejection = serializers.SerializerMethodField(
+        help_text="Why it is left alone as an outlier; null if it is not, or Redis is away."
+    )
 
     class Meta:
         model = Backend
@@ -119,6 +130,7 @@ class BackendSerializer(_ConfigurationSerializer):
             *HEALTH_OVERRIDES.columns.values(),
             "health",
             "circuit",
+            "ejection",
         ]
 
     @extend_schema_field(LiveHealthSerializer)
@@ -144,6 +156,19 @@ class BackendSerializer(_ConfigurationSerializer):
             "successes": circuit.successes,
             "calls": calls,
             "bad": bad,
+        }
+
+    @extend_schema_field(EjectionSerializer(allow_null=True))
+    def get_ejection(self, backend: Backend) -> dict[str, Any] | None:
+        live: LiveEjections = self.context["live_ejections"]
+        ejection = live.of(backend)
+        if ejection is None:
+            return None
+        return {
+            "since": _time(ejection.since),
+            "until": _time(ejection.until),
+            "times": ejection.times,
+            "cause": ejection.cause,
         }
 
 

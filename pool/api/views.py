@@ -27,6 +27,7 @@ from pool.failover.live import LiveTraffic
 from pool.history.causes import causes_of
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
+from pool.outliers.live import LiveEjections
 
 _CIRCUIT_VERBS: dict[str, circuits.Verb] = {
     "reset": circuits.reset,
@@ -52,11 +53,16 @@ class _ConfigurationViewSet(viewsets.ModelViewSet):
     def live_circuits(self) -> LiveCircuits:
         return LiveCircuits.read()
 
+    @cached_property
+    def live_ejections(self) -> LiveEjections:
+        return LiveEjections.read()
+
     def get_serializer_context(self) -> dict[str, Any]:
         return {
             **super().get_serializer_context(),
             "live_health": self.live_health,
             "live_circuits": self.live_circuits,
+            "live_ejections": self.live_ejections,
         }
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -8,8 +8,8 @@ import msgspec
 from django.db import DatabaseError, transaction
 from redis import Redis
 
-from pool.bus import CIRCUITS_KEY, EVENTS_FIELD, EVENTS_STREAM, Happening
-from pool.models import Backend, Event
+from pool.bus import CIRCUITS_KEY, EJECTIONS_KEY, EVENTS_FIELD, EVENTS_STREAM, Happening
+from pool.models import Backend, Event, Pool
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +51,10 @@ def _write(happening: Happening) -> None:
 
 
 def forget_deleted(redis: "Redis") -> None:
-    """Drop the circuits of backends that are gone."""
-    kept = {str(pk).encode() for pk in Backend.objects.values_list("pk", flat=True)}
-    stored: Any = redis.hkeys(CIRCUITS_KEY)
-    gone = [backend_id for backend_id in stored if backend_id not in kept]
-    if gone:
-        redis.hdel(CIRCUITS_KEY, *gone)
+    """Drop the circuits of backends that are gone, and the ejections of pools that are."""
+    for key, rows in ((CIRCUITS_KEY, Backend.objects), (EJECTIONS_KEY, Pool.objects)):
+        kept = {str(pk).encode() for pk in rows.values_list("pk", flat=True)}
+        stored: Any = redis.hkeys(key)
+        gone = [name for name in stored if name not in kept]
+        if gone:
+            redis.hdel(key, *gone)

@@ -8,13 +8,14 @@ enough, when an operator says so, or when nobody from the floor on is well any m
 A floor that an operator has set stays until an operator takes it away.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
 
 from pool.bus import FailoverState
 from pool.choices import EventKind, Failback
-from pool.outage import CIRCUIT_OPEN
+from pool.outage import CIRCUIT_OPEN, EJECTED
 from pool.snapshot import PoolSpec, TierPolicy
 from pool.tiers import Share, places_of, serving, share_out
 
@@ -155,11 +156,13 @@ def _cause(pool: PoolSpec, out: Out, shares: list[Share], move: tuple[Tiers, Tie
     share = by_tier.get(tier)
     if share is None:
         return f"tier {tier}: no backend in service"
-    open_ = sum(
-        backend.tier == tier and out.get(backend.id) == CIRCUIT_OPEN for backend in pool.backends
-    )
-    circuits = f", {open_} {'circuits' if open_ > 1 else 'circuit'} open" if open_ else ""
-    return f"tier {tier}: {share.healthy} of {share.total} backends well{circuits}"
+    reasons = Counter(out.get(backend.id) for backend in pool.backends if backend.tier == tier)
+    said = [f"tier {tier}: {share.healthy} of {share.total} backends well"]
+    if circuits := reasons[CIRCUIT_OPEN]:
+        said.append(f"{circuits} {'circuits' if circuits > 1 else 'circuit'} open")
+    if reasons[EJECTED]:
+        said.append(f"{reasons[EJECTED]} ejected")
+    return ", ".join(said)
 
 
 def _move(pool: PoolSpec, before: FailoverState, after: FailoverState, now: float) -> Move:

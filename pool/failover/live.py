@@ -1,6 +1,6 @@
 """Where a pool's traffic goes now, worked out as edges do, for a screen or an answer."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from redis import RedisError
@@ -12,6 +12,7 @@ from pool.failover.store import FailoverStore, read_state
 from pool.live import LiveHealth
 from pool.models import Pool
 from pool.outage import Known
+from pool.outliers.live import LiveEjections
 from pool.tiers import Share, places_of, serving, share_out
 
 
@@ -37,25 +38,30 @@ class LiveTraffic:
 
     health: LiveHealth
     circuits: LiveCircuits
+    ejections: LiveEjections
     states: Mapping[int, bytes] = field(default_factory=dict)
     error: str = ""
 
     @classmethod
     def read(cls, health: LiveHealth) -> "LiveTraffic":
-        circuits = LiveCircuits.read()
+        circuits, ejections = LiveCircuits.read(), LiveEjections.read()
         try:
             states = FailoverStore(redis_client()).read_all()
         except RedisError as error:
-            return cls(health, circuits, error=f"Redis cannot be reached: {error}")
-        return cls(health, circuits, states, health.error or circuits.error)
+            return cls(health, circuits, ejections, error=f"Redis cannot be reached: {error}")
+        unread = health.error or circuits.error or ejections.error
+        return cls(health, circuits, ejections, states, unread)
 
     def of(self, pool: Pool) -> Traffic:
         backends = sorted(pool.backends.all(), key=lambda backend: backend.pk)
         spec = pool.compile(backend.compile() for backend in backends)
-        out = {backend.id for backend in spec.backends if self._known(backend.id).why_out(spec)}
+        ejected = self.ejections.of_pool(pool.pk)
+        known = {backend.id: self._known(backend.id, ejected) for backend in spec.backends}
+        out = {number for number, one in known.items() if one.why_out(spec)}
         state = read_state(self.states.get(pool.pk))
         return Traffic(share_out(places_of(spec.backends, out), spec.tiers, state.floor), state)
 
-    def _known(self, backend_id: int) -> Known:
+    def _known(self, backend_id: int, ejected: Container[int]) -> Known:
         key = str(backend_id).encode()
-        return Known.read(self.health.records.get(key), self.circuits.records.get(key))
+        health, circuit = self.health.records.get(key), self.circuits.records.get(key)
+        return Known.read(health, circuit, ejected=backend_id in ejected)

@@ -3,6 +3,7 @@ as they were read, so that of several workers that see the same one tells of it.
 """
 
 from importlib import resources
+from time import time
 from typing import cast
 
 import msgspec
@@ -10,6 +11,7 @@ from redis import Redis
 
 from pool.bus import (
     CIRCUITS_KEY,
+    EJECTIONS_KEY,
     FAILOVER_CHANNEL,
     FAILOVER_KEY,
     FAILOVER_MOVES,
@@ -20,6 +22,7 @@ from pool.bus import (
 from pool.choices import AdminState, HealthState
 from pool.failover.decide import Move
 from pool.outage import Known
+from pool.outliers.records import read_ejections
 from pool.snapshot import PoolSpec
 
 
@@ -98,12 +101,16 @@ class FailoverStore:
         ids = [str(backend.id) for backend in pool.backends]
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hget(FAILOVER_KEY, str(pool.id))
+            pipe.hget(EJECTIONS_KEY, str(pool.id))
             for key in (HEALTH_KEY, CIRCUITS_KEY) if ids else ():
                 pipe.hmget(key, ids)
-            raw, *records = pipe.execute()
-        known = [Known.read(*both) for both in zip(*records, strict=True)]
-        by_id = {backend.id: one for backend, one in zip(pool.backends, known, strict=True)}
-        return Reading(pool=pool, raw=raw or b"", known=by_id)
+            raw, ejections, *records = pipe.execute()
+        out = read_ejections(ejections).out(time())
+        known = {
+            backend.id: Known.read(*both, ejected=backend.id in out)
+            for backend, both in zip(pool.backends, zip(*records, strict=True), strict=True)
+        }
+        return Reading(pool=pool, raw=raw or b"", known=known)
 
     def read_all(self) -> dict[int, bytes]:
         stored = cast("dict[bytes, bytes]", self._redis.hgetall(FAILOVER_KEY))

@@ -31,6 +31,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     tls: TlsPolicy = TlsPolicy()
     host: str = ""
     circuit: Terms | None = None  # None: it has none
+    returns_to: int = 0  # the pool that a pass brings it back to if it was ejected; 0: none
 
     @property
     def period(self) -> float:
@@ -121,4 +122,5 @@ def _target(pool: PoolSpec, backend: BackendSpec) -> Target:
         tls=pool.tls,
         host="" if host == HOST_OF_BACKEND else host,
         circuit=None if pool.circuit.mode is CircuitMode.OFF else terms_of(pool),
+        returns_to=pool.id if pool.outlier.enabled and pool.outlier.probes_return else 0,
     )

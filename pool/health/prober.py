@@ -29,6 +29,7 @@ from pool.health.probe import Outcome, probe
 from pool.health.records import Recorder
 from pool.health.schedule import Claim, Next, Schedule, Stale, read_standing
 from pool.history.sampling import Finding
+from pool.outliers.release import Release
 from pool.snapshot import HealthPolicy, SnapshotError, TlsPolicy, decode
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Prober:
         self._recorder = Recorder(sample)
         self._failover = FailoverWatch(redis)
         self._threads = threads
+        self._release = Release(redis)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="probe")
         self._running: set[Future[None]] = set()
         self._probe = probe
@@ -219,6 +221,9 @@ class Prober:
                 after=after.state,
             )
         )
+        passed = outcome.result is not ProbeResult.FAIL
+        if target.returns_to and passed and after.state is not HealthState.UNHEALTHY:
+            self._release.passed(target.returns_to, target.backend_id, now)
 
     def _say_redis_failing(self, error: RedisError) -> None:
         if not self._redis_failing:

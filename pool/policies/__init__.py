@@ -28,6 +28,7 @@ from pool.policies.forwarding import (
 )
 from pool.policies.health import HEALTH, HealthPolicyFields
 from pool.policies.limits import LIMITS, RATE_LIMIT, LimitPolicyFields, RateLimitFields
+from pool.policies.outlier import OUTLIER, OutlierPolicyFields
 from pool.policies.retry import RETRY, RetryPolicyFields
 
 # By the field of `PoolSpec` that holds the struct.
@@ -39,6 +40,7 @@ POOL_GROUPS: dict[str, PolicyGroup[Any]] = {
     "timeouts": TIMEOUTS,
     "retry": RETRY,
     "circuit": CIRCUIT,
+    "outlier": OUTLIER,
     "headers": HEADERS,
     "limits": LIMITS,
     "tls": TLS,
@@ -53,6 +55,7 @@ class PoolPolicies(
     TimeoutPolicyFields,
     RetryPolicyFields,
     CircuitPolicyFields,
+    OutlierPolicyFields,
     HeaderPolicyFields,
     LimitPolicyFields,
     TlsPolicyFields,
@@ -69,6 +72,7 @@ class PoolPolicies(
             *TimeoutPolicyFields.Meta.constraints,
             *RetryPolicyFields.Meta.constraints,
             *CircuitPolicyFields.Meta.constraints,
+            *OutlierPolicyFields.Meta.constraints,
             *LimitPolicyFields.Meta.constraints,
         ]
 
@@ -79,6 +83,7 @@ __all__ = [
     "HEADERS",
     "HEALTH",
     "LIMITS",
+    "OUTLIER",
     "POOL_GROUPS",
     "RATE_LIMIT",
     "RETRY",

@@ -5,10 +5,12 @@ from typing import Protocol
 
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
+from pool.outliers.records import Ejection
 from pool.snapshot import BackendSpec
 from pool.tiers import accepts_new
 from proxy.core.circuit.breaker import Breaker
 from proxy.core.latency import Latency
+from proxy.core.outlier import Monitor
 from proxy.errors import ClientGone, ResponseTimeout
 
 _NO_ANSWER = ClientGone.status  # this, and all that are higher
@@ -35,11 +37,13 @@ class Backend:
         "authority",
         "breaker",
         "cell",
+        "ejection",
         "elsewhere",
         "health",
         "id",
         "in_flight",
         "latency",
+        "monitor",
         "spec",
         "weight",
     )
@@ -53,6 +57,8 @@ class Backend:
         self.latency = Latency()
         self.health: HealthStatus | None = None  # None: no probe has spoken yet
         self.breaker: Breaker | None = None  # None: the pool's circuits are off
+        self.monitor: Monitor | None = None  # None: outliers are not looked for
+        self.ejection: Ejection | None = None  # as an outlier, if it is now
         self.configure(spec)
 
     def configure(self, spec: BackendSpec) -> None:
@@ -70,7 +76,7 @@ class Backend:
     @property
     def out(self) -> bool:
         """Whether it cannot serve now, whatever the operator wants."""
-        if self.breaker is not None and self.breaker.out:
+        if self.ejection is not None or (self.breaker is not None and self.breaker.out):
             return True
         return self.health is not None and self.health.state is HealthState.UNHEALTHY
 

@@ -35,6 +35,7 @@ class IllegalMove(Exception):
 
 _CHOOSING, _TRYING, _RELAYING, _DONE = Phase  # locals of the hot path
 _NONE = -1  # no circuit is of this generation
+_SERVER_ERROR = 500  # and above
 
 
 class Exchange:
@@ -165,6 +166,8 @@ class Exchange:
             breaker.failed(self.generation)
         elif breaker is not None:
             breaker.excluded(self.generation)
+        if backend.monitor is not None and error.blame is Blame.BACKEND:
+            backend.monitor.failed(error.status)
         self.generation, self.timed_from = _NONE, 0
         if self.tried is None:
             self.tried = {}
@@ -269,6 +272,12 @@ class Exchange:
             queue.give_back()
         self.backend = None
         self.phase = _DONE
+        monitor = backend.monitor
+        if monitor is not None and status:
+            if status < _SERVER_ERROR:
+                monitor.successes += 1
+            else:
+                monitor.failed(status)
         breaker = backend.breaker
         if breaker is None:
             return

@@ -35,6 +35,7 @@ class PassedOver(StrEnum):
     UNHEALTHY = "unhealthy"
     CIRCUIT_OPEN = "circuit_open"
     CIRCUIT_TRIED = "circuit_half_open"
+    EJECTED = "ejected"
     STAND_IN = "stand_in_not_needed"
     LOWER_TIER = "lower_tier"
     FULL = "full"
@@ -211,6 +212,8 @@ def _out(backend: Backend) -> tuple[PassedOver, str]:
     breaker = backend.breaker
     if breaker is not None and breaker.out:
         return PassedOver.CIRCUIT_OPEN, breaker.circuit.cause
+    if backend.ejection is not None:
+        return PassedOver.EJECTED, backend.ejection.cause
     return PassedOver.UNHEALTHY, backend.health.reason if backend.health is not None else ""
 
 

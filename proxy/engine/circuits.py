@@ -8,7 +8,7 @@ there, for all workers of all edges, is announced to each. Redis may be away:
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import time
 from typing import Any
 
@@ -47,12 +47,20 @@ class Circuits:
         """All that Redis has, by the backends' ids."""
         self._agreement.take_all(records)
 
-    async def run(self, shared: RedisCircuits) -> None:
-        """Report and agree until cancelled."""
+    def wake(self) -> None:
+        """There is something to agree on."""
+        self._news.set()
+
+    async def run(
+        self, shared: RedisCircuits, beside: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Report and agree until cancelled; `beside` is done each time as well."""
         while True:
             await self._wait()
             try:
                 await self._agree(shared)
+                if beside is not None:
+                    await beside()
             except Exception:  # a defect in one must not end the agreement on all others
                 log.exception("circuits could not be brought up to date")
                 await asyncio.sleep(RETRY)

@@ -29,6 +29,7 @@ from proxy.engine.explained import ExplainedTransaction, LoggedExplainedTransact
 from proxy.engine.live import LiveBoard
 from proxy.engine.log_file import LogFile
 from proxy.engine.logged import LoggedTransaction
+from proxy.engine.outliers import Outliers
 from proxy.engine.prepared import Prepared, PreparedHeads
 from proxy.engine.rates import Rates
 from proxy.engine.resolver import Resolver
@@ -83,6 +84,7 @@ class Edge:
             self._explained = LoggedExplainedTransaction
         self.circuits = Circuits()
         self.rates = Rates(settings.data_dir / "edge" / "rates")
+        self.outliers = Outliers(self.circuits.wake)
         self._offset = offset
         self._resolver = Resolver(loop)
         self._id_prefix = token_hex(10).encode("ascii")
@@ -100,6 +102,7 @@ class Edge:
         )
         self.circuits.configure(self.configuration)
         self.rates.configure(self.configuration)
+        self.outliers.configure(self.configuration)
         self.counters.configuration_changed()
         wanted = {
             backend: pool.spec.tls

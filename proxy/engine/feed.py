@@ -22,6 +22,8 @@ from pool.bus import (
     CIRCUITS_KEY,
     EDGE_REPORT_INTERVAL,
     EDGES_KEY,
+    EJECTIONS_CHANNEL,
+    EJECTIONS_KEY,
     FAILOVER_CHANNEL,
     FAILOVER_KEY,
     HEALTH_CHANNEL,
@@ -90,7 +92,8 @@ class Feed:
     async def _follow(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as channels:
             await channels.subscribe(
-                SNAPSHOT_CHANNEL, HEALTH_CHANNEL, FAILOVER_CHANNEL, CIRCUIT_CHANNEL
+                *(SNAPSHOT_CHANNEL, HEALTH_CHANNEL, FAILOVER_CHANNEL),
+                *(CIRCUIT_CHANNEL, EJECTIONS_CHANNEL),
             )
             while True:
                 # Subscribed first: what is announced during the reading is not missed.
@@ -128,6 +131,9 @@ class Feed:
         if message["channel"] == CIRCUIT_CHANNEL.encode():
             self._edge.circuits.hear(message["data"])
             return
+        if message["channel"] == EJECTIONS_CHANNEL.encode():
+            self._edge.outliers.hear(message["data"])
+            return
         if message["channel"] == FAILOVER_CHANNEL.encode():
             self._hear_of_floor(message["data"])
 
@@ -162,6 +168,7 @@ class Feed:
                 log.error("the health of backend %r is malformed: %s", backend_id, error)
         self._edge.set_all_health(statuses)
         self._edge.circuits.take_all(await self._redis.hgetall(CIRCUITS_KEY))
+        self._edge.outliers.take_all(await self._redis.hgetall(EJECTIONS_KEY))
 
     def _take_snapshot(self, raw: bytes, *, keep: bool) -> None:
         """Run the snapshot in `raw` if it can be run; the last good one stays otherwise."""

@@ -1,0 +1,219 @@
+"""Outlier detection in one worker: suspects become ejections, which all workers share.
+
+Each worker judges by the requests that it has passed on; whom it suspects is ejected for
+all of them, unless as many are out as the pool may lack. The circuits' task does this
+beside its own. Redis may be away: then the worker ejects for itself, and lays what still
+holds before the others when they can be asked again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from time import time
+from typing import Any
+
+import msgspec
+from redis.exceptions import RedisError
+
+from pool.bus import Happening
+from pool.outliers.records import Ejections, EjectionsChange, eject, end, read_ejections, tidy
+from pool.outliers.script import encode
+from pool.outliers.words import tell_back, tell_ejected
+from proxy.core.backend import Backend
+from proxy.core.configuration import Configuration
+from proxy.core.outlier import Monitor, far_below
+from proxy.core.pool import Pool
+from proxy.stores.ejections import RedisEjections
+
+PATIENCE = 0.5  # seconds with Redis
+RETRY = 0.5  # seconds until Redis is tried again
+ATTEMPTS = 5  # each failed one means that another worker has changed the record
+
+log = logging.getLogger("lbsite.edge")
+
+
+class Watch:
+    """One pool's outliers. `alone`: whether `state` holds what Redis was not told.
+
+    `suspects`: what speaks against a backend, by its id; `returns`: why one is to be
+    brought back before its time.
+    """
+
+    def __init__(self, pool: Pool, wake: Callable[[], None], previous: "Watch | None") -> None:
+        self.pool = pool
+        self._wake = wake
+        self.state = Ejections()
+        self.raw = b""
+        self.alone = False
+        self.suspects: dict[int, str] = {}
+        self.returns: dict[int, str] = {}
+        self._sweep_at = 0.0
+        if previous is not None:
+            self.state, self.raw, self.alone = previous.state, previous.raw, previous.alone
+            self._sweep_at = previous._sweep_at
+        for backend in pool.backends.values():
+            known = previous.pool.backends.get(backend.id) if previous is not None else None
+            if known is not None and known.spec.url != backend.spec.url:
+                self.returns[backend.id] = "its URL was changed"
+            self._equip(backend)
+        self._show()
+
+    def _equip(self, backend: Backend) -> None:
+        suspect = partial(self._suspect, backend.id)
+        policy = self.pool.spec.outlier
+        if backend.monitor is None:
+            backend.monitor = Monitor(policy, suspect)
+        else:
+            backend.monitor.configure(policy, suspect)
+
+    def _suspect(self, backend_id: int, cause: str) -> None:
+        self.suspects[backend_id] = cause
+        self._wake()
+
+    def sweep(self, now: float) -> None:
+        """At the end of an interval, compare the success rates of those in service."""
+        interval = self.pool.spec.outlier.interval
+        if now < self._sweep_at <= now + interval:
+            return
+        first = not self._sweep_at
+        self._sweep_at = now + interval
+        counts = {
+            backend.id: backend.monitor.begin_interval()
+            for backend in self.pool.backends.values()
+            if backend.monitor is not None and backend.ejection is None
+        }
+        if not first:
+            self.suspects |= far_below(counts, self.pool.spec.outlier)
+
+    def decide(self, now: float) -> tuple[Ejections, list[Happening]]:
+        """The ejections as they should be now, `state` itself if they are so."""
+        spec, after, told = self.pool.spec, self.state, []
+        over = {
+            number: f"its {one.until - one.since:g} s are over"
+            for number, one in after.by_id.items()
+            if one.until <= now
+        }
+        for number, why in (over | self.returns).items():
+            back = end(after, number, now)
+            if back is not None:
+                after = back
+                told.append(tell_back(number, back.by_id[number], why))
+        for number, cause in self.suspects.items():
+            more = eject(after, spec, number, cause, now)
+            if more is not None:
+                after = more
+                told.append(tell_ejected(number, more.by_id[number]))
+        return (self.state if after is self.state else tidy(after, spec, now)), told
+
+    def settled(self) -> None:
+        self.suspects.clear()
+        self.returns.clear()
+
+    def hear(self, state: Ejections, raw: bytes) -> None:
+        """What all workers have agreed on."""
+        if self.alone:
+            self.alone = False
+            for number, one in self.state.by_id.items():
+                if not one.ended:
+                    self._suspect(number, one.cause)
+        self.take(state, raw)
+
+    def take(self, state: Ejections, raw: bytes) -> None:
+        self.state, self.raw = state, raw
+        self._show()
+
+    def _show(self) -> None:
+        changed = False
+        for backend in self.pool.backends.values():
+            ejection = self.state.by_id.get(backend.id)
+            if ejection is not None and ejection.ended:
+                ejection = None
+            if (ejection is None) is not (backend.ejection is None):
+                changed = True
+                if backend.monitor is not None:
+                    backend.monitor.clear()
+            backend.ejection = ejection
+        if changed:
+            self.pool.refresh()
+
+
+class Outliers:
+    """`wake` is called when there is something to agree on."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._watches: dict[int, Watch] = {}
+        self._retry_at = 0.0  # the loop's time
+
+    def configure(self, configuration: Configuration) -> None:
+        known, self._watches = self._watches, {}
+        for number, pool in configuration.pools.items():
+            if pool.spec.outlier.enabled:
+                self._watches[number] = Watch(pool, self._wake, known.get(number))
+            elif number in known:
+                _let_go(pool)
+
+    def hear(self, message: bytes) -> None:
+        """An announcement."""
+        try:
+            change = msgspec.json.decode(message, type=EjectionsChange)
+        except msgspec.DecodeError as error:
+            log.error("an announcement of ejections is malformed: %s", error)
+            return
+        watch = self._watches.get(change.pool_id)
+        if watch is not None:
+            watch.hear(change.ejections, encode(change.ejections))
+
+    def take_all(self, records: Mapping[Any, Any]) -> None:
+        """All that Redis has, by the pools' ids."""
+        for number, watch in self._watches.items():
+            raw = records.get(str(number).encode(), b"")
+            if watch.alone or raw != watch.raw:
+                watch.hear(read_ejections(raw), raw)
+
+    async def agree(self, shared: RedisEjections) -> None:
+        """Bring all pools up to now."""
+        now = time()
+        for watch in list(self._watches.values()):
+            watch.sweep(now)
+            await self._settle(watch, shared, now)
+
+    async def _settle(self, watch: Watch, shared: RedisEjections, now: float) -> None:
+        for _ in range(ATTEMPTS):
+            after, told = watch.decide(now)
+            if after is watch.state:
+                break
+            try:
+                reply = await self._ask(watch, shared, after, told)
+            except (RedisError, OSError, TimeoutError) as error:
+                log.debug("ejections are decided without Redis: %s", error)
+                watch.alone = True
+                watch.take(after, watch.raw)
+                break
+            if reply is None:
+                watch.take(after, encode(after))
+                break
+            watch.take(read_ejections(reply), reply)
+        watch.settled()
+
+    async def _ask(
+        self, watch: Watch, shared: RedisEjections, after: Ejections, told: list[Happening]
+    ) -> bytes | None:
+        """As `RedisEjections.replace`; raises what Redis does while it is away."""
+        clock = asyncio.get_running_loop().time
+        if watch.alone or clock() < self._retry_at:
+            raise TimeoutError
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await shared.replace(watch.pool.spec.id, watch.raw, after, told)
+        except (RedisError, OSError, TimeoutError):
+            self._retry_at = clock() + RETRY
+            raise
+
+
+def _let_go(pool: Pool) -> None:
+    """Outliers are looked for no more."""
+    for backend in pool.backends.values():
+        backend.monitor = backend.ejection = None
+    pool.refresh()
