@@ -23,6 +23,7 @@ from pool.history.probing import Probing, read_probing
 from pool.history.reading import Past, read_past
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord
+from pool.outliers.records import Ejection
 
 RECENT = 20  # probes and events that are told
 
@@ -114,6 +115,7 @@ def explain(backend: Backend, now: datetime) -> Explanation:
     else:
         facts += _of_health(backend, status)
         facts += _of_circuit(circuit)
+        facts += _of_ejection(traffic.ejections.of(backend))
         facts += _of_traffic(backend, traffic.of(backend.pool), facts)
     return Explanation(
         backend=backend,
@@ -215,6 +217,12 @@ def _of_circuit(circuit: Circuit | None) -> Iterator[Fact]:
     if circuit.until:
         text += f"; tried again at {_time(circuit.until):%H:%M:%S}"
     yield Fact("circuit", text, since=_time(circuit.since))
+
+
+def _of_ejection(ejection: Ejection | None) -> Iterator[Fact]:
+    if ejection is not None:
+        text = f"It is ejected until {_time(ejection.until):%H:%M:%S}: {ejection.cause}"
+        yield Fact("ejected", text, since=_time(ejection.since))
 
 
 def _of_traffic(backend: Backend, traffic: Traffic, known: list[Fact]) -> Iterator[Fact]:

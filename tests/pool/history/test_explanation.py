@@ -1,16 +1,26 @@
 """Each reason why a backend gets nothing, in an operator's words."""
 
+import time
+
 import msgspec
 import pytest
 from django.utils import timezone
 
-from pool.bus import CIRCUITS_KEY, FAILOVER_KEY, HEALTH_KEY, FailoverState, HealthStatus
+from pool.bus import (
+    CIRCUITS_KEY,
+    EJECTIONS_KEY,
+    FAILOVER_KEY,
+    HEALTH_KEY,
+    FailoverState,
+    HealthStatus,
+)
 from pool.choices import CircuitMode, CircuitState, HealthState, ProbeResult
 from pool.circuits.records import Circuit
 from pool.health.hysteresis import Standing
 from pool.health.schedule import DUE_KEY, STANDING_KEY
 from pool.history.explanation import explain
 from pool.models import Backend, Pool
+from pool.outliers.records import Ejection, Ejections
 
 pytestmark = pytest.mark.django_db
 
@@ -69,6 +79,19 @@ def test_a_circuit_that_is_open(backend, others, redis_client):
     redis_client.hset(CIRCUITS_KEY, str(backend.pk), msgspec.json.encode(circuit))
     [fact] = explained(backend).facts
     assert fact.text == "Its circuit is open: 5 failures; tried again at 22:13:50"
+
+
+def test_an_ejection(backend, others, redis_client):
+    backend.pool.outlier_enabled = True
+    backend.pool.save()
+    say(redis_client, backend, HealthState.HEALTHY)
+    now = time.time()
+    ejection = Ejection(since=now, until=now + 600, times=1, cause="5 failures in a row")
+    record = msgspec.json.encode(Ejections(by_id={backend.pk: ejection}))
+    redis_client.hset(EJECTIONS_KEY, str(backend.pool_id), record)
+    explanation = explained(backend)
+    assert explanation.state == "ejected"
+    assert explanation.facts[0].text.endswith(": 5 failures in a row")
 
 
 def test_a_backup_waits_while_the_primaries_serve(backend, others, redis_client):
