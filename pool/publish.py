@@ -35,11 +35,11 @@ from redis import RedisError, WatchError
 from pool.actor import Actor, acting_as, current_actor
 from pool.bus import SNAPSHOT_CHANNEL, SNAPSHOT_KEY
 from pool.choices import EventKind, Severity
-from pool.circuits.renewal import renew
 from pool.compilation import compile_configuration
 from pool.connection import redis_client
 from pool.diff import compare, summarise
 from pool.models import Event, Revision
+from pool.renewal import renew
 from pool.restore import restore
 from pool.snapshot import EMPTY, Snapshot, SnapshotError, build, decode, encode
 

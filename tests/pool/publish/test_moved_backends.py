@@ -1,4 +1,4 @@
-"""Publishing another URL of a backend closes its circuit."""
+"""Publishing another URL of a backend closes its circuit, and has it probed anew."""
 
 import msgspec
 import pytest
@@ -9,6 +9,7 @@ from pool.bus import (
     CIRCUITS_KEY,
     EVENTS_FIELD,
     EVENTS_STREAM,
+    HEALTH_KEY,
     SNAPSHOT_CHANNEL,
     SNAPSHOT_KEY,
     Happening,
@@ -16,6 +17,7 @@ from pool.bus import (
 from pool.choices import CircuitState
 from pool.circuits.records import Circuit
 from pool.circuits.script import read_circuit
+from pool.health.schedule import DUE_KEY, STANDING_KEY
 from pool.models import Backend
 
 
@@ -53,6 +55,19 @@ def test_the_new_server_starts_with_a_closed_circuit(broken, commit, circuit, re
         ("circuit open → closed (its URL was changed)", "anna"),
         ("circuit forced_open → closed (its URL was changed)", "anna"),
     ]
+
+
+def test_what_probes_said_of_the_old_server_is_forgotten(broken, commit, redis_client):
+    one, _ = broken
+    other = str(one.pk + 1000)
+    for key in (HEALTH_KEY, STANDING_KEY):
+        redis_client.hset(key, mapping={str(one.pk): b"ill", other: b"ill"})
+    redis_client.zadd(DUE_KEY, {str(one.pk): 9e9, other: 9e9})
+    move(commit, one)
+    assert redis_client.hkeys(HEALTH_KEY) == [other.encode()]
+    assert redis_client.hkeys(STANDING_KEY) == [other.encode()]
+    assert redis_client.zscore(DUE_KEY, str(one.pk)) < 9e9
+    assert redis_client.zscore(DUE_KEY, other) == 9e9
 
 
 def test_other_changes_and_other_backends_keep_theirs(broken, commit, circuit):
