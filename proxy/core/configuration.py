@@ -1,7 +1,7 @@
 """A snapshot made ready to run: routes compiled, live state of what stays kept."""
 
 from pool.snapshot import EMPTY, Snapshot
-from proxy.core.balancing import balancer_class
+from proxy.core.balancing import UnknownAlgorithm, balancer_class
 from proxy.core.clock import Clock
 from proxy.core.pool import Pool, build_pool
 from proxy.core.routing import Route, Router
@@ -19,7 +19,7 @@ class Configuration:
         clock: Clock | None = None,
         sticky_key: bytes | None = None,
     ) -> None:
-        """Raises `UnknownAlgorithm` if the snapshot needs one that is not installed.
+        """Raises `UnknownAlgorithm` if the snapshot needs one that is not installed, or unfit.
 
         `sticky_key`: what clients' marks are made with; without it no pool is sticky.
 
@@ -31,6 +31,12 @@ class Configuration:
         names = {spec.algorithm for spec in snapshot.pools}
         names |= {spec.balancing.fallback for spec in snapshot.pools}
         algorithms = {name: balancer_class(name) for name in names}
+        for spec in snapshot.pools:
+            if algorithms[spec.balancing.fallback].needs_key:
+                raise UnknownAlgorithm(
+                    f"{spec.balancing.fallback!r} needs a key itself: it cannot be the fallback "
+                    f"of pool {spec.name!r}"
+                )
         self.snapshot = snapshot
         self.pools: dict[int, Pool] = {
             spec.id: build_pool(

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 
 from pool.choices import algorithm_names
-from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot
+from pool.snapshot import BackendSpec, BalancingPolicy, PoolSpec, RouteSpec, Snapshot
 from proxy.core import balancing
 from proxy.core.balancing import UnknownAlgorithm, balancer_class
 from proxy.core.configuration import Configuration
@@ -71,6 +71,13 @@ def test_an_unknown_algorithm_leaves_what_runs_as_it_is(
         Configuration(snapshot_of(*pools), running)
     picks = [pool.choose() for _ in range(10)]
     assert {pick.id for pick in picks if pick is not None} == {1, 2}
+
+
+def test_a_fallback_that_needs_a_key_itself_is_refused(snapshot_of: SnapshotOf) -> None:
+    """The control plane knows its own ones; of others' it knows the name alone."""
+    pool = PoolSpec(id=1, name="shop", balancing=BalancingPolicy(fallback="maglev"))
+    with pytest.raises(UnknownAlgorithm, match="'maglev' needs a key itself.*'shop'"):
+        Configuration(snapshot_of(pool))
 
 
 def test_each_algorithm_is_looked_up_once(
