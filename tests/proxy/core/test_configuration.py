@@ -76,7 +76,7 @@ def test_an_unknown_algorithm_leaves_what_runs_as_it_is(
 def test_a_fallback_that_needs_a_key_itself_is_refused(snapshot_of: SnapshotOf) -> None:
     """The control plane knows its own ones; of others' it knows the name alone."""
     pool = PoolSpec(id=1, name="shop", balancing=BalancingPolicy(fallback="maglev"))
-    with pytest.raises(UnknownAlgorithm, match="'maglev' needs a key itself.*'shop'"):
+    with pytest.raises(UnknownAlgorithm, match=r"'maglev' needs a key itself.*'shop'"):
         Configuration(snapshot_of(pool))
 
 
