@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import label_for_field
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -78,6 +81,20 @@ class BackendRowForm(ModelForm):
         if not cleaned.get("name"):
             cleaned["name"] = Backend.name_from_url(cleaned.get("url", ""))
         return cleaned
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """What is wrong with a setting that the row does not show is told of the row."""
+        errors = getattr(error, "error_dict", None)
+        if field is not None or errors is None:
+            super().add_error(field, error)
+            return
+        for name, problems in errors.items():
+            if name in self.fields or name == NON_FIELD_ERRORS:
+                super().add_error(name if name in self.fields else None, problems)
+            else:
+                label = capfirst(str(label_for_field(name, Backend)))
+                for message in ValidationError(problems).messages:
+                    super().add_error(None, f"{label} of this backend: {message}")
 
 
 class BackendInline(TabularInline):

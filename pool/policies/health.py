@@ -194,6 +194,8 @@ class HealthOverrideFields(models.Model):
         if getattr(self, "pool_id", None):
             pool: models.Model = getattr(self, "pool")  # noqa: B009 - the subclass has it
             own = {name: getattr(self, name, None) for name in HEALTH.columns.values()}
+            if all(value is None for value in own.values()):
+                return  # what conflicts within the pool's own settings is told there
             _refuse_conflicts(
                 {
                     name: getattr(pool, name) if value is None else value

@@ -62,3 +62,18 @@ def test_a_new_backend_can_be_made_without_any(admin, web, redis_client):
     fields = form_of(admin.get(add), pool=web.pk, name="new", url="http://127.0.0.1:9009")
     assert admin.post(add, fields).status_code == 302
     assert Backend.objects.get(name="new").health_interval is None
+
+
+@pytest.mark.parametrize("own", [{}, {"health_timeout": 1.5}], ids=["as its pool", "of its own"])
+def test_a_pool_that_conflicts_is_told_beside_its_backends(admin, web, one, pool_form, own):
+    """The backends' rows do not show the settings that their pool gives them."""
+    Backend.objects.filter(pk=one.pk).update(**own)
+    row = {"id": one.pk, "pool": web.pk, "name": "one", "url": one.url}
+    fields = {"health_interval": "1", "health_timeout": "60"}
+    url = reverse("admin:pool_pool_change", args=[web.pk])
+    response = admin.post(url, pool_form(web, row, **fields))
+    assert response.status_code == 200
+    assert "health_timeout" in response.context["adminform"].form.errors
+    (formset,) = (one.formset for one in response.context["inline_admin_formsets"])
+    told = [str(error).partition(":")[0] for error in formset.forms[0].non_field_errors()]
+    assert told == (["Health timeout of this backend"] if own else [])
