@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
@@ -55,7 +56,10 @@ class AdminPages:
         self.click_through(self.driver.find_element(By.NAME, button))
 
     def wait(self, condition: Callable[[], object]) -> None:
-        WebDriverWait(self.driver, 10, poll_frequency=0.05).until(lambda _: condition())
+        # A page that keeps itself up to date may replace what was just found in it.
+        ignored = [StaleElementReferenceException]
+        waiting = WebDriverWait(self.driver, 10, poll_frequency=0.05, ignored_exceptions=ignored)
+        waiting.until(lambda _: condition())
 
     @property
     def text(self) -> str:

@@ -96,6 +96,12 @@ class Product:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
+    def serves(self) -> bool:
+        try:
+            return self.get()[0] == 200
+        except OSError:
+            return False
+
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, str(MANAGE), *arguments, "--data-dir", str(self.folder)]
         return subprocess.run(
