@@ -161,6 +161,8 @@ class Exchange:
             self.pool.queue.give_back()
         self.backend = None
         self.phase = _DONE
+        if error.blame is Blame.BACKEND:
+            self.pool.failed(backend)
         breaker = backend.breaker
         if breaker is not None and error.blame is Blame.BACKEND:
             breaker.failed(self.generation)

@@ -95,6 +95,11 @@ class Pool:
                 return backend
         return None
 
+    def failed(self, backend: Backend) -> None:
+        """A try at this backend has failed by its own fault."""
+        for tier in self._order:
+            tier.failed(backend)
+
     def has_another(self, tried: Container[Backend]) -> bool:
         """Whether a try could go to one that is not among `tried` now."""
         return any(backend.available() for backend in self._others(tried))

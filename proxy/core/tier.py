@@ -46,6 +46,12 @@ class Tier:
         if self._fallback is not self.balancer:
             self._fallback.update(backends)
 
+    def failed(self, backend: Backend) -> None:
+        """A try at this backend has failed by its own fault; it need not be one of this tier."""
+        self.balancer.failed(backend)
+        if self._fallback is not self.balancer:
+            self._fallback.failed(backend)
+
     def _pick_by_key(
         self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
     ) -> Backend | None:

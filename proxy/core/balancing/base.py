@@ -65,6 +65,9 @@ class Balancer(ABC):
         need one; a request without it is never given to those.
         """
 
+    def failed(self, backend: Backend) -> None:  # noqa: B027 - most do not mind
+        """A try at this backend has failed by its own fault; it need not be one of `backends`."""
+
     def score(self, backend: Backend) -> float | None:
         """What `pick` compares, for an explanation; the least wins. None: it compares nothing."""
         return None

@@ -12,6 +12,11 @@ A peer that is passed over, because it is full or has failed this request, gains
 nothing in that turn and the winner pays for the others alone, as in nginx: the
 others share in their proportions, and nobody saves up turns for a burst later.
 The currents of all peers always add up to (nearly) nothing, so none can run away.
+
+A peer that fails gains nothing either at first, and then more with each turn, until
+it gains its weight again: nginx's `effective_weight`. Meanwhile it stands beside the
+heaps, for its current does not keep step with those of its weight. A pick looks at
+each peer that recovers, and a failure at those of the same weight.
 """
 
 from collections.abc import Container, Sequence
@@ -23,6 +28,9 @@ from proxy.core.balancing.base import NOTHING, Balancer
 # (what the peer owes: total·wins - what it carried over; its place; the peer).
 # The smallest owes least and goes first; equal debts go by place.
 _Entry = tuple[float, int, Backend]
+
+_AFTER_A_FAILURE = 0  # nginx takes off weight / max_fails, whose default is 1: nothing is left
+_RECOVERED_BY_A_TURN = 1
 
 
 class _WeightClass:
@@ -38,10 +46,16 @@ class WeightedRoundRobin(Balancer):
         self._turn = 0
         self._total: float = 0
         self._classes: list[_WeightClass] = []
+        self._class_of: dict[Backend, _WeightClass] = {}
+        # What those gain that have failed, while it is less than their weight. They are
+        # in no heap but this one, in which turns add nothing: what a peer here owes is
+        # its current with the sign changed. It is one of the classes while it has any.
+        self._effective: dict[Backend, float] = {}
+        self._recovering = _WeightClass(0)
         self._ahead = self.offset  # turns to go before the first one; there may be no peer yet
 
     def update(self, backends: Sequence[Backend]) -> None:
-        """Take the new set; peers that stay keep the `current` they had (as in nginx)."""
+        """Take the new set; peers that stay keep their `current` and how far they are recovered."""
         carried = {
             backend: group.weight * self._turn - owed
             for group in self._classes
@@ -53,25 +67,57 @@ class WeightedRoundRobin(Balancer):
         # drift further from the 0 that newcomers start with at each coming and going.
         drift = sum(stay) // len(stay) if stay else 0
         self._turn = 0
-        self._total = sum(backend.weight for backend in backends)
+        effective, self._effective = self._effective, {}
+        self._recovering = _WeightClass(0)
         classes: dict[float, _WeightClass] = {}
+        self._class_of = {}
         for place, backend in enumerate(backends):
             weight = backend.weight
             group = classes.setdefault(weight, _WeightClass(weight))
+            self._class_of[backend] = group
+            if backend in effective and effective[backend] < weight:
+                self._effective[backend] = effective[backend]
+                group = self._recovering
             current = carried[backend] - drift if backend in carried else 0
             group.heap.append((-current, place, backend))
         for group in classes.values():
             heapify(group.heap)
         self._classes = list(classes.values())
+        if self._effective:
+            self._classes.append(self._recovering)
+        self._sum_up()
         if self._total and self._ahead:
             turns, self._ahead = int(self._ahead % self._total), 0
             for _ in range(turns):
                 self.pick()
 
+    def _sum_up(self) -> None:
+        # Afresh each time: adding and taking away would let fractions drift.
+        self._total = sum(group.weight * len(group.heap) for group in self._classes)
+
+    def failed(self, backend: Backend) -> None:
+        group = self._class_of.get(backend)
+        if group is None:
+            return
+        if backend not in self._effective:
+            heap = group.heap
+            index = next(index for index, entry in enumerate(heap) if entry[2] is backend)
+            owed, place, _ = heap[index]
+            heap[index] = heap[-1]
+            heap.pop()
+            heapify(heap)
+            if not self._effective:
+                self._classes.append(self._recovering)
+            self._recovering.heap.append((owed - group.weight * self._turn, place, backend))
+            self._sum_up()
+        self._effective[backend] = _AFTER_A_FAILURE
+
     def pick(
         self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
     ) -> Backend | None:
         self._turn += 1
+        if self._effective:
+            return self._pick_while_some_recover(excluded)
         classes = self._classes
         # Equal weights, the usual case, are one class: there is nothing to compare.
         group = classes[0] if len(classes) == 1 else self._leading()
@@ -81,7 +127,43 @@ class WeightedRoundRobin(Balancer):
         if backend.available() and backend not in excluded:
             heapreplace(group.heap, (owed + self._total, place, backend))
             return backend
-        return self._pick_past(excluded)
+        return self._pick_past(excluded, self._total)
+
+    def _pick_while_some_recover(self, excluded: Container[Backend]) -> Backend | None:
+        effective, recovering = self._effective, self._recovering
+        total = self._total
+        recovered = False
+        heap: list[_Entry] = []
+        for owed, place, backend in recovering.heap:
+            gain: float = 0
+            if backend.available() and backend not in excluded:
+                gain, weight = effective[backend], self._class_of[backend].weight
+                total += gain
+                effective[backend] = min(gain + _RECOVERED_BY_A_TURN, weight)
+                recovered = recovered or effective[backend] == weight
+            heap.append((owed - gain, place, backend))
+        heapify(heap)
+        recovering.heap = heap
+        chosen = self._pick_past(excluded, total)
+        if recovered:
+            self._put_back()
+        return chosen
+
+    def _put_back(self) -> None:
+        """Those that have their weight again go back among their equals, at the same current."""
+        still: list[_Entry] = []
+        for entry in self._recovering.heap:
+            owed, place, backend = entry
+            group = self._class_of[backend]
+            if self._effective[backend] < group.weight:
+                still.append(entry)
+            else:
+                del self._effective[backend]
+                heappush(group.heap, (owed + group.weight * self._turn, place, backend))
+        self._recovering.heap = still
+        if not still:
+            self._classes.remove(self._recovering)
+        self._sum_up()
 
     def _leading(self) -> _WeightClass | None:
         """The class whose best peer has the largest current; the first place wins ties."""
@@ -102,9 +184,8 @@ class WeightedRoundRobin(Balancer):
                 best, best_current, best_place = group, current, place
         return best
 
-    def _pick_past(self, excluded: Container[Backend]) -> Backend | None:
-        """Set aside peers that may not be taken now until one may."""
-        total = self._total
+    def _pick_past(self, excluded: Container[Backend], total: float) -> Backend | None:
+        """Set aside peers that may not be taken now until one may; `total`: what all gain."""
         aside: list[tuple[_WeightClass, _Entry]] = []
         chosen: Backend | None = None
         while chosen is None and (group := self._leading()) is not None:

@@ -238,6 +238,34 @@ def test_what_may_have_arrived_is_told_even_then() -> None:
     assert told(all_ill(pool_with(2)), reset, failed) is failed
 
 
+# --- what failures cost ---
+
+
+def picks_after(error: ProxyError) -> list[int]:
+    """Whom a pool of two, of which the first has failed with `error`, picks next."""
+    pool = pool_with(2, weight=10)
+    exchange = Exchange(pool, idempotent=True)
+    assert exchange.choose().id == 1
+    exchange.failed(error, replayable=False)
+    exchange.finish()
+    picked = []
+    for _ in range(6):
+        exchange = Exchange(pool, idempotent=True)
+        picked.append(exchange.choose().id)
+        exchange.finish()
+    return picked
+
+
+@pytest.mark.parametrize("error", [ConnectFailed, BackendReset, BadResponse, ResponseTimeout])
+def test_a_backend_that_has_failed_gets_less_for_some_turns(error: type[ProxyError]) -> None:
+    assert picks_after(error()).count(1) < 3
+
+
+@pytest.mark.parametrize("error", [ClientGone, BadRequest])
+def test_what_was_not_its_fault_costs_a_backend_no_turn(error: type[ProxyError]) -> None:
+    assert picks_after(error()) == [2, 1, 2, 1, 2, 1]
+
+
 RETRY = RetryPolicy(on_statuses="503", budget=1)
 ERRORS = [ConnectFailed, ConnectTimeout, BackendReset, BadResponse, ResponseTimeout, ClientGone]
 

@@ -110,6 +110,23 @@ def test_requests_without_a_key_go_to_the_fallback(keyed: Pool, health: Health) 
     assert picks(keyed, 100, key=b"x") == {1: 100}
 
 
+def test_the_algorithms_of_a_tier_learn_who_has_failed(
+    backend_spec: SpecOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[type[Balancer], Backend]] = []
+    monkeypatch.setattr(
+        Balancer, "failed", lambda self, backend: told.append((type(self), backend))
+    )
+    spec = PoolSpec(id=1, name="web", backends=(backend_spec(1), backend_spec(2)))
+    by_turns = build_pool(spec, RoundRobin, None, 0)
+    by_turns.failed(by_turns.backends[2])
+    assert told == [(RoundRobin, by_turns.backends[2])]
+    told.clear()
+    by_key = build_pool(spec, ByKey, None, 0, fallback=RoundRobin)
+    by_key.failed(by_key.backends[1])
+    assert told == [(ByKey, by_key.backends[1]), (RoundRobin, by_key.backends[1])]
+
+
 # --- when a tier has nobody for this request ---
 
 

@@ -1,7 +1,7 @@
 """Smooth weighted round robin: nginx's sequence, its shares, and what it costs."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Sequence, Set
 from fractions import Fraction
 from itertools import pairwise
 
@@ -19,31 +19,48 @@ Backends = Callable[..., list[Backend]]
 
 
 class Naive:
-    """ngx_http_upstream_get_peer, line by line, over the eligible peers.
+    """ngx_http_upstream_get_peer and its free_peer, step by step, with max_fails=1.
 
     A set that has changed is brought back to currents that add up to nothing, as
-    they always do in nginx, where a peer that is down keeps its own.
+    they always do in nginx, where a peer that is down keeps its own. Peers that
+    cannot be taken gain nothing if they recover, or if it would have been their turn.
     """
 
     def __init__(self, backends: Sequence[Backend]) -> None:
-        self.current: dict[Backend, int] = {}
+        self.current: dict[Backend, float] = {}
+        self.effective: dict[Backend, float] = {}
+        self.weight: dict[Backend, float] = {}
         self.update(backends)
 
     def update(self, backends: Sequence[Backend]) -> None:
         kept = {peer: self.current[peer] for peer in backends if peer in self.current}
         mean = sum(kept.values()) // len(kept) if kept else 0
         self.current = {peer: kept[peer] - mean if peer in kept else 0 for peer in backends}
+        lowered = {peer: has for peer, has in self.effective.items() if has < self.weight[peer]}
+        self.weight = {peer: peer.weight for peer in backends}
+        self.effective = {peer: min(lowered.get(peer, w), w) for peer, w in self.weight.items()}
 
-    def pick(self) -> Backend | None:
-        best, total = None, 0
-        for peer in self.current:
-            self.current[peer] += peer.spec.weight
-            total += peer.spec.weight
-            if best is None or self.current[peer] > self.current[best]:
-                best = peer
-        if best is not None:
-            self.current[best] -= total
-        return best
+    def failed(self, backend: Backend) -> None:
+        if backend in self.effective:
+            self.effective[backend] = max(0, self.effective[backend] - self.weight[backend] / 1)
+
+    def pick(self, out: Set[Backend] = NOTHING) -> Backend | None:
+        gained: dict[Backend, float] = {}
+        for peer, effective in self.effective.items():
+            recovers = effective < self.weight[peer]
+            if not (recovers and peer in out):
+                self.current[peer] += effective
+                gained[peer] = effective
+                self.effective[peer] = min(effective + 1, self.weight[peer])
+        left = list(self.current)
+        while left:
+            best = max(left, key=lambda peer: self.current[peer])  # the first of equals
+            if best not in out:
+                self.current[best] -= sum(gained.values())
+                return best
+            self.current[best] -= gained.pop(best, 0)
+            left.remove(best)
+        return None
 
 
 def make(place: int, weight: int) -> Backend:
@@ -238,6 +255,117 @@ def test_max_connections_are_respected(backends: Backends) -> None:
     assert balancer.pick() is None
 
 
+# --- peers that fail ---
+
+eighths = st.integers(1, 80).map(lambda eighth: eighth / 8)  # which floats hold exactly
+
+
+@given(data=st.data(), some_weights=st.sampled_from([st.integers(1, 20), eighths]))
+def test_the_sequence_is_nginx_s_while_peers_fail_and_are_full_and_come_and_go(
+    data: st.DataObject, some_weights: st.SearchStrategy[float]
+) -> None:
+    everybody = [make(place, 1) for place in range(6)]
+    some = st.sets(st.sampled_from(everybody), max_size=4)
+    balancer, naive = WeightedRoundRobin([]), Naive([])
+    for _ in range(data.draw(st.integers(1, 5))):
+        peers = data.draw(st.lists(st.sampled_from(everybody), unique=True))
+        for peer in peers:
+            peer.weight = data.draw(some_weights)
+        balancer.update(peers)
+        naive.update(peers)
+        for _ in range(data.draw(st.integers(0, 12))):
+            for peer in data.draw(some):
+                balancer.failed(peer)
+                naive.failed(peer)
+            out = data.draw(some)
+            for _ in range(data.draw(st.integers(1, 8))):
+                assert balancer.pick(out) is naive.pick(out)
+    for _ in range(60):
+        assert balancer.pick() is naive.pick()
+
+
+@given(weights=weights, data=st.data())
+def test_a_peer_that_always_fails_takes_the_turns_that_nginx_gives_it(
+    weights: list[int], data: st.DataObject
+) -> None:
+    peers = [make(place, weight) for place, weight in enumerate(weights)]
+    dead = data.draw(st.sets(st.sampled_from(peers)))
+    balancer, naive = WeightedRoundRobin(peers), Naive(peers)
+    for _ in range(200):
+        pick = balancer.pick()
+        assert pick is naive.pick()
+        if pick in dead:
+            balancer.failed(pick)
+            naive.failed(pick)
+
+
+def test_a_peer_that_has_failed_misses_turns_and_comes_back_to_its_share(
+    backends: Backends,
+) -> None:
+    a, b, c = backends(5, 1, 1)
+    balancer = WeightedRoundRobin([a, b, c])
+    assert names(balancer, 1) == "a"
+    balancer.failed(a)
+    assert names(balancer, 7) == "bcbaaca", "instead of abacaaa"
+    picked = Counter(names(balancer, 70))
+    assert (picked["a"], picked["b"], picked["c"]) == (50, 10, 10)
+
+
+@pytest.mark.parametrize("weight_of_a", [20, 12, 4, 1.5])
+def test_an_update_does_not_make_up_for_a_failure(backends: Backends, weight_of_a: float) -> None:
+    """As while a backend starts slowly, when there are several updates a second."""
+    a, b = backends(20, 20)
+    balancer, naive = WeightedRoundRobin([a, b]), Naive([a, b])
+    for each in (balancer, naive):
+        each.failed(a)
+    for _ in range(5):
+        assert balancer.pick() is naive.pick() is b
+    a.weight = weight_of_a
+    balancer.update([a, b])
+    naive.update([a, b])
+    for _ in range(40):
+        assert balancer.pick() is naive.pick()
+
+
+def test_a_peer_that_fails_at_each_try_gets_few_but_is_tried_again(backends: Backends) -> None:
+    a, b = backends(20, 20)
+    balancer = WeightedRoundRobin([a, b])
+    picked: Counter[Backend | None] = Counter()
+    for _ in range(1000):
+        pick = balancer.pick()
+        picked[pick] += 1
+        if pick is a:
+            balancer.failed(a)
+    assert 20 <= picked[a] <= 200, "500 are its share"
+
+
+def test_peers_that_all_fail_at_each_try_share_as_before(backends: Backends) -> None:
+    peers = backends(6, 6, 6)
+    balancer = WeightedRoundRobin(peers)
+    picked: Counter[Backend] = Counter()
+    for _ in range(300):
+        pick = balancer.pick()
+        assert pick is not None
+        picked[pick] += 1
+        balancer.failed(pick)
+    assert max(picked.values()) - min(picked[peer] for peer in peers) <= 20
+
+
+def test_the_only_peer_is_picked_although_it_fails(backends: Backends) -> None:
+    (a,) = backends(3)
+    balancer = WeightedRoundRobin([a])
+    for _ in range(10):
+        assert balancer.pick() is a
+        balancer.failed(a)
+
+
+def test_a_failure_of_a_peer_of_others_changes_nothing(backends: Backends) -> None:
+    a, b, c, stranger = backends(5, 1, 1, 1)
+    balancer = WeightedRoundRobin([a, b, c])
+    balancer.failed(stranger)
+    assert names(balancer, 14) == "aabacaa" * 2
+
+
 # --- workers ---
 
 
@@ -289,3 +417,27 @@ def test_a_pick_does_not_look_at_the_peers_one_by_one(
     for _ in range(1000):
         balancer.pick()
     assert (asked, replaced) == (1000, 1000)
+
+
+def test_a_pick_looks_at_those_that_recover_and_only_until_they_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Backend] = []
+
+    def available(backend: Backend) -> bool:
+        asked.append(backend)
+        return True
+
+    monkeypatch.setattr(Backend, "available", available)
+    peers = [make(place, 3) for place in range(1000)]
+    balancer = WeightedRoundRobin(peers)
+    for peer in peers[:5]:
+        balancer.failed(peer)
+    for _ in range(3):
+        asked.clear()
+        balancer.pick()
+        assert set(peers[:5]) < set(asked)
+        assert len(asked) == 6
+    asked.clear()
+    balancer.pick()
+    assert len(asked) == 1
