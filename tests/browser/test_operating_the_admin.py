@@ -104,7 +104,7 @@ def test_an_error_opens_the_tab_that_it_is_on(pages, web):
 def test_a_setting_is_shown_while_it_matters(pages, web):
     pages.open(f"pool/pool/{web.pk}/change/")
     pages.click(pages.tab("Circuit breaker"))
-    assert pages.shows("circuit_threshold")
+    pages.wait(lambda: pages.shows("circuit_threshold"))
     assert not pages.shows("circuit_slow_call")
     pages.choose("circuit_mode", "Slow ratio")
     pages.wait(lambda: pages.shows("circuit_slow_call"))
