@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from analytics.levels import STEPS, floor
+from analytics.levels import LEVELS, STEPS, floor
 from pool.bus import TrafficBatch, TrafficRow
 from proxy.core.histogram import BUCKETS
 
@@ -84,7 +84,7 @@ def roll_up(batches: Iterable[TrafficBatch]) -> Rollups:
     """The sums of `batches` at every level. Each second counts where it belongs, however late."""
     level = _finest(batches)
     rollups: Rollups = {}
-    for step in STEPS:
+    for step in LEVELS:
         if step != STEPS[0]:
             level = _widen(level, step)
         for (at, series), counters in level.items():

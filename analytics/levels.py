@@ -11,7 +11,13 @@ TEN_SECONDS, MINUTE, HOUR, DAY = 10, 60, 3600, 86400
 
 STEPS = (TEN_SECONDS, MINUTE, HOUR, DAY)  # widths of the buckets in seconds; each divides the next
 
-# Hours after which the buckets of a level are deleted; None keeps them.
+# What was ever counted, for whoever wants one number a series: the bucket since 1970, and
+# from 2038 on a second one (a wider one does not fit into the column).
+EVER = 24_855 * DAY
+
+LEVELS = (*STEPS, EVER)
+
+# Hours after which the buckets of a level are deleted; None, or nothing said, keeps them.
 RETENTION_HOURS: dict[int, int | None] = {TEN_SECONDS: 6, MINUTE: 72, HOUR: 24 * 92, DAY: None}
 
 

@@ -16,7 +16,7 @@ from analytics.aggregate import (
     roll_up,
     unpack_histogram,
 )
-from analytics.levels import STEPS
+from analytics.levels import LEVELS
 from analytics.store import COUNTERS
 from pool.bus import TrafficBatch, TrafficRow, TrafficSecond
 from proxy.core.histogram import BUCKETS
@@ -59,7 +59,7 @@ batches = st.lists(
 def test_every_level_holds_all_of_the_traffic(given_batches):
     sent = [row for one in given_batches for second in one.seconds for row in second.rows]
     rollups = roll_up(given_batches)
-    for step in STEPS:
+    for step in LEVELS:
         held = [counters for key, counters in rollups.items() if key.step == step]
         for name in SUMMED:
             assert sum(getattr(one, name) for one in held) == sum(getattr(r, name) for r in sent)
@@ -98,7 +98,7 @@ def test_series_are_told_apart(batch, row):
         {"backend_id": 0, "backend": ""},
     ]
     rollups = roll_up([batch(row(), *(row(**fields) for fields in others))])
-    assert len(rollups) == len(STEPS) * 6
+    assert len(rollups) == len(LEVELS) * 6
     assert all(counters.requests == 1 for counters in rollups.values())
 
 
