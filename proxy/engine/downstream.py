@@ -263,19 +263,21 @@ class ClientConnection(asyncio.Protocol):
         else:
             request_id = prepared.request_id or self.edge.next_request_id()
             fields = error.fields if isinstance(error, RateLimited) else ""
-            sent = self.send_error(error, head, request_id, close=close, fields=fields)
+            data = self.render_error(error, head, request_id, close=close, fields=fields)
             self.edge.count_refused(prepared.route, error.status)
+            self.transport.write(data)
             log = self.edge.access_log
             if log is not None:
                 size = len(prepared.raw)
-                log_refusal(log, error, prepared.client, request_id, size, sent, prepared)
+                log_refusal(log, error, prepared.client, request_id, size, len(data), prepared)
         self.finished(not close, linger=prepared.has_body)
 
     def _answer_health(self, prepared: Prepared, *, close: bool) -> None:
         head = prepared.head
         request_id = prepared.request_id or self.edge.next_request_id()
         if head.method not in (b"GET", b"HEAD"):
-            self.send_error(MethodRefused(), head, request_id, close=close)
+            data = self.render_error(MethodRefused(), head, request_id, close=close)
+            self.transport.write(data)
             return
         status, body = self.edge.health()
         extra = f"X-Request-Id: {request_id.decode('ascii')}\r\n"
@@ -286,14 +288,15 @@ class ClientConnection(asyncio.Protocol):
         """The head is malformed: nothing that follows on this connection can be trusted."""
         self.edge.count_refused(None, error.status)
         request_id = self.edge.next_request_id()
-        sent = self.send_error(error, None, request_id, close=True)
+        data = self.render_error(error, None, request_id, close=True)
+        self.transport.write(data)
         log = self.edge.access_log
         if log is not None:
             received = received or len(self._buffer)
-            log_refusal(log, error, self.peer.address, request_id, received, sent)
+            log_refusal(log, error, self.peer.address, request_id, received, len(data))
         self._close_kindly(linger=True)
 
-    def send_error(
+    def render_error(
         self,
         error: ProxyError,
         head: RequestHead | None,
@@ -301,9 +304,9 @@ class ClientConnection(asyncio.Protocol):
         *,
         close: bool,
         fields: str = "",
-    ) -> int:
-        """Write the answer to `error`; how many bytes it has. `fields`: further ones."""
-        data = error_answer(
+    ) -> bytes:
+        """The answer to `error`. `fields`: further ones."""
+        return error_answer(
             error,
             now=time(),
             close=close,
@@ -312,8 +315,6 @@ class ClientConnection(asyncio.Protocol):
             request_id=request_id,
             fields=fields,
         )
-        self.transport.write(data)
-        return len(data)
 
     # --- ends ---
 

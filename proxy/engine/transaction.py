@@ -246,8 +246,10 @@ class Transaction(Tries):
         if self._bytes_out:  # or else the head has come with it, and the clock is right
             self._edge.clock.now = monotonic_ns()
         self._bytes_out += len(data)
-        self._client.transport.write(data)
+        # Counted before it is written: the write is a system call, and a worker that is killed
+        # right after it must not leave a client with an answer that no report knows.
         self._finish(self._status)
+        self._client.transport.write(data)
         unread = self._body is not None and not self.tunnel
         self._client.finished(self.keep_alive and not unread, linger=unread)
 
@@ -359,10 +361,12 @@ class Transaction(Tries):
             self._client.cut(reset=self._until_close and broken)
             return
         close = self._body is not None or not self.keep_alive or self._edge.draining
-        self._bytes_out += self._client.send_error(
+        answer = self._client.render_error(
             error, self.prepared.head, self.request_id, close=close, fields=self.error_fields
         )
+        self._bytes_out += len(answer)
         self._finish(error.status)
+        self._client.transport.write(answer)
         self._client.finished(not close, linger=self._body is not None)
 
     def _drop_upstream(self) -> None:
