@@ -2,7 +2,7 @@
 --
 -- KEYS  circuits (hash: backend id → circuit), the pool's ids that are out (set), events (stream)
 -- ARGV  id, now, operation, terms, channel; operation and terms as JSON, see records.py
--- Returns the circuit after the step, and what was told of it ("" for nothing), as JSON.
+-- Returns the circuit after the step, and each thing that was told of it, as JSON.
 
 local circuits, out, events = unpack(KEYS)
 local id, now, channel = ARGV[1], tonumber(ARGV[2]), ARGV[5]
@@ -42,15 +42,9 @@ end
 
 local function tell(kind, before, cause, failures, calls, until_)
   return {
-    kind = kind, before = before, after = circuit.state, generation = circuit.generation,
+    kind = kind, at = now, before = before, after = circuit.state, generation = circuit.generation,
     cause = cause, ['until'] = until_, failures = failures, calls = calls,
   }
-end
-
-local function tell_change(before, failures, calls)
-  announce = true
-  if circuit.state == before then return nil end
-  return tell(KINDS[circuit.state], before, circuit.cause, failures, calls, circuit.until_)
 end
 
 local function move(event, cause, failures, calls)
@@ -62,7 +56,9 @@ local function move(event, cause, failures, calls)
   circuit.cause = cause
   circuit.failures, circuit.successes, circuit.watched, circuit.held = 0, 0, 0, 0
   circuit.window, circuit.permits = {}, {}
-  return tell_change(before, failures or 0, calls or 0)
+  announce = true
+  if circuit.state == before then return nil end
+  return tell(KINDS[circuit.state], before, cause, failures or 0, calls or 0, circuit.until_)
 end
 
 local function open(cause, failures, calls)
@@ -90,7 +86,7 @@ end
 
 local function trip(cause, failures, calls)
   if room() then return open(cause, failures, calls) end
-  if now < circuit.held then return nil end
+  if now < circuit.held and circuit.held <= now + policy.open_time then return nil end
   circuit.held = now + policy.open_time
   cause = string.format('%s, but no more than %d of the pool may be open', cause, terms.limit)
   return tell('circuit_held', circuit.state, cause, failures, calls, 0)
@@ -124,7 +120,7 @@ local function count_in_window(report)
   local newest = math.floor(now / policy.window * BUCKETS)
   local calls, bad, old = 0, 0, {}
   for bucket, counts in pairs(window) do
-    if tonumber(bucket) <= newest - BUCKETS then
+    if math.abs(bucket - newest) >= BUCKETS then
       old[#old + 1] = bucket
     else
       calls, bad = calls + counts[1], bad + counts[2] + counts[3]
@@ -155,13 +151,14 @@ end
 
 function step.lease(lease)
   local told = nil
-  if circuit.state == 'open' and now >= circuit.until_ then
+  local waited = now >= circuit.until_ or circuit.since - now >= circuit.wait
+  if circuit.state == 'open' and waited then
     told = move('waited', string.format('it was open for %g s', circuit.wait))
   end
   if circuit.state == 'half_open' then
     local permits = {}
     for permit, expiry in pairs(circuit.permits) do
-      if expiry > now then permits[permit] = expiry end
+      if now < expiry and expiry < now + 2 * PERMIT_EXPIRY then permits[permit] = expiry end
     end
     for _, permit in ipairs(lease.permits) do
       if permits[permit] or size(permits) < policy.permits then
@@ -184,19 +181,23 @@ function step.merge(merge)
   if other.generation < circuit.generation then return nil end
   if other.generation == circuit.generation and other.since <= circuit.since then return nil end
   announce = true
+  local news = {}
+  for _, one in ipairs(merge.untold) do
+    if one.generation > circuit.generation then news[#news + 1] = one end
+  end
   if circuit.state == 'forced_open' then
     circuit.generation = other.generation + 1
-    return nil
+    return nil, news
   end
-  local before = circuit.state
+  if other.state ~= circuit.state and #news == 0 then news = {merge.untold[#merge.untold]} end
   circuit = other
   circuit.until_ = other['until']
   circuit.window, circuit.permits = {}, {}
-  local told = tell_change(before, 0, 0)
-  return merge.untold and told or nil
+  return nil, news
 end
 
-local told = step[operation.type](operation)
+local told, news = step[operation.type](operation)
+news = news or {told}
 
 circuit['until'], circuit.until_ = circuit.until_, nil
 local encoded = cjson.encode(circuit)
@@ -205,17 +206,19 @@ redis.call(circuit.state == 'closed' and 'SREM' or 'SADD', out, id)
 if announce then
   redis.call('PUBLISH', channel, string.format('{"backend_id":%s,"circuit":%s}', id, encoded))
 end
-if not told then return {encoded, ''} end
-local data = cjson.encode(told)
-local change = told.before .. ' → ' .. told.after
-if told.before == told.after then change = 'stays ' .. told.after end
-redis.call(
-  'XADD', events, 'MAXLEN', '~', 10000, '*',
-  'e', cjson.encode({
-    kind = told.kind, at = now, backend_id = tonumber(id), data = told,
-    message = string.format('circuit %s (%s)', change, told.cause),
-    actor = operation.actor or '',
-    severity = told.kind == 'circuit_opened' and 'warning' or 'info',
-  })
-)
-return {encoded, data}
+local reply = {encoded}
+for _, one in ipairs(news) do
+  local change = one.before .. ' → ' .. one.after
+  if one.before == one.after then change = 'stays ' .. one.after end
+  redis.call(
+    'XADD', events, 'MAXLEN', '~', 10000, '*',
+    'e', cjson.encode({
+      kind = one.kind, at = one.at, backend_id = tonumber(id), data = one,
+      message = string.format('circuit %s (%s)', change, one.cause),
+      actor = operation.actor or '',
+      severity = one.kind == 'circuit_opened' and 'warning' or 'info',
+    })
+  )
+  reply[#reply + 1] = cjson.encode(one)
+end
+return reply

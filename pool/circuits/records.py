@@ -85,14 +85,28 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
     actor: str = ""  # the user's name
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What the timeline is told. `failures` in a row, or of `calls` in the window."""
+
+    kind: EventKind
+    at: float
+    before: CircuitState
+    after: CircuitState
+    generation: int
+    cause: str
+    until: float
+    failures: int = 0
+    calls: int = 0
+
+
 class Merge(msgspec.Struct, frozen=True, kw_only=True, tag="merge"):
     """What a worker knows that was without Redis, or whose Redis has lost the circuit.
 
-    `untold`: the worker has come to this state by itself, so that no event told of it.
+    `untold`: the changes that the worker has made by itself, of which no event told.
     """
 
     circuit: Circuit
-    untold: bool
+    untold: tuple[Told, ...] = ()
 
 
 Operation = Report | Lease | Order | Merge
@@ -117,16 +131,3 @@ class CircuitChange(msgspec.Struct, frozen=True, kw_only=True):
 
     backend_id: int
     circuit: Circuit
-
-
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What the timeline is told. `failures` in a row, or of `calls` in the window."""
-
-    kind: EventKind
-    before: CircuitState
-    after: CircuitState
-    generation: int
-    cause: str
-    until: float
-    failures: int = 0
-    calls: int = 0

@@ -41,9 +41,9 @@ def _encode_terms(terms: Terms) -> bytes:
     return msgspec.json.encode(msgspec.structs.asdict(terms) | {"policy": policy})
 
 
-def read_reply(reply: list[bytes]) -> tuple[Circuit, Told | None]:
-    circuit, told = reply
-    return read_circuit(circuit), msgspec.json.decode(told, type=Told) if told else None
+def read_reply(reply: list[bytes]) -> tuple[Circuit, list[Told]]:
+    circuit, *told = reply
+    return read_circuit(circuit), [msgspec.json.decode(one, type=Told) for one in told]
 
 
 def read_circuit(record: bytes) -> Circuit:

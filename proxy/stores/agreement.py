@@ -8,6 +8,7 @@ to share with does nothing else. Times are Unix seconds, or any clock's if unsha
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from secrets import token_hex
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 
 from pool.choices import CircuitMode
-from pool.circuits.records import Circuit, CircuitChange, Merge, Operation, Terms, terms_of
+from pool.circuits.records import Circuit, CircuitChange, Merge, Operation, Terms, Told, terms_of
 from pool.circuits.script import read_circuit
 from proxy.core.backend import Backend
 from proxy.core.circuit.breaker import Breaker
@@ -23,6 +24,9 @@ from proxy.core.pool import Pool
 from proxy.stores.memory import MemoryCircuits
 
 Step = tuple[int, Operation, Terms]  # the backend's id, what is done to its circuit, and by what
+
+_SET_BACK = 1.0  # seconds; by less a clock goes back when it is only adjusted
+_REMEMBERED = 100  # changes of one circuit that wait for Redis; of more, the last ones
 
 
 class Agreement:
@@ -38,7 +42,8 @@ class Agreement:
         self._copies = MemoryCircuits()
         self._breakers: dict[int, tuple[Breaker, Backend, Pool]] = {}
         self._awake: set[Breaker] = set()
-        self._untold: set[int] = set()  # what changed while nobody could be asked
+        self._asked_at = 0.0
+        self._untold: dict[int, deque[Told]] = {}  # what changed while nobody could be asked
         self._to_merge: set[int] = set()
 
     def configure(self, pools: Iterable[Pool]) -> None:
@@ -76,7 +81,7 @@ class Agreement:
 
     def _forget(self, backend_id: int) -> None:
         self._copies.forget(backend_id)
-        self._untold.discard(backend_id)
+        self._untold.pop(backend_id, None)
         self._to_merge.discard(backend_id)
 
     def _wake(self, breaker: Breaker) -> None:
@@ -148,6 +153,10 @@ class Agreement:
 
     def steps(self, now: float) -> list[Step]:
         """What is to be done to the shared circuits; each is returned once."""
+        if now < self._asked_at - _SET_BACK:
+            for breaker, _, _ in self._breakers.values():
+                breaker.forget_times()
+        self._asked_at = now
         steps = self._merges()
         due = {breaker for breaker, _, _ in self._breakers.values() if breaker.due(now)}
         for breaker in due | self._awake:
@@ -163,7 +172,8 @@ class Agreement:
     def _merges(self) -> list[Step]:
         steps: list[Step] = []
         for backend_id in self._to_merge & self._breakers.keys():
-            merge = Merge(circuit=self._copies.get(backend_id), untold=backend_id in self._untold)
+            untold = tuple(self._untold.get(backend_id, ()))
+            merge = Merge(circuit=self._copies.get(backend_id), untold=untold)
             steps.append((backend_id, merge, self._breakers[backend_id][0].terms))
         return steps
 
@@ -175,8 +185,9 @@ class Agreement:
     def agreed(self, steps: Sequence[Step], circuits: Sequence[Circuit]) -> None:
         """The shared circuits after each of `steps`."""
         merged = {backend_id for backend_id, operation, _ in steps if _is_merge(operation)}
-        self._untold -= merged
         self._to_merge -= merged
+        for backend_id in merged:
+            self._untold.pop(backend_id, None)
         for (backend_id, _, _), circuit in zip(steps, circuits, strict=True):
             self._compare(backend_id, circuit)
 
@@ -185,8 +196,9 @@ class Agreement:
             if _is_merge(operation):
                 continue
             circuit, told = self._copies.apply(backend_id, operation, terms, now)
-            if told is not None:
-                self._untold.add(backend_id)
+            changes = [one for one in told if one.after is not one.before]
+            if changes:
+                self._untold.setdefault(backend_id, deque(maxlen=_REMEMBERED)).extend(changes)
             self._take(backend_id, circuit)
 
 

@@ -25,7 +25,7 @@ class MemoryCircuits:
 
     def apply(
         self, backend_id: int, operation: Operation, terms: Terms, now: float
-    ) -> tuple[Circuit, Told | None]:
+    ) -> tuple[Circuit, list[Told]]:
         """The circuit after `operation`, and what the timeline is told of it."""
         before = self.get(backend_id)  # stays as it is: others may be looking at it
         circuit = msgspec.structs.replace(

@@ -20,7 +20,7 @@ class RedisCircuits:
         self._redis = redis
         self._script = redis.register_script(script.source())
 
-    async def apply(self, steps: Sequence[Step], now: float) -> list[tuple[Circuit, Told | None]]:
+    async def apply(self, steps: Sequence[Step], now: float) -> list[tuple[Circuit, list[Told]]]:
         """What each step has come to, in one journey."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for backend_id, operation, terms in steps:

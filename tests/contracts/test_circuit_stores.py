@@ -43,7 +43,7 @@ RATIO = msgspec.structs.replace(
 )
 SLOW = msgspec.structs.replace(RATIO, mode=CircuitMode.SLOW_RATIO)
 
-Answer = tuple[Circuit, Told | None]
+Answer = tuple[Circuit, list[Told]]
 Apply = Callable[[int, Operation, Terms, float], Answer]
 
 
@@ -78,21 +78,46 @@ def order(event: CircuitEvent) -> Order:
     return Order(event=event, cause="by anna")
 
 
-def merge(state: CircuitState, generation: int, since: float = 0.0, *, untold: bool) -> Merge:
-    circuit = Circuit(state=state, generation=generation, since=START + since, cause="alone")
-    return Merge(circuit=circuit, untold=untold)
-
-
 OPENED, TRIED, CLOSES, HELD = (
     EventKind.CIRCUIT_OPENED,
     EventKind.CIRCUIT_HALF_OPENED,
     EventKind.CIRCUIT_CLOSED,
     EventKind.CIRCUIT_HELD,
 )
+KINDS = {CLOSED: CLOSES, OPEN: OPENED, HALF_OPEN: TRIED, FORCED: OPENED}
+
+
+def alone(state: CircuitState, generation: int, since: float = 0.0) -> Told:
+    """A change that a worker has made by itself."""
+    return Told(
+        kind=KINDS[state],
+        at=START + since,
+        before=CLOSED,
+        after=state,
+        generation=generation,
+        cause="alone",
+        until=0.0,
+    )
+
+
+def merge(
+    state: CircuitState,
+    generation: int,
+    since: float = 0.0,
+    *,
+    untold: bool,
+    earlier: tuple[Told, ...] = (),
+) -> Merge:
+    """`untold`: the worker has come to this by itself, after the `earlier` changes."""
+    circuit = Circuit(state=state, generation=generation, since=START + since, cause="alone")
+    changes = (*earlier, alone(state, generation, since)) if untold else ()
+    return Merge(circuit=circuit, untold=changes)
+
+
 FORCE, RELEASE, RESET = CircuitEvent.OPEN, CircuitEvent.RELEASE, CircuitEvent.RESET
 PROBED = CircuitEvent.PROBED
 
-# Each line: second, operation, state after it, generation after it, what the timeline is told.
+# Each line: second, operation, state after it, generation after it, what the timeline is told last.
 Line = tuple[float, Operation, CircuitState, int, EventKind | None]
 STORIES: dict[str, tuple[CircuitPolicy, list[Line]]] = {
     "opens at the threshold and not before": (
@@ -205,7 +230,7 @@ STORIES: dict[str, tuple[CircuitPolicy, list[Line]]] = {
             (1, successes(9, 1), FORCED, 1, None),
             (999, lease("a"), FORCED, 1, None),
             (999, order(FORCE), FORCED, 1, None),
-            (1000, merge(CLOSED, 7, untold=True), FORCED, 8, None),
+            (1000, merge(CLOSED, 7, untold=True), FORCED, 8, CLOSES),
             (1001, order(RELEASE), HALF_OPEN, 9, TRIED),
             (1002, lease("a"), HALF_OPEN, 9, None),
             (1003, successes(2, 9), CLOSED, 10, CLOSES),
@@ -268,6 +293,22 @@ STORIES: dict[str, tuple[CircuitPolicy, list[Line]]] = {
             (1, calls(1, total=1, failed=0, slow=0), OPEN, 1, OPENED),
             (11, lease("a"), HALF_OPEN, 2, TRIED),
             (12, calls(12, total=1, failed=0, slow=1, generation=2), OPEN, 3, OPENED),
+        ],
+    ),
+    "it is tried nevertheless if a clock was wrong by hours when it opened": (
+        CONSECUTIVE,
+        [
+            (3600, failures(3), OPEN, 1, OPENED),
+            (3590.1, lease("a"), OPEN, 1, None),
+            (3590, lease("a"), HALF_OPEN, 2, TRIED),
+        ],
+    ),
+    "calls of a time to come do not count": (
+        RATIO,
+        [
+            (3600, calls(3600, total=9, failed=9), CLOSED, 0, None),
+            (0, calls(0, total=1, failed=0), CLOSED, 0, None),
+            (1, calls(1, total=9, failed=9), OPEN, 1, OPENED),
         ],
     ),
     "what a worker came to alone is taken up if it is later": (
@@ -336,25 +377,41 @@ def test_story(apply: Apply, name: str) -> None:
     for second, operation, state, generation, kind in lines:
         circuit, told = apply(7, operation, terms(policy), START + second)
         assert (circuit.state, circuit.generation) == (state, generation), (second, operation)
-        assert (told.kind if told else None) is kind, (second, operation)
+        assert (told[-1].kind if told else None) is kind, (second, operation)
 
 
 def test_an_event_tells_why_and_how_much(apply: Apply) -> None:
     circuit, told = apply(7, failures(4), terms(), START)
-    assert told == Told(
-        kind=OPENED,
-        before=CLOSED,
-        after=OPEN,
-        generation=1,
-        cause="4 failures in a row",
-        until=START + 10,
-        failures=4,
-    )
-    assert (circuit.since, circuit.until, circuit.cause) == (START, START + 10, told.cause)
-    _, told = apply(8, calls(0, total=20, failed=12), terms(RATIO, limit=2), START)
-    assert told is not None
-    assert told.cause == "12 of 20 calls failed in 10 s"
-    assert (told.failures, told.calls) == (12, 20)
+    assert told == [
+        Told(
+            kind=OPENED,
+            at=START,
+            before=CLOSED,
+            after=OPEN,
+            generation=1,
+            cause="4 failures in a row",
+            until=START + 10,
+            failures=4,
+        )
+    ]
+    assert (circuit.since, circuit.until, circuit.cause) == (START, START + 10, told[0].cause)
+    _, [other] = apply(8, calls(0, total=20, failed=12), terms(RATIO, limit=2), START)
+    assert other.cause == "12 of 20 calls failed in 10 s"
+    assert (other.failures, other.calls) == (12, 20)
+
+
+def test_all_that_a_worker_went_through_alone_is_told_and_once(apply: Apply) -> None:
+    """Another one, which has found the same meanwhile, adds only what came after it."""
+    apply(7, failures(3), terms(), START)
+    story = (alone(HALF_OPEN, 2, 10), alone(CLOSED, 3, 11), alone(OPEN, 4, 12))
+    _, told = apply(7, merge(HALF_OPEN, 5, 13, untold=True, earlier=story), terms(), START + 20)
+    assert told == [*story, alone(HALF_OPEN, 5, 13)]
+    _, told = apply(7, merge(HALF_OPEN, 5, 14, untold=True, earlier=story), terms(), START + 21)
+    assert told == []
+    story = (*story, alone(HALF_OPEN, 5, 14))
+    circuit, told = apply(7, merge(OPEN, 6, 15, untold=True, earlier=story), terms(), START + 22)
+    assert told == [alone(OPEN, 6, 15)]
+    assert circuit.state is OPEN
 
 
 def half_open(apply: Apply, *names: str) -> Circuit:
@@ -375,6 +432,11 @@ def test_a_permit_is_free_again_when_it_is_returned_or_has_expired(apply: Apply)
     assert set(apply(7, lease("d"), terms(), later)[0].permits) == {"c", "d"}
 
 
+def test_a_permit_that_lasts_longer_than_any_can_is_free(apply: Apply) -> None:
+    half_open(apply, "a", "b")
+    assert set(apply(7, lease("c"), terms(), START - 3600)[0].permits) == {"c"}
+
+
 def test_who_asks_for_a_permit_again_keeps_it(apply: Apply) -> None:
     half_open(apply, "a", "b")
     circuit, _ = apply(7, lease("b", "c"), terms(), START + 20)
@@ -387,10 +449,10 @@ def test_the_pools_limit_keeps_circuits_closed_and_says_so(apply: Apply) -> None
         assert apply(backend, failures(3), two, START)[0].state is OPEN
     circuit, told = apply(3, failures(3), two, START)
     assert circuit.state is CLOSED
-    assert told is not None
-    assert told.kind is HELD
-    assert told.cause == "3 failures in a row, but no more than 2 of the pool may be open"
-    assert apply(3, failures(1), two, START + 1)[1] is None, "it is said once in a while"
+    assert [one.kind for one in told] == [HELD]
+    assert told[0].cause == "3 failures in a row, but no more than 2 of the pool may be open"
+    assert apply(3, failures(1), two, START + 1)[1] == [], "it is said once in a while"
+    assert apply(3, failures(1), two, START - 3600)[1], "but not only when a clock is right again"
     assert apply(4, failures(3), terms(pool_id=2), START)[0].state is OPEN, "another pool's"
     apply(1, order(RESET), two, START + 2)
     assert apply(3, failures(1), two, START + 3)[0].state is OPEN
@@ -464,6 +526,22 @@ def test_the_stream_holds_each_event_once(
     assert [(one.kind, one.backend_id, one.at, one.message) for one in happenings] == [
         (OPENED, 7, START, "circuit closed → open (3 failures in a row)"),
         (CLOSES, 7, START + 1, "circuit open → closed (by anna)"),
+    ]
+
+
+def test_the_stream_holds_what_happened_without_redis_as_of_when_it_did(
+    in_redis: InRedis, redis_client: sync_redis.Redis
+) -> None:
+    story = (alone(OPEN, 1, -30), alone(HALF_OPEN, 2, -20))
+    in_redis(7, merge(CLOSED, 3, -10, untold=True, earlier=story), terms(), START)
+    happenings = [
+        msgspec.json.decode(entry[bus.EVENTS_FIELD], type=bus.Happening)
+        for _, entry in redis_client.xrange(bus.EVENTS_STREAM)
+    ]
+    assert [(one.kind, one.at) for one in happenings] == [
+        (OPENED, START - 30),
+        (TRIED, START - 20),
+        (CLOSES, START - 10),
     ]
 
 

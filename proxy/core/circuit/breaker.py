@@ -92,8 +92,11 @@ class Breaker:
         self._used: list[str] = []
         self._returned: list[str] = []
         self._wanted = self._scarce = self._busy = False
-        self._ask_at = self.circuit.until
-        self._asked_at = self._reported_at = self._idle_from = 0.0
+        self.forget_times()
+
+    def forget_times(self) -> None:
+        """The clock was set back: what was to wait for a time would wait for too long."""
+        self._ask_at = self._asked_at = self._reported_at = self._idle_from = 0.0
 
     def _settle(self) -> None:
         circuit = self.circuit
@@ -221,7 +224,7 @@ class Breaker:
                 failed + results.failures,
                 slow + results.slow,
             )
-        for old in [one for one in recent if one <= bucket - BUCKETS]:
+        for old in [one for one in recent if abs(one - bucket) >= BUCKETS]:
             del recent[old]
 
     def _lease(self, now: float) -> Lease | None:
@@ -257,6 +260,7 @@ class Breaker:
         self.circuit = circuit
         if circuit.generation != self.generation:
             self._begin()
+            self._ask_at = min(circuit.until, now + circuit.wait)
         self._settle()
         if self.trial:
             self._take_permits(now)

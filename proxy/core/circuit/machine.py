@@ -1,7 +1,8 @@
 """One step of a circuit: an operation comes in, and the circuit is what it made of it.
 
 Rules only. Who keeps the circuit, in memory or in Redis, tells the time and
-whether one more circuit of the pool may be open.
+whether one more circuit of the pool may be open. A time that lies further ahead than it
+can is from a clock that was wrong, and has come: nothing waits until it is right again.
 """
 
 from collections.abc import Callable
@@ -44,17 +45,18 @@ class Step:
         self._now = now
         self._room = room
 
-    def take(self, operation: Operation) -> Told | None:
-        """Change `circuit` by `operation`; returns what the timeline is told, if anything."""
+    def take(self, operation: Operation) -> list[Told]:
+        """Change `circuit` by `operation`; returns what the timeline is told."""
         match operation:
             case Report():
-                return self._report(operation)
+                told = self._report(operation)
             case Lease():
-                return self._lease(operation)
+                told = self._lease(operation)
             case Order():
-                return self._order(operation)
+                told = self._order(operation)
             case Merge():
                 return self._merge(operation)
+        return [] if told is None else [told]
 
     # --- what calls say ---
 
@@ -96,7 +98,7 @@ class Step:
             had = window.get(bucket, (0, 0, 0))
             window[bucket] = (had[0] + more[0], had[1] + more[1], had[2] + more[2])
         newest = floor(self._now / policy.window * BUCKETS)
-        for bucket in [bucket for bucket in window if int(bucket) <= newest - BUCKETS]:
+        for bucket in [bucket for bucket in window if abs(int(bucket) - newest) >= BUCKETS]:
             del window[bucket]
         if report.failures or report.slow:
             self.circuit.watched = self._now + policy.window
@@ -114,12 +116,13 @@ class Step:
         circuit = self.circuit
         if self._room():
             return self._open(cause, failures=failures, calls=calls)
-        if self._now < circuit.held:
+        if self._now < circuit.held <= self._now + self._policy.open_time:
             return None
         circuit.held = self._now + self._policy.open_time
         cause = f"{cause}, but no more than {self._limit} of the pool may be open"
         return Told(
             kind=EventKind.CIRCUIT_HELD,
+            at=self._now,
             before=circuit.state,
             after=circuit.state,
             generation=circuit.generation,
@@ -155,14 +158,11 @@ class Step:
         circuit.watched = circuit.held = 0.0
         circuit.window.clear()
         circuit.permits.clear()
-        return self._tell(before, failures=failures, calls=calls)
-
-    def _tell(self, before: CircuitState, *, failures: int = 0, calls: int = 0) -> Told | None:
-        circuit = self.circuit
         if circuit.state is before:
             return None
         return Told(
             kind=_KINDS[circuit.state],
+            at=self._now,
             before=before,
             after=circuit.state,
             generation=circuit.generation,
@@ -177,14 +177,19 @@ class Step:
     def _lease(self, lease: Lease) -> Told | None:
         circuit, now = self.circuit, self._now
         told = None
-        if circuit.state is CircuitState.OPEN and now >= circuit.until:
+        waited = now >= circuit.until or circuit.since - now >= circuit.wait
+        if circuit.state is CircuitState.OPEN and waited:
             told = self._move(CircuitEvent.WAITED, f"it was open for {circuit.wait:g} s")
         if circuit.state is CircuitState.HALF_OPEN:
-            for permit in [one for one, expiry in circuit.permits.items() if expiry <= now]:
-                del circuit.permits[permit]
+            permits = {
+                permit: expiry
+                for permit, expiry in circuit.permits.items()
+                if now < expiry < now + 2 * PERMIT_EXPIRY
+            }
             for permit in lease.permits:
-                if permit in circuit.permits or len(circuit.permits) < self._policy.permits:
-                    circuit.permits[permit] = now + PERMIT_EXPIRY
+                if permit in permits or len(permits) < self._policy.permits:
+                    permits[permit] = now + PERMIT_EXPIRY
+            circuit.permits = permits
         return told
 
     def _order(self, order: Order) -> Told | None:
@@ -195,14 +200,16 @@ class Step:
             circuit.wait = 0.0
         return self._move(order.event, order.cause)
 
-    def _merge(self, merge: Merge) -> Told | None:
+    def _merge(self, merge: Merge) -> list[Told]:
         """The later change holds, but only an operator ends what an operator has ordered."""
         circuit, other = self.circuit, merge.circuit
         if (other.generation, other.since) <= (circuit.generation, circuit.since):
-            return None
+            return []
+        # Workers that were alone at the same time have found the same: it is told once.
+        news = [told for told in merge.untold if told.generation > circuit.generation]
         if circuit.state is CircuitState.FORCED_OPEN:
             circuit.generation = other.generation + 1  # so that the worker takes it up
-            return None
-        before = circuit.state
+            return news
         self.circuit = msgspec.structs.replace(other, window={}, permits={})
-        return self._tell(before) if merge.untold else None
+        changed = other.state is not circuit.state
+        return list(merge.untold[-1:]) if changed and not news else news

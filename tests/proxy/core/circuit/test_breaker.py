@@ -263,3 +263,15 @@ def test_a_forced_one_asks_for_nothing(worker: Callable[..., Worker]) -> None:
     assert one.breaker.out
     assert not one.breaker.due(NOW + 999)
     assert one.breaker.operations(NOW + 999) == []
+
+
+def test_it_is_tried_in_time_although_it_opened_by_a_clock_that_was_wrong(
+    worker: Callable[..., Worker],
+) -> None:
+    ahead, right = worker("ahead"), worker("right")
+    ahead.fail()
+    ahead.agree(NOW + 3600)
+    right.take_up(NOW)
+    assert not right.breaker.due(NOW + 9.9)
+    right.agree(NOW + 10)
+    assert right.breaker.trial
