@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from analytics.levels import LEVELS, STEPS, floor
-from pool.bus import TrafficBatch, TrafficRow
+from pool.bus import TrafficBatch, TrafficRow, TrafficTimes
 from proxy.core.histogram import BUCKETS
 
 
@@ -28,14 +28,36 @@ class Key(NamedTuple):
 
 SUMMED = (
     *("requests", "status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"),
-    *("errors", "retries", "client_aborts", "bytes_in", "bytes_out", "duration_sum"),
+    *("errors", "connect_errors", "timeouts", "cuts", "retries", "hedges", "client_aborts"),
+    *("rejected_rate_limit", "rejected_queue", "rejected_no_backend", "bytes_in", "bytes_out"),
 )
+KINDS = ("queue", "connect", "first_byte", "total")  # of times
+
+
+class Times(msgspec.Struct):
+    """Of one kind, as in `TrafficTimes`; to be added up."""
+
+    sum: int = 0
+    min: int = 0  # 0: not known, as is `max`
+    max: int = 0
+    histogram: dict[int, int] = {}
+
+    def add(self, other: "TrafficTimes | Times") -> None:
+        self.sum += other.sum
+        if other.min and (other.min < self.min or not self.min):
+            self.min = other.min
+        if other.max > self.max:
+            self.max = other.max
+        mine = self.histogram  # a struct's own copy of its default, so it may be changed
+        for index, count in other.histogram.items():
+            mine[index] = mine.get(index, 0) + count
 
 
 class Counters(msgspec.Struct):
-    """The counts of a `TrafficRow`, to be added up.
+    """The counts of a `TrafficRow`, to be added up. What each of them means is said there.
 
-    `duration_min` and `duration_max` are 0 where nobody knows them.
+    `in_flight_peak` is the highest of all that were added: what workers had under way at
+    the same moment is not known, so all of them together may have had more.
     """
 
     requests: int = 0
@@ -45,14 +67,22 @@ class Counters(msgspec.Struct):
     status_4xx: int = 0
     status_5xx: int = 0
     errors: int = 0
+    connect_errors: int = 0
+    timeouts: int = 0
+    cuts: int = 0
     retries: int = 0
+    hedges: int = 0
     client_aborts: int = 0
+    rejected_rate_limit: int = 0
+    rejected_queue: int = 0
+    rejected_no_backend: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
-    duration_sum: int = 0
-    duration_min: int = 0
-    duration_max: int = 0
-    histogram: dict[int, int] = {}
+    in_flight_peak: int = 0
+    queue: Times = msgspec.field(default_factory=Times)
+    connect: Times = msgspec.field(default_factory=Times)
+    first_byte: Times = msgspec.field(default_factory=Times)
+    total: Times = msgspec.field(default_factory=Times)
 
     def add(self, other: "TrafficRow | Counters") -> None:
         self.requests += other.requests
@@ -62,18 +92,23 @@ class Counters(msgspec.Struct):
         self.status_4xx += other.status_4xx
         self.status_5xx += other.status_5xx
         self.errors += other.errors
+        self.connect_errors += other.connect_errors
+        self.timeouts += other.timeouts
+        self.cuts += other.cuts
         self.retries += other.retries
+        self.hedges += other.hedges
         self.client_aborts += other.client_aborts
+        self.rejected_rate_limit += other.rejected_rate_limit
+        self.rejected_queue += other.rejected_queue
+        self.rejected_no_backend += other.rejected_no_backend
         self.bytes_in += other.bytes_in
         self.bytes_out += other.bytes_out
-        self.duration_sum += other.duration_sum
-        if other.duration_min and (other.duration_min < self.duration_min or not self.duration_min):
-            self.duration_min = other.duration_min
-        if other.duration_max > self.duration_max:
-            self.duration_max = other.duration_max
-        mine = self.histogram  # a struct's own copy of its default, so it may be changed
-        for index, count in other.histogram.items():
-            mine[index] = mine.get(index, 0) + count
+        if other.in_flight_peak > self.in_flight_peak:
+            self.in_flight_peak = other.in_flight_peak
+        self.queue.add(other.queue)
+        self.connect.add(other.connect)
+        self.first_byte.add(other.first_byte)
+        self.total.add(other.total)
 
 
 Rollups = dict[Key, Counters]
@@ -135,8 +170,9 @@ def decode_batch(data: bytes) -> TrafficBatch:
         raise MalformedBatch(f"not a traffic batch: {error}") from error
     for second in batch.seconds:
         for row in second.rows:
-            if row.histogram and max(row.histogram) >= BUCKETS:
-                raise MalformedBatch(f"histogram bucket {max(row.histogram)} does not exist")
+            for kind in (row.queue, row.connect, row.first_byte, row.total):
+                if kind.histogram and max(kind.histogram) >= BUCKETS:
+                    raise MalformedBatch(f"histogram bucket {max(kind.histogram)} does not exist")
     return batch
 
 
@@ -144,9 +180,12 @@ def decode_batch(data: bytes) -> TrafficBatch:
 
 
 def pack_histogram(counts: dict[int, int]) -> bytes:
-    return msgspec.msgpack.encode(counts)
+    return msgspec.msgpack.encode(counts) if counts else b""
 
 
 def unpack_histogram(data: Any) -> dict[int, int]:
     """`data` as databases give it back: bytes, or a memoryview."""
-    return msgspec.msgpack.decode(data, type=dict[int, int])
+    return _histogram_decoder.decode(data) if data else {}
+
+
+_histogram_decoder = msgspec.msgpack.Decoder(dict[int, int])

@@ -32,8 +32,23 @@ class TrafficSeries(models.Model):
         return f"{self.pool}/{self.backend}" if self.backend_id else f"{self.pool}/(edge)"
 
 
+def _times() -> tuple[
+    "models.BigIntegerField[int, int]",
+    "models.BigIntegerField[int, int]",
+    "models.BigIntegerField[int, int]",
+    models.BinaryField,
+]:
+    """The columns sum, min, max and histogram of one kind of times."""
+    return (
+        models.BigIntegerField(default=0),
+        models.BigIntegerField(default=0, help_text="0: not known."),
+        models.BigIntegerField(default=0, help_text="0: not known."),
+        models.BinaryField(default=b"", help_text="MessagePack: index of a bucket → count."),
+    )
+
+
 class TrafficRollup(models.Model):
-    """The counts of one series in one bucket of time. Durations in microseconds."""
+    """The counts of one series in one bucket of time. Times in microseconds."""
 
     step = models.PositiveIntegerField(
         choices=[(step, f"{step} s") for step in STEPS], help_text="Width of the bucket in seconds."
@@ -49,18 +64,36 @@ class TrafficRollup(models.Model):
     errors = models.BigIntegerField(
         default=0, help_text="Tries in which the backend gave no usable response."
     )
+    connect_errors = models.BigIntegerField(
+        default=0, help_text="Those of the errors in which there was no connection."
+    )
+    timeouts = models.BigIntegerField(
+        default=0, help_text="Those of the errors in which no response began in time."
+    )
+    cuts = models.BigIntegerField(
+        default=0, help_text="Those of the errors in which the response broke off."
+    )
     retries = models.BigIntegerField(
         default=0, help_text="Requests that came here after another backend failed."
+    )
+    hedges = models.BigIntegerField(
+        default=0, help_text="Requests that came here because another backend was slow."
     )
     client_aborts = models.BigIntegerField(
         default=0, help_text="Requests whose client went away before the answer."
     )
+    rejected_rate_limit = models.BigIntegerField(default=0)
+    rejected_queue = models.BigIntegerField(default=0)
+    rejected_no_backend = models.BigIntegerField(default=0)
     bytes_in = models.BigIntegerField(default=0)
     bytes_out = models.BigIntegerField(default=0)
-    duration_sum = models.BigIntegerField(default=0)
-    duration_min = models.BigIntegerField(default=0, help_text="0: not known.")
-    duration_max = models.BigIntegerField(default=0, help_text="0: not known.")
-    histogram = models.BinaryField(help_text="MessagePack: index of a bucket → count.")
+    in_flight_peak = models.BigIntegerField(
+        default=0, help_text="The most that one worker had under way at once."
+    )
+    queue_sum, queue_min, queue_max, queue_histogram = _times()
+    connect_sum, connect_min, connect_max, connect_histogram = _times()
+    first_byte_sum, first_byte_min, first_byte_max, first_byte_histogram = _times()
+    total_sum, total_min, total_max, total_histogram = _times()
 
     class Meta:
         ordering = ["-at", "step"]

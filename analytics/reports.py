@@ -181,20 +181,21 @@ def _summary(counters: Counters) -> _SummaryFields:
 
 
 def _latency(counters: Counters) -> Latency | None:
-    counts = counters.histogram
+    times = counters.total
+    counts = times.histogram
     measured = sum(counts.values())
     if not measured:
         return None
     # An edge that was killed leaves its counts behind, but not always its extremes.
-    low = counters.duration_min or bucket_bounds(min(counts))[0]
-    high = counters.duration_max or bucket_bounds(max(counts))[1]
+    low = times.min or bucket_bounds(min(counts))[0]
+    high = times.max or bucket_bounds(max(counts))[1]
 
     def quantile(q: float) -> float:
         # The estimate is a bucket's middle; no answer took less or more than was measured.
         return _ms(min(max(percentile(counts, q) or 0, low), high))
 
     return Latency(
-        avg=_ms(counters.duration_sum / measured),
+        avg=_ms(times.sum / measured),
         min=_ms(low),
         max=_ms(high),
         p50=quantile(0.5),

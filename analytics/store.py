@@ -20,11 +20,13 @@ from django.db.models import Q
 from msgspec.structs import astuple
 
 from analytics.aggregate import (
+    KINDS,
     SUMMED,
     Counters,
     Key,
     Rollups,
     Series,
+    Times,
     pack_histogram,
     roll_up,
     unpack_histogram,
@@ -32,7 +34,14 @@ from analytics.aggregate import (
 from analytics.models import CountedBatch, TrafficRollup, TrafficSeries
 from pool.bus import TrafficBatch
 
-COUNTERS: tuple[str, ...] = (*SUMMED, "duration_min", "duration_max", "histogram")
+# The columns of a rollup that hold its `Counters`, in their order.
+COUNTERS: tuple[str, ...] = (
+    *SUMMED,
+    "in_flight_peak",
+    *(f"{kind}_{field}" for kind in KINDS for field in Times.__struct_fields__),
+)
+_TIMES = len(SUMMED) + 1  # where the columns of the times begin
+_FIELDS = len(Times.__struct_fields__)
 _KEY_COLUMNS = ("step", "at", "series_id")
 _ATTEMPTS = 10  # each failed one means that another aggregator counted a batch
 _DELETE_AT_ONCE = 5000
@@ -131,8 +140,12 @@ def _add_stored(rollups: Rollups, series: dict[int, Series]) -> None:
 
 def read_counters(values: Sequence[Any]) -> Counters:
     """Counters from the columns `COUNTERS`."""
-    fields = dict(zip(COUNTERS, values, strict=True))
-    return Counters(**fields | {"histogram": unpack_histogram(fields["histogram"])})
+    times = [_read_times(*values[at : at + _FIELDS]) for at in range(_TIMES, len(values), _FIELDS)]
+    return Counters(*values[:_TIMES], *times)
+
+
+def _read_times(total: int, low: int, high: int, histogram: Any) -> Times:
+    return Times(total, low, high, unpack_histogram(histogram))
 
 
 def _upsert() -> str:
@@ -149,8 +162,10 @@ def _upsert() -> str:
 def _row(key: Key, counters: Counters, series_id: int) -> tuple[Any, ...]:
     """The parameters of `_upsert`."""
     at = connection.ops.adapt_datetimefield_value(_datetime(key.at))
-    *numbers, histogram = astuple(counters)
-    return key.step, at, series_id, *numbers, pack_histogram(histogram)
+    values = [*astuple(counters)[:_TIMES]]
+    for times in (counters.queue, counters.connect, counters.first_byte, counters.total):
+        values += (times.sum, times.min, times.max, pack_histogram(times.histogram))
+    return key.step, at, series_id, *values
 
 
 # --- pruning ---

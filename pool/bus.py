@@ -1,7 +1,7 @@
 """What the planes share in Redis: names of keys, and the records kept there.
 
 No Django in here. Values are JSON (a person can read them with redis-cli),
-except traffic batches, which are MessagePack for their size.
+except batches of traffic and requests, which are MessagePack for their size.
 
 ==================  =======  ====================================================
 key                 type     content
@@ -14,6 +14,7 @@ lb:edges            hash     worker id → `EdgeReport`
 lb:edges:known      hash     worker id → `EdgeReport`, as when it joined the timeline
 lb:load:WORKER      hash     backend id → `BackendLoad`; expires with the worker's report
 lb:traffic          stream   one field "b" an entry: `TrafficBatch`
+lb:requests         stream   one field "b" an entry: `RequestBatch`; the newest only
 lb:circuits         hash     backend id → `pool.circuits.records.Circuit`
 lb:circuits:out:N   set      ids of the backends of pool N whose circuit is not closed
 lb:rate:COUNTER     string   what a shared rate limit has let through; expires with it
@@ -42,6 +43,8 @@ EDGES_KEY = "lb:edges"
 KNOWN_EDGES_KEY = "lb:edges:known"
 TRAFFIC_STREAM = "lb:traffic"
 TRAFFIC_FIELD = b"b"
+REQUESTS_STREAM = "lb:requests"
+REQUESTS_FIELD = b"b"
 CIRCUITS_KEY = "lb:circuits"
 OUT_CIRCUITS_KEY = "lb:circuits:out:%d"
 CIRCUIT_CHANNEL = "lb:circuits:announce"  # message: a `pool.circuits.records.CircuitChange`
@@ -141,13 +144,24 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
 Name = Annotated[str, msgspec.Meta(max_length=260, pattern=r"\A[^\x00]*\Z")]
 
 
+class TrafficTimes(msgspec.Struct, frozen=True, array_like=True):
+    """How long something has taken, in microseconds.
+
+    `min` and `max` are 0 where nobody knows them; `histogram` maps a bucket's index
+    (see `proxy.core.histogram`) to its count.
+    """
+
+    sum: Count = 0
+    min: Count = 0
+    max: Count = 0
+    histogram: dict[Count, Count] = {}
+
+
 class TrafficRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What one backend did for one route in one second.
 
     `backend_id` 0: answered by the edge itself, no backend was reached.
-    `route_id` 0: no route matched. Times are microseconds from the request's
-    first byte to the response's last; `histogram` maps a bucket's index (see
-    `proxy.core.histogram`) to its count.
+    `route_id` 0: no route matched.
     """
 
     route_id: Count
@@ -155,23 +169,31 @@ class TrafficRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     pool: Name
     backend_id: Count
     backend: Name
-    requests: Count
-    status_1xx: Count
-    status_2xx: Count
-    status_3xx: Count
-    status_4xx: Count
-    status_5xx: Count
-    errors: Count  # no usable response from the backend: connect, reset, time-out, cut short
-    retries: Count  # requests that came to this backend after another one failed
-    client_aborts: Count  # the client went away first (nginx logs these as 499)
-    bytes_in: Count
-    bytes_out: Count
-    duration_sum: Count
-    duration_min: Count
-    duration_max: Count
-    histogram: dict[Count, Count]
+    requests: Count = 0
+    status_1xx: Count = 0
+    status_2xx: Count = 0
+    status_3xx: Count = 0
+    status_4xx: Count = 0
+    status_5xx: Count = 0
+    errors: Count = 0  # tries that brought no usable response; the next three are parts of it
+    connect_errors: Count = 0  # no connection, for whatever reason
+    timeouts: Count = 0  # connected, but no response began in time
+    cuts: Count = 0  # the response began and did not come to its end
+    retries: Count = 0  # requests that came to this backend after another one failed
     hedges: Count = 0  # requests that this backend got because another one was slow
-    rejected: Count = 0  # by the route's rate limit; with `backend_id` 0
+    client_aborts: Count = 0  # the client went away first (nginx logs these as 499)
+    # Requests that the edge has answered because of that; with `backend_id` 0.
+    rejected_rate_limit: Count = 0
+    rejected_queue: Count = 0  # it was full, or the wait in it too long
+    rejected_no_backend: Count = 0
+    bytes_in: Count = 0
+    bytes_out: Count = 0
+    # The most that one worker had under way at the backend at once, for whatever route.
+    in_flight_peak: Count = 0
+    queue: TrafficTimes = TrafficTimes()  # waiting for a place, where there was none at once
+    connect: TrafficTimes = TrafficTimes()  # making a connection, where none was idle
+    first_byte: TrafficTimes = TrafficTimes()  # from the request sent to the response's final head
+    total: TrafficTimes = TrafficTimes()  # from the request's first byte to the response's last
 
 
 class TrafficSecond(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -189,3 +211,55 @@ class TrafficBatch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     source: Name
     seq: Count
     seconds: list[TrafficSecond]
+
+
+# Unique for all time, so that what is read twice is kept once.
+Key = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+Path = Annotated[str, msgspec.Meta(max_length=1024, pattern=r"\A[^\x00]*\Z")]
+
+
+class RequestNote(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One request that has ended. Times are in microseconds; None: it never came to that.
+
+    `queue`, `retries`, `connect` and `first_byte` follow each other, and are the
+    phases of `proxy.engine.anatomy`. Names are empty, and ids 0, where nobody had been
+    found for it; so are `method`, `host` and `path` of a head that could not be read.
+    """
+
+    key: Key
+    at: Count  # Unix milliseconds when its head was there
+    request_id: Name
+    notable: bool  # something went wrong, even if the client was answered in the end
+    client: Name
+    method: Name
+    host: Name
+    path: Path  # without the query, which may hold secrets
+    route_id: Count
+    pool_id: Count
+    pool: Name
+    backend_id: Count
+    backend: Name
+    status: Annotated[int, msgspec.Meta(ge=0, lt=1000)]
+    cause: Name
+    attempts: Count
+    bytes_in: Count
+    bytes_out: Count
+    queue: Count | None
+    retries: Count | None
+    connect: Count | None
+    first_byte: Count | None
+    total: Count
+    snapshot: Count
+
+
+class RequestBatch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What a worker has noted lately, oldest first.
+
+    `left_out`: notable requests of which there were too many to be noted, by pool; "":
+    those that had none.
+    """
+
+    key: Key
+    at: Annotated[int, msgspec.Meta(ge=0, lt=2**33)]  # Unix second when it was closed
+    notes: list[RequestNote]
+    left_out: dict[Name, Count]

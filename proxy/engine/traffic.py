@@ -17,7 +17,15 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from pool.bus import TRAFFIC_FIELD, TRAFFIC_STREAM, TrafficBatch, TrafficRow, TrafficSecond
+from pool.bus import (
+    TRAFFIC_FIELD,
+    TRAFFIC_STREAM,
+    TrafficBatch,
+    TrafficRow,
+    TrafficSecond,
+    TrafficTimes,
+)
+from proxy.core.histogram import merge
 from proxy.engine.board import (
     ACTIVITY,
     BYTES_IN,
@@ -68,12 +76,11 @@ def traffic_row(name: RowName, new: _Values, old: _Values) -> TrafficRow:
         client_aborts=new[CLIENT_ABORTS] - old[CLIENT_ABORTS],
         bytes_in=new[BYTES_IN] - old[BYTES_IN],
         bytes_out=new[BYTES_OUT] - old[BYTES_OUT],
-        duration_sum=new[DURATION_SUM] - old[DURATION_SUM],
-        duration_min=new[DURATION_MIN],
-        duration_max=new[DURATION_MAX],
-        histogram=histogram,
         hedges=new[HEDGES] - old[HEDGES] if name.backend_id else 0,
-        rejected=0 if name.backend_id else new[REJECTED] - old[REJECTED],
+        rejected_rate_limit=0 if name.backend_id else new[REJECTED] - old[REJECTED],
+        total=TrafficTimes(
+            new[DURATION_SUM] - old[DURATION_SUM], new[DURATION_MIN], new[DURATION_MAX], histogram
+        ),
     )
 
 
@@ -170,24 +177,27 @@ def _merge(rows: list[TrafficRow]) -> list[TrafficRow]:
     return list(merged.values())
 
 
-_SUMMED = (
-    *("requests", "status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"),
-    *("errors", "retries", "client_aborts", "bytes_in", "bytes_out", "duration_sum"),
-    *("hedges", "rejected"),
-)
+_KINDS = ("queue", "connect", "first_byte", "total")  # of times
+_UNSUMMED = {*RowName._fields, "in_flight_peak", *_KINDS}
+_SUMMED = [name for name in TrafficRow.__struct_fields__ if name not in _UNSUMMED]
 
 
 def _sum(one: TrafficRow, other: TrafficRow) -> TrafficRow:
-    histogram = dict(one.histogram)
-    for index, number in other.histogram.items():
-        histogram[index] = histogram.get(index, 0) + number
-    shortest = [value for value in (one.duration_min, other.duration_min) if value]
+    fields = {field: getattr(one, field) + getattr(other, field) for field in _SUMMED}
     return msgspec.structs.replace(
         one,
-        histogram=histogram,
-        duration_min=min(shortest, default=0),
-        duration_max=max(one.duration_max, other.duration_max),
-        **{field: getattr(one, field) + getattr(other, field) for field in _SUMMED},
+        in_flight_peak=max(one.in_flight_peak, other.in_flight_peak),
+        **{kind: _sum_of_times(getattr(one, kind), getattr(other, kind)) for kind in _KINDS},
+        **fields,
+    )
+
+
+def _sum_of_times(one: TrafficTimes, other: TrafficTimes) -> TrafficTimes:
+    return TrafficTimes(
+        sum=one.sum + other.sum,
+        min=min(one.min or other.min, other.min or one.min),
+        max=max(one.max, other.max),
+        histogram=merge((one.histogram, other.histogram)),
     )
 
 

@@ -6,8 +6,24 @@ import threading
 import msgspec
 import pytest
 
-from pool.bus import TRAFFIC_FIELD, TRAFFIC_STREAM, TrafficBatch, TrafficRow, TrafficSecond
+from pool.bus import (
+    TRAFFIC_FIELD,
+    TRAFFIC_STREAM,
+    TrafficBatch,
+    TrafficRow,
+    TrafficSecond,
+    TrafficTimes,
+)
 from proxy.core.histogram import bucket_index, merge
+
+
+def make_times(durations):
+    return TrafficTimes(
+        sum=sum(durations),
+        min=min(durations, default=0),
+        max=max(durations, default=0),
+        histogram=merge({bucket_index(us): 1} for us in durations),
+    )
 
 
 def make_row(durations=(1000,), **fields):
@@ -20,20 +36,10 @@ def make_row(durations=(1000,), **fields):
         "backend_id": 1,
         "backend": "a",
         "requests": count,
-        "status_1xx": 0,
         "status_2xx": count,
-        "status_3xx": 0,
-        "status_4xx": 0,
-        "status_5xx": 0,
-        "errors": 0,
-        "retries": 0,
-        "client_aborts": 0,
         "bytes_in": 10 * count,
         "bytes_out": 100 * count,
-        "duration_sum": sum(durations),
-        "duration_min": min(durations, default=0),
-        "duration_max": max(durations, default=0),
-        "histogram": merge({bucket_index(us): 1} for us in durations),
+        "total": make_times(durations),
     }
     return TrafficRow(**row | fields)
 
@@ -49,6 +55,11 @@ def make_batch(*rows, at=1_700_000_000, source="edge-1", seq=None):
 @pytest.fixture
 def row():
     return make_row
+
+
+@pytest.fixture
+def times():
+    return make_times
 
 
 @pytest.fixture

@@ -1,16 +1,20 @@
 """Adding traffic up, and refusing what is no traffic."""
 
+from collections import Counter
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.aggregate import (
+    KINDS,
     SUMMED,
     Counters,
     Key,
     MalformedBatch,
     Series,
+    Times,
     decode_batch,
     pack_histogram,
     roll_up,
@@ -18,12 +22,19 @@ from analytics.aggregate import (
 )
 from analytics.levels import LEVELS
 from analytics.store import COUNTERS
-from pool.bus import TrafficBatch, TrafficRow, TrafficSecond
+from pool.bus import TrafficBatch, TrafficRow, TrafficSecond, TrafficTimes
 from proxy.core.histogram import BUCKETS
 
 A = Series(1, 1, "shop", 1, "a")
 NOON = 1_700_006_400 // 86400 * 86400 + 43200
 
+times = st.builds(
+    TrafficTimes,
+    sum=st.integers(0, 10_000),
+    min=st.integers(0, 10_000),
+    max=st.integers(0, 10_000),
+    histogram=st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, 100), max_size=5),
+)
 rows = st.builds(
     TrafficRow,
     route_id=st.integers(0, 2),
@@ -31,15 +42,8 @@ rows = st.builds(
     pool=st.just("shop"),
     backend_id=st.integers(0, 3),
     backend=st.sampled_from(["", "a", "b"]),
-    histogram=st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, 100), max_size=5),
-    **dict.fromkeys(
-        [
-            *("requests", "status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"),
-            *("errors", "retries", "client_aborts", "bytes_in", "bytes_out"),
-            *("duration_sum", "duration_min", "duration_max"),
-        ],
-        st.integers(0, 10_000),
-    ),
+    **dict.fromkeys([*SUMMED, "in_flight_peak"], st.integers(0, 10_000)),
+    **dict.fromkeys(KINDS, times),
 )
 seconds = st.builds(
     TrafficSecond, at=st.integers(NOON - 100_000, NOON + 100_000), rows=st.lists(rows, max_size=4)
@@ -63,14 +67,46 @@ def test_every_level_holds_all_of_the_traffic(given_batches):
         held = [counters for key, counters in rollups.items() if key.step == step]
         for name in SUMMED:
             assert sum(getattr(one, name) for one in held) == sum(getattr(r, name) for r in sent)
-        counted = sum(sum(one.histogram.values()) for one in held)
-        assert counted == sum(sum(row.histogram.values()) for row in sent)
-        assert max((one.duration_max for one in held), default=0) == max(
-            (row.duration_max for row in sent), default=0
+        for kind in KINDS:
+            assert everything(held, kind) == everything(sent, kind)
+        assert max((one.in_flight_peak for one in held), default=0) == max(
+            (row.in_flight_peak for row in sent), default=0
         )
-        assert min((one.duration_min for one in held if one.duration_min), default=0) == min(
-            (row.duration_min for row in sent if row.duration_min), default=0
-        )
+
+
+def everything(counts, kind):
+    """Sum, extremes and histogram of one kind of times, computed another way."""
+    found = [getattr(one, kind) for one in counts]
+    return (
+        sum(one.sum for one in found),
+        min((one.min for one in found if one.min), default=0),
+        max((one.max for one in found), default=0),
+        sum((Counter(one.histogram) for one in found), Counter()),
+    )
+
+
+def sum_of(given_rows):
+    sums = Counters()
+    for one in given_rows:
+        sums.add(one)
+    return sums
+
+
+@given(st.lists(rows, max_size=6).flatmap(lambda found: st.tuples(*[st.permutations(found)] * 2)))
+def test_the_order_in_which_rows_are_added_does_not_matter(orders):
+    one, other = orders
+    assert sum_of(one) == sum_of(other)
+
+
+@given(st.lists(rows, max_size=4), st.lists(rows, max_size=4), st.lists(rows, max_size=4))
+def test_sums_of_sums_are_those_of_all(first, second, third):
+    one, other = sum_of(first), sum_of(second)
+    one.add(sum_of(second))
+    one.add(sum_of(third))
+    other.add(sum_of(third))
+    rest = sum_of(first)
+    rest.add(other)
+    assert one == rest == sum_of(first + second + third)
 
 
 @given(batches)
@@ -103,7 +139,10 @@ def test_series_are_told_apart(batch, row):
 
 
 def test_counters_are_in_the_order_of_the_columns():
-    assert Counters.__struct_fields__ == COUNTERS
+    names = [*SUMMED, "in_flight_peak"]
+    names += [f"{kind}_{field}" for kind in KINDS for field in Times.__struct_fields__]
+    assert tuple(names) == COUNTERS
+    assert Counters.__struct_fields__ == (*SUMMED, "in_flight_peak", *KINDS)
 
 
 def test_rows_are_not_changed_by_being_added(batch, row):
@@ -116,8 +155,8 @@ def test_rows_are_not_changed_by_being_added(batch, row):
 def test_an_unknown_shortest_time_does_not_count_as_zero():
     sums = Counters()
     for low, high in [(0, 0), (7, 9), (0, 0), (5, 5)]:
-        sums.add(Counters(duration_min=low, duration_max=high))
-    assert (sums.duration_min, sums.duration_max) == (5, 9)
+        sums.add(Counters(total=Times(min=low, max=high)))
+    assert (sums.total.min, sums.total.max) == (5, 9)
 
 
 @given(st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(0, 2**40)))
@@ -156,13 +195,15 @@ def test_what_is_no_batch_is_refused(data):
         {"requests": 2**63},
         {"bytes_out": 2**64 - 1},
         {"backend_id": -1},
-        {"duration_min": -5},
+        {"total": TrafficTimes(min=-5)},
         {"pool": "x" * 261},
         {"backend": "x" * 261},
         {"backend": "a\0b"},
-        {"histogram": {BUCKETS: 1}},
-        {"histogram": {-1: 1}},
-        {"histogram": {1: -1}},
+        *(
+            {kind: TrafficTimes(histogram=histogram)}
+            for kind in KINDS
+            for histogram in ({BUCKETS: 1}, {-1: 1}, {1: -1})
+        ),
     ],
 )
 def test_a_row_that_no_database_would_take_is_refused(batch, row, fields):

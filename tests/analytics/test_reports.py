@@ -5,6 +5,7 @@ import statistics
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
+import msgspec
 import pytest
 
 from analytics import reports, store
@@ -136,8 +137,9 @@ def test_everything_has_no_start():
     assert report("all").since is None
 
 
-def test_extremes_that_a_killed_edge_did_not_leave_are_estimated(batch, row):
-    store.add([batch(row((1000,), duration_min=0, duration_max=0), at=ago(5))], NOW)
+def test_extremes_that_a_killed_edge_did_not_leave_are_estimated(batch, row, times):
+    unknown = msgspec.structs.replace(times((1000,)), min=0, max=0)
+    store.add([batch(row((1000,), total=unknown), at=ago(5))], NOW)
     latency = report().totals.latency_ms
     assert latency.min == pytest.approx(1, rel=0.07)
     assert latency.max == pytest.approx(1, rel=0.07)

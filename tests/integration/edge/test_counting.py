@@ -49,8 +49,8 @@ def test_status_classes_and_retries_are_told_apart(
     assert sum(row.retries for row in rows) == sum(row.errors for row in edge.rows_of("dead")) > 0
     assert sum(row.status_4xx for row in edge.rows_of("")) == 1
     for row in rows:
-        assert row.requests == sum(row.histogram.values())
-        assert 0 < row.duration_min <= row.duration_max <= row.duration_sum
+        assert row.requests == sum(row.total.histogram.values())
+        assert 0 < row.total.min <= row.total.max <= row.total.sum
 
 
 def test_counts_of_all_workers_equal_what_the_clients_saw(

@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from pool.bus import TRAFFIC_FIELD, TRAFFIC_STREAM, TrafficBatch, TrafficRow, TrafficSecond
+from pool.bus import (
+    TRAFFIC_FIELD,
+    TRAFFIC_STREAM,
+    TrafficBatch,
+    TrafficRow,
+    TrafficSecond,
+    TrafficTimes,
+)
 from proxy.engine.board import (
     ACTIVITY,
     DURATION_MAX,
@@ -60,7 +67,7 @@ class Stream:
         totals: Counter[int] = Counter()
         for row in self.rows():
             totals[row.backend_id] += row.requests
-            assert sum(row.histogram.values()) == row.requests
+            assert sum(row.total.histogram.values()) == row.requests
         return dict(totals)
 
 
@@ -150,7 +157,7 @@ def test_the_shortest_and_longest_are_of_their_second(
 
     asyncio.run(scenario())
     rows = stream.rows()
-    assert [(row.duration_min, row.duration_max, row.duration_sum) for row in rows] == [
+    assert [(row.total.min, row.total.max, row.total.sum) for row in rows] == [
         (5, 15, 20),
         (9, 9, 9),
     ]
@@ -380,15 +387,11 @@ def test_whatever_happens_in_whatever_order_each_request_is_counted_once(
 def row(backend: int, requests: int, shortest: int, longest: int) -> TrafficRow:
     counted = dict.fromkeys(
         ("status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"), requests
-    ) | dict.fromkeys(
-        ("errors", "retries", "client_aborts", "bytes_in", "bytes_out", "duration_sum"), requests
-    )
+    ) | dict.fromkeys(("errors", "retries", "client_aborts", "bytes_in", "bytes_out"), requests)
     return TrafficRow(
         **RowName(1, 1, "shop", backend, "b")._asdict(),
         requests=requests,
-        duration_min=shortest,
-        duration_max=longest,
-        histogram={shortest: requests},
+        total=TrafficTimes(requests, shortest, longest, {shortest: requests}),
         **counted,
     )
 
@@ -402,8 +405,8 @@ def test_folding_adds_up_neighbours_and_keeps_the_extremes() -> None:
     first, second = fold(seconds)
     assert (first.at, second.at) == (10, 12)
     one, two = first.rows
-    assert (one.requests, one.duration_min, one.duration_max) == (5, 5, 20)
-    assert (one.histogram, one.bytes_out, one.status_5xx) == ({5: 2, 7: 3}, 5, 5)
+    assert one.total == TrafficTimes(5, 5, 20, {5: 2, 7: 3})
+    assert (one.requests, one.bytes_out, one.status_5xx) == (5, 5, 5)
     assert two == row(2, 1, 1, 1)
     assert second.rows == [row(1, 4, 0, 0)]
 
@@ -416,7 +419,7 @@ def test_a_second_without_a_shortest_does_not_make_it_zero() -> None:
             TrafficSecond(at=2, rows=[row(1, 1, 5, 5)]),
         ]
     )
-    assert second.rows[0].duration_min == 5
+    assert second.rows[0].total.min == 5
 
 
 # --- and with a real Redis ---
