@@ -164,7 +164,7 @@ class AlertRuleAdmin(_SetUpAdmin):
     fieldsets = (
         (None, {"fields": (("name", "enabled"),)}),
         ("Tells of", {"fields": ("kinds", ("minimum_severity", "pools"))}),
-        ("When", {"fields": (("hold_for", "quiet_for"),)}),
+        ("When", {"fields": (("hold_for", "quiet_for", "gather_for"),)}),
         ("Through", {"fields": ("channels",)}),
     )
 
@@ -235,7 +235,8 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
     fields = (
         ("what", "channel", "kind"),
         ("shown_state", "attempts", "status"),
-        ("created_at", "tried_at", "key"),
+        ("created_at", "send_at", "tried_at"),
+        ("key", "bundle"),
         ("detail", "excerpt"),
         "message",
     )

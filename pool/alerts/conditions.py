@@ -95,6 +95,14 @@ def _circuit(effect: Effect, state: str) -> Callable[[Occurrence], _Read]:
     )
 
 
+def _ejection(effect: Effect, state: str) -> Callable[[Occurrence], _Read]:
+    return lambda event: (
+        effect,
+        f"{_object(event)}:ejection",
+        f"Backend {event.name} is {state}",
+    )
+
+
 def _failover(event: Occurrence) -> _Read:
     to = ", ".join(map(str, event.data.get("to", ())))
     return Effect.BEGINS, f"{_object(event)}:failover", f"Pool {event.name} runs on tier {to}"
@@ -119,6 +127,8 @@ _READERS: dict[str, Callable[[Occurrence], _Read]] = {
     EventKind.ADMIN_STATE_CHANGED: _admin_state,
     EventKind.CIRCUIT_OPENED: _circuit(Effect.BEGINS, "open"),
     EventKind.CIRCUIT_CLOSED: _circuit(Effect.ENDS, "closed"),
+    EventKind.EJECTED: _ejection(Effect.BEGINS, "ejected as an outlier"),
+    EventKind.UNEJECTED: _ejection(Effect.ENDS, "back from its ejection"),
     EventKind.FAILOVER: _failover,
     EventKind.FAILBACK: _failback,
     EventKind.CONFIGURATION_NOT_PUBLISHED: _configuration(

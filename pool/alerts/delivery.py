@@ -32,6 +32,7 @@ def send_test(channel: AlertChannel, by: Actor = None, base_url: str = "") -> Al
     delivery = AlertDelivery(
         channel=channel, kind=MessageKind.TEST.value, message=message, attempts=1
     )
+    delivery.bundle = delivery.key
     outcome = _send(delivery)
     delivery.state = (DeliveryState.DELIVERED if outcome.delivered else DeliveryState.FAILED).value
     delivery.tried_at, delivery.status = timezone.now(), outcome.status

@@ -1,5 +1,6 @@
 """What a message says, as data that is kept with it, and as text for people."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,12 +9,15 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from pool.choices import MessageKind, Severity
-from pool.models.alerts import Alert, AlertChannel
+from pool.models.alerts import Alert, AlertChannel, AlertDelivery
 
 # Django setting: where people open the admin, as https://lb.example.com. None: no links.
 PUBLIC_URL = "LB_PUBLIC_URL"
 
 Message = dict[str, Any]
+
+_NAMED = 20  # of those that are told together, in a text for people
+_RANK = [severity.value for severity in Severity]
 
 _LABELS = {
     MessageKind.FIRING: "Alert",
@@ -40,7 +44,7 @@ def of_alert(alert: Alert, kind: MessageKind) -> Message:
         "last_at": _iso(alert.last_at),
         "ended_at": _iso(alert.ended_at),
         "count": alert.count,
-        "link": _link(alert),
+        "link": _link(alert.pool_id, alert.backend_id),
     }
 
 
@@ -65,13 +69,42 @@ def of_test(channel: AlertChannel, by: str, base_url: str) -> Message:
     }
 
 
+def together(deliveries: Sequence[AlertDelivery]) -> Message:
+    """One message of the same shape for several of one group, with them as its `alerts`."""
+    told: list[Message] = [delivery.message for delivery in deliveries]
+    first, alert = told[0], deliveries[0].alert
+    if len(told) == 1 or alert is None:
+        return first
+    where = f" in pool {first['pool']}" if first["pool"] else ""
+    return {
+        **first,
+        "alert": None,
+        "backend": None,
+        "severity": max((one["severity"] for one in told), key=_RANK.index),
+        "title": f"{first['title']}, and {len(told) - 1} more{where}",
+        "since": min(one["since"] for one in told),
+        "last_at": max(one["last_at"] for one in told),
+        "ended_at": max((one["ended_at"] for one in told if one["ended_at"]), default=None),
+        "count": sum(one["count"] for one in told),
+        "link": _link(alert.pool_id, None),
+        "alerts": told,
+    }
+
+
 def subject(message: Message) -> str:
     return f"{_LABELS[MessageKind(message['status'])]}: {message['title']}"
 
 
 def lines(message: Message) -> list[str]:
     """What there is to say below the subject."""
-    return [line for line in (_why(message), *_facts(message)) if line]
+    each = _each(message["alerts"]) if "alerts" in message else [_why(message)]
+    return [*each, *_facts(message)]
+
+
+def _each(alerts: Sequence[Message]) -> list[str]:
+    said = [f"- {one['title']}: {one['reason']}" for one in alerts[:_NAMED]]
+    more = len(alerts) - len(said)
+    return [*said, f"- and {more} more"] if more else said
 
 
 def _why(message: Message) -> str:
@@ -114,19 +147,19 @@ def _base() -> str:
     return str(getattr(settings, PUBLIC_URL, "") or "").rstrip("/")
 
 
-def _link(alert: Alert) -> str | None:
+def _link(pool_id: int | None, backend_id: int | None) -> str | None:
     """To the page of what it is about, if that has one and people can be sent there."""
     if not _base():
         return None
     try:
-        return _base() + _page(alert)
+        return _base() + _page(pool_id, backend_id)
     except NoReverseMatch:
         return None  # a project without the admin
 
 
-def _page(alert: Alert) -> str:
-    if alert.backend_id:
-        return reverse("admin:pool_backend_change", args=[alert.backend_id])
-    if alert.pool_id:
-        return reverse("admin:pool_pool_change", args=[alert.pool_id])
+def _page(pool_id: int | None, backend_id: int | None) -> str:
+    if backend_id:
+        return reverse("admin:pool_backend_change", args=[backend_id])
+    if pool_id:
+        return reverse("admin:pool_pool_change", args=[pool_id])
     return reverse("admin:pool_alert_changelist")

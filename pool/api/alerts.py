@@ -70,7 +70,7 @@ class AlertRuleSerializer(_SavesThroughModel):
         model = AlertRule
         fields = [
             *("id", "name", "enabled", "kinds", "pools", "minimum_severity"),
-            *("hold_for", "quiet_for", "channels"),
+            *("hold_for", "quiet_for", "gather_for", "channels"),
         ]
 
 
@@ -95,7 +95,7 @@ class AlertDeliverySerializer(serializers.ModelSerializer):
         model = AlertDelivery
         fields = [
             *("key", "channel", "alert", "kind", "message", "state", "attempts"),
-            *("created_at", "tried_at", "status", "detail", "excerpt"),
+            *("created_at", "send_at", "bundle", "tried_at", "status", "detail", "excerpt"),
         ]
 
 

@@ -183,6 +183,13 @@ class AlertRule(_Checked):
         help_text="Seconds for which a condition must be over before that is told. One that "
         "comes back sooner is the same alert, and only counted.",
     )
+    gather_for = models.PositiveIntegerField(
+        default=30,
+        validators=[MaxValueValidator(DAY)],
+        help_text="Seconds in which all that happens to one pool is told in one message, so that "
+        "a rack that goes down is not a message a backend. The first one is told at once; 0: each "
+        "by itself.",
+    )
     channels = models.ManyToManyField(AlertChannel, related_name="rules")
 
     class Meta:
@@ -190,8 +197,8 @@ class AlertRule(_Checked):
         constraints = [
             models.CheckConstraint(
                 name="pool_alertrule_seconds",
-                condition=Q(hold_for__lte=DAY, quiet_for__lte=DAY),
-                violation_error_message="hold_for or quiet_for is out of range.",
+                condition=Q(hold_for__lte=DAY, quiet_for__lte=DAY, gather_for__lte=DAY),
+                violation_error_message="hold_for, quiet_for or gather_for is out of range.",
             )
         ]
 
@@ -241,11 +248,12 @@ class Alert(models.Model):
 
 
 class AlertDelivery(models.Model):
-    """One message to one channel: what waits to be sent, and the log of what was."""
+    """What one channel is told of one alert: what waits to be sent, and the log of what was.
 
-    key = models.UUIDField(
-        default=uuid.uuid4, unique=True, help_text="The same for each try: the receiver's key."
-    )
+    Those of one `group` that wait together go out in one message.
+    """
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True)
     channel = models.ForeignKey(AlertChannel, on_delete=models.CASCADE, related_name="deliveries")
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, null=True, related_name="deliveries")
     kind = models.CharField(max_length=10, choices=message_kind_choices)
@@ -255,6 +263,13 @@ class AlertDelivery(models.Model):
     )
     attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
+    group = models.CharField(max_length=100, blank=True, default="")
+    send_at = models.DateTimeField(default=timezone.now, help_text="Not before then.")
+    bundle = models.UUIDField(
+        null=True,
+        help_text="Key of the message that it goes out in, which is the same for each try and for "
+        "all that is told in it.",
+    )
     tried_at = models.DateTimeField(null=True)
     status = models.PositiveSmallIntegerField(null=True, help_text="Of the answer over HTTP.")
     detail = models.TextField(blank=True, default="", help_text="What came of the last try.")
@@ -265,11 +280,12 @@ class AlertDelivery(models.Model):
         verbose_name_plural = "alert deliveries"
         indexes = [
             models.Index(
-                fields=["channel", "id"],
+                fields=["channel", "send_at", "id"],
                 name="pool_alertdelivery_waiting",
                 condition=Q(state=DeliveryState.WAITING.value),
             ),
             models.Index(fields=["-created_at"], name="pool_alertdelivery_created"),
+            models.Index(fields=["channel", "group", "send_at"], name="pool_alertdelivery_group"),
         ]
 
     def __str__(self) -> str:

@@ -37,7 +37,7 @@ def _mail(delivery: AlertDelivery) -> EmailMessage:
         "\n".join(body),
         to=delivery.channel.recipients.split(", "),
         # The same for each try: what is delivered twice is shown once.
-        headers={"Message-ID": f"<{delivery.key}@{domain}>", "Auto-Submitted": "auto-generated"},
+        headers={"Message-ID": f"<{delivery.bundle}@{domain}>", "Auto-Submitted": "auto-generated"},
     )
 
 

@@ -12,7 +12,7 @@ def send(delivery: AlertDelivery) -> Outcome:
     if message["link"]:
         said.append(f"<{message['link']}|Open in lbsite>")
     body = encode({"text": "\n".join(said)})
-    return post_json(delivery.channel.slack_url, body, {"Idempotency-Key": str(delivery.key)})
+    return post_json(delivery.channel.slack_url, body, {"Idempotency-Key": str(delivery.bundle)})
 
 
 def _escape(text: str) -> str:

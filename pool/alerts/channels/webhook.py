@@ -16,7 +16,7 @@ from pool.models.alerts import AlertDelivery
 
 
 def send(delivery: AlertDelivery) -> Outcome:
-    channel, key, message = delivery.channel, str(delivery.key), delivery.message
+    channel, key, message = delivery.channel, str(delivery.bundle), delivery.message
     body = encode({"id": key, **message, "text": "\n".join(lines(message))})
     timestamp = str(int(time()))
     headers = {

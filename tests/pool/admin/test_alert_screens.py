@@ -74,6 +74,7 @@ def test_a_rule_starts_from_what_people_want_to_be_told_of(admin, pager, web):
         "minimum_severity": "warning",
         "hold_for": 10,
         "quiet_for": 60,
+        "gather_for": 30,
         "pools": [web.pk],
         "channels": [pager.pk],
     }
@@ -86,7 +87,8 @@ def test_a_rule_starts_from_what_people_want_to_be_told_of(admin, pager, web):
 
 
 def test_a_rule_without_kinds_or_channels_is_refused(admin, db):
-    form = {"name": "down", "minimum_severity": "warning", "hold_for": 0, "quiet_for": 0}
+    seconds = dict.fromkeys(("hold_for", "quiet_for", "gather_for"), 0)
+    form = {"name": "down", "minimum_severity": "warning", **seconds}
     answer = admin.post(page("alertrule_add"), form)
     assert set(answer.context["adminform"].form.errors) == {"kinds", "channels"}
 
