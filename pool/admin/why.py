@@ -29,6 +29,7 @@ _COLOURS: dict[str, str] = {
     "waiting": GREEN,
     "stands_by": GREEN,
     "redis_away": GREY,
+    "on_trial": ORANGE,
     "draining": ORANGE,
     "maintenance": GREY,
 }

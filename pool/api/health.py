@@ -34,7 +34,7 @@ class ProbingSerializer(serializers.Serializer[Probing]):
     next_at = serializers.FloatField(allow_null=True, help_text="Unix time.")
     last = serializers.CharField(allow_null=True)
     streak = serializers.IntegerField(help_text="Results in a row that are like the last one.")
-    passes_needed = serializers.IntegerField(allow_null=True, help_text="Until it is up again.")
+    passes_needed = serializers.IntegerField(allow_null=True, help_text="Until it is well again.")
     failures_left = serializers.IntegerField(allow_null=True, help_text="Until it is down.")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.timezone import localtime
 from redis import RedisError
 
 from pool.bus import HealthStatus
@@ -26,6 +27,7 @@ from pool.models import Backend, Event, HealthRecord
 from pool.outliers.records import Ejection
 
 RECENT = 20  # probes and events that are told
+ON_TRIAL = "on_trial"
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,15 @@ class Explanation:
         if self.stops == ["unhealthy"] and any(fact.code == "in_panic" for fact in self.facts):
             return "in_panic"
         if not self.stops and not self.backend.pool.health_enabled:
-            return HealthState.HEALTHY.value
-        return self.stops[0] if self.stops else self.health.state.value
+            return ON_TRIAL if self.on_trial else HealthState.HEALTHY.value
+        if self.stops:
+            return self.stops[0]
+        return ON_TRIAL if self.on_trial else self.health.state.value
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether its circuit lets some requests through, to see how they end."""
+        return any(fact.code == ON_TRIAL for fact in self.facts)
 
     @property
     def headline(self) -> str:
@@ -92,6 +101,7 @@ _HEADLINES: dict[str, str] = {
     "weight_zero": "has weight 0: it gets no new requests.",
     "unhealthy": "is down: it gets no new requests.",
     "circuit": "is cut off by its circuit breaker: it gets no new requests.",
+    ON_TRIAL: "is on trial: its circuit breaker lets a few requests through.",
     "ejected": "is ejected: it does worse than the others of its pool.",
     "waiting": "is up and waits: others serve before it.",
     "stands_by": "is up and stands by for another backend.",
@@ -114,7 +124,7 @@ def explain(backend: Backend, now: datetime) -> Explanation:
         facts.append(Fact("redis_away", f"{health.error}."))
     else:
         facts += _of_health(backend, status)
-        facts += _of_circuit(circuit)
+        facts += _of_circuit(circuit, now)
         facts += _of_ejection(traffic.ejections.of(backend))
         facts += _of_traffic(backend, traffic.of(backend.pool), facts)
     return Explanation(
@@ -144,20 +154,17 @@ def next_in_words(probing: Probing | None, now: float) -> str:
     if not probing.enabled:
         return "It is not probed."
     said = [_when(probing.next_at, now)]
-    if probing.passes_needed is not None:
-        so_far = f"{_count(probing.streak, 'pass', 'passes')} so far; " if _passes(probing) else ""
-        said.append(
-            f"{so_far}{_count(probing.passes_needed, 'more pass', 'more passes')} in a row "
-            "and it is up again."
-        )
-    elif probing.failures_left is not None and probing.last is ProbeResult.FAIL:
+    if probing.failures_left is not None and probing.last is ProbeResult.FAIL:
         failed = _count(probing.streak, "failure", "failures")
         said.append(f"{failed} in a row; {probing.failures_left} more and it is down.")
+    elif probing.passes_needed is not None:
+        down = probing.failures_left is None
+        so_far = f"{_count(probing.passes, 'pass', 'passes')} so far; " if probing.passes else ""
+        said.append(
+            f"{so_far}{_count(probing.passes_needed, 'more pass', 'more passes')} "
+            f"{'in a row and it is up again' if down else 'in time and it is well again'}."
+        )
     return " ".join(said)
-
-
-def _passes(probing: Probing) -> bool:
-    return probing.last is not None and probing.last is not ProbeResult.FAIL
 
 
 def _when(due: float | None, now: float) -> str:
@@ -209,19 +216,21 @@ def _of_health(backend: Backend, status: HealthStatus) -> Iterator[Fact]:
         )
 
 
-def _of_circuit(circuit: Circuit | None) -> Iterator[Fact]:
+def _of_circuit(circuit: Circuit | None, now: datetime) -> Iterator[Fact]:
     if circuit is None or not circuit.out:
         return
     state = circuit.state.replace("_", " ")
     text = f"Its circuit is {state}: {circuit.cause}"
-    if circuit.until:
-        text += f"; tried again at {_time(circuit.until):%H:%M:%S}"
-    yield Fact("circuit", text, since=_time(circuit.since))
+    if until := _time(circuit.until):
+        text += f"; tried again {f'at {_clock(until)}' if until > now else 'by the next request'}"
+    code = "circuit" if circuit.shut else ON_TRIAL
+    yield Fact(code, text, since=_time(circuit.since), stops=circuit.shut)
 
 
 def _of_ejection(ejection: Ejection | None) -> Iterator[Fact]:
     if ejection is not None:
-        text = f"It is ejected until {_time(ejection.until):%H:%M:%S}: {ejection.cause}"
+        until = datetime.fromtimestamp(ejection.until, UTC)
+        text = f"It is ejected until {_clock(until)}: {ejection.cause}"
         yield Fact("ejected", text, since=_time(ejection.since))
 
 
@@ -263,6 +272,11 @@ def _told_by(event: Event | None) -> dict[str, Any]:
     if event is None:
         return {}
     return {"since": event.at, "by": event.actor, "event": event.pk}
+
+
+def _clock(at: datetime) -> str:
+    """As the times beside it are shown."""
+    return f"{localtime(at):%H:%M:%S}"
 
 
 def _time(seconds: float) -> datetime | None:

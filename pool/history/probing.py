@@ -19,8 +19,8 @@ _MOST = 100  # passes that a policy can ask for
 class Probing:
     """`next_at` is Unix time, None if no probe is planned. `streak`: of results like `last`.
 
-    `passes_needed` until it serves again, `failures_left` until it is down; None where
-    that is no question.
+    `passes_needed` until it is up again, or no longer degraded, of which there were `passes`
+    until now; `failures_left` until it is down. None where that is no question.
     """
 
     enabled: bool
@@ -28,6 +28,7 @@ class Probing:
     next_at: float | None = None
     last: ProbeResult | None = None
     streak: int = 0
+    passes: int = 0
     passes_needed: int | None = None
     failures_left: int | None = None
 
@@ -48,7 +49,7 @@ def read_probing(redis: "Redis", backend: Backend) -> Probing:
 
 
 def describe(target: Target, standing: Standing, due: float | None) -> Probing:
-    down = standing.state is HealthState.UNHEALTHY
+    ill = standing.state in (HealthState.UNHEALTHY, HealthState.DEGRADED)
     serves = standing.state in (HealthState.HEALTHY, HealthState.DEGRADED)
     return Probing(
         enabled=True,
@@ -56,9 +57,17 @@ def describe(target: Target, standing: Standing, due: float | None) -> Probing:
         next_at=due,
         last=standing.last,
         streak=standing.streak,
-        passes_needed=_until_change(target, standing, ProbeResult.PASS) if down else None,
+        passes=_passes(standing),
+        passes_needed=_until_change(target, standing, ProbeResult.PASS) if ill else None,
         failures_left=_until_change(target, standing, ProbeResult.FAIL) if serves else None,
     )
+
+
+def _passes(standing: Standing) -> int:
+    """That count for its recovery: of one that is degraded, only those in time do."""
+    if standing.state is HealthState.DEGRADED:
+        return standing.streak if standing.last is ProbeResult.PASS else 0
+    return standing.passes
 
 
 def _until_change(target: Target, standing: Standing, result: ProbeResult) -> int | None:

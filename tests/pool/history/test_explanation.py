@@ -78,7 +78,16 @@ def test_a_circuit_that_is_open(backend, others, redis_client):
     circuit = Circuit(state=CircuitState.OPEN, since=1.7e9, until=1.7e9 + 30, cause="5 failures")
     redis_client.hset(CIRCUITS_KEY, str(backend.pk), msgspec.json.encode(circuit))
     [fact] = explained(backend).facts
-    assert fact.text == "Its circuit is open: 5 failures; tried again at 22:13:50"
+    assert fact.text == "Its circuit is open: 5 failures; tried again by the next request"
+
+
+def test_a_circuit_that_is_tried_lets_some_requests_through(backend, others, redis_client):
+    say(redis_client, backend, HealthState.HEALTHY)
+    circuit = Circuit(state=CircuitState.HALF_OPEN, since=1.7e9, cause="it was open for 30 s")
+    redis_client.hset(CIRCUITS_KEY, str(backend.pk), msgspec.json.encode(circuit))
+    explanation = explained(backend)
+    assert (explanation.state, explanation.out) == ("on_trial", False)
+    assert explanation.facts[0].text == "Its circuit is half open: it was open for 30 s"
 
 
 def test_an_ejection(backend, others, redis_client):
@@ -150,6 +159,23 @@ def stand(redis_client, backend, now, **standing):
         ),
         (
             {"state": HealthState.HEALTHY, "last": ProbeResult.FAIL, "streak": 1},
+            "Next probe in 4 s. 1 failure in a row; 2 more and it is down.",
+        ),
+        (
+            {
+                "state": HealthState.UNHEALTHY,
+                "last": ProbeResult.SLOW,
+                "streak": 1,
+                "passes": 1,
+            },
+            "Next probe in 4 s. 1 pass so far; 1 more pass in a row and it is up again.",
+        ),
+        (
+            {"state": HealthState.DEGRADED, "last": ProbeResult.SLOW, "streak": 9, "passes": 9},
+            "Next probe in 4 s. 2 more passes in time and it is well again.",
+        ),
+        (
+            {"state": HealthState.DEGRADED, "last": ProbeResult.FAIL, "streak": 1},
             "Next probe in 4 s. 1 failure in a row; 2 more and it is down.",
         ),
         (
