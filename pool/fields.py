@@ -31,11 +31,14 @@ class NormalisedCharField(models.CharField):
         raise NotImplementedError
 
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        return super().clean(self.spelling(self.to_python(value) or ""), model_instance)
+
+    def spelling(self, text: str) -> str:
+        """As `normalise`; ValidationError if there is none."""
         try:
-            value = self.normalise(self.to_python(value) or "")
+            return self.normalise(text)
         except ValueError as error:
             raise ValidationError(str(error), code="invalid") from error
-        return super().clean(value, model_instance)
 
 
 class OriginField(NormalisedCharField):

@@ -14,7 +14,7 @@ from pool.choices import CircuitState, HeaderAction, HealthState
 from pool.circuits.live import LiveCircuits, count_calls
 from pool.edges import Edge
 from pool.failover.live import LiveTraffic, Traffic
-from pool.fields import HeaderRulesField
+from pool.fields import HeaderRulesField, NormalisedCharField
 from pool.history.pools import pool_health
 from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
@@ -47,6 +47,15 @@ class _ConfigurationSerializer(serializers.ModelSerializer):
         HeaderRulesField: HeaderRulesSerializerField,
     }
     serializer_choice_field = NamedChoiceField
+
+    def build_standard_field(
+        self, field_name: str, model_field: Any
+    ) -> tuple[type[serializers.Field], dict[str, Any]]:
+        """Told with what is wrong with the other fields, and not only once these are right."""
+        field_class, kwargs = super().build_standard_field(field_name, model_field)
+        if isinstance(model_field, NormalisedCharField):
+            kwargs["validators"] = [*kwargs.get("validators", ()), model_field.spelling]
+        return field_class, kwargs
 
     def save(self, **kwargs: Any) -> Any:
         with model_errors_as_answers():

@@ -76,6 +76,13 @@ def test_the_models_rules_are_answered_by_field(boss, one, change, message):
     assert b"secret" not in answer.content
 
 
+def test_all_fields_that_are_wrong_are_named_at_once(boss, one):
+    wrong = {"weight": "many", "url": "ftp://a", "health_path": "no slash"}
+    answer = boss.patch(f"{URL}one/", wrong, format="json")
+    assert answer.status_code == 400
+    assert answer.json().keys() == wrong.keys()
+
+
 def test_a_taken_name_is_answered_by_field(boss, one):
     answer = boss.post(URL, {"name": "one", "url": "http://b"}, format="json")
     assert answer.status_code == 400
