@@ -16,6 +16,7 @@ it, and what came after it.
 Row names stand beside it, a JSON line each, appended when a row is first used.
 """
 
+import errno
 import fcntl
 import json
 import mmap
@@ -74,7 +75,7 @@ class Board:
         self._descriptor = lock(path, os.O_RDWR) if existing else create_locked(path)
         status = os.fstat(self._descriptor)
         self.last_changed = int(status.st_mtime)
-        self._names = self._names_path.open("a+", encoding="utf-8")
+        self._names = os.open(self._names_path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self.rows: dict[RowName, int] = {}
         self._map(max(status.st_size, self._size(_GROW_ROWS)))
         self._load_names()
@@ -84,12 +85,12 @@ class Board:
         return self.path.stem
 
     def row(self, name: RowName) -> int:
-        """The row of `name`, made if there is none yet."""
+        """The row of `name`, made if there is none yet. OSError: the disk has no room for it."""
         index = self.rows.get(name)
         if index is None:
+            self._make_room()
+            self._write_name(name)
             index = self._append(name)
-            self._names.write(json.dumps(name) + "\n")
-            self._names.flush()
         return index
 
     def freeze(self, row: int, number: int, values: "memoryview[int]") -> None:
@@ -124,15 +125,26 @@ class Board:
         if delete:
             self.path.unlink(missing_ok=True)
             self._names_path.unlink(missing_ok=True)
-        self._names.close()
+        os.close(self._names)
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # the map holds a descriptor of its own
         os.close(self._descriptor)
 
-    def _append(self, name: RowName) -> int:
+    def _make_room(self) -> None:
         count = len(self.rows)
         if self._size(count + 1) > self._bytes:
             self._map(self._size(2 * count))
-        index = _HEAD_WORDS + count * _STRIDE
+
+    def _write_name(self, name: RowName) -> None:
+        """All of it or nothing: whose a row is, the order of the names says."""
+        line = json.dumps(name).encode() + b"\n"
+        size = os.fstat(self._names).st_size
+        written = os.write(self._names, line)
+        if written < len(line):
+            os.ftruncate(self._names, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._names_path))
+
+    def _append(self, name: RowName) -> int:
+        index = _HEAD_WORDS + len(self.rows) * _STRIDE
         self.rows[name] = index
         return index
 
@@ -145,9 +157,8 @@ class Board:
         self.live: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
 
     def _load_names(self) -> None:
-        self._names.seek(0)
-        for line in self._names:
-            if line.endswith("\n"):  # the last one may have been cut by a crash
+        for line in self._names_path.read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n"):  # the last one may have been cut by a crash
                 self._append(RowName(*json.loads(line)))
 
     @staticmethod
