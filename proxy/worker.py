@@ -201,9 +201,13 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         live.close()
         for task in following:
             task.cancel()
-        await asyncio.gather(self._leave(shipper, feed, counters), self._flush_access_log())
+        delivered, _ = await asyncio.gather(self._leave(shipper, feed), self._flush_access_log())
         for task in shipping:
             task.cancel()
+        await asyncio.gather(*shipping, return_exceptions=True)
+        # Not while anything here still sends: whoever finds the board without its worker
+        # numbers the next batch as this one would have, and what is in the two differs.
+        counters.board.close(delete=delivered)
         await redis.aclose()
         await impatient.aclose()
 
@@ -265,8 +269,8 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             client.transport.abort()
         await asyncio.sleep(0.05)  # until each has heard of it, and has counted its request
 
-    async def _leave(self, shipper: Shipper, feed: Feed, counters: Counters) -> None:
-        """The last counts; if Redis is away, the board stays for another worker."""
+    async def _leave(self, shipper: Shipper, feed: Feed) -> bool:
+        """Whether the last counts have arrived; if not, they are another worker's to send."""
         delivered = False
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT):
@@ -274,7 +278,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
                 await feed.sign_off()
         except TimeoutError:
             self.log.warning("Redis is away: what it has not confirmed stays on the board")
-        counters.board.close(delete=delivered)
+        return delivered
 
     async def _flush_access_log(self) -> None:
         if self.edge.access_log is None:
