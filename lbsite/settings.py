@@ -133,6 +133,11 @@ USE_TZ = True
 FORMAT_MODULE_PATH = ["lbsite.formats"]
 
 STATIC_URL = "static/"
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "analytics.finders.PlotlyFinder",
+]
 WHITENOISE_USE_FINDERS = True  # straight out of the packages: there is no collectstatic step
 
 LOGGING = {
