@@ -9,7 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.decorators import action, display
@@ -55,7 +55,12 @@ class RevisionAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         edges = path("edges/", self.admin_site.admin_view(self.edges_view), name="pool_edges")
-        return [edges, *super().get_urls()]
+        numbered = path(
+            "number/<int:number>/",
+            self.admin_site.admin_view(self.numbered_view),
+            name="pool_revision_numbered",
+        )
+        return [edges, numbered, *super().get_urls()]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         revision = super().get_object(request, object_id, from_field)
@@ -119,6 +124,11 @@ class RevisionAdmin(ReadOnlyAdmin):
             messages.success(request, f"The configuration is that of revision {revision.number}.")
             warn_of_waiting_revision(request)
         return redirect("admin:pool_revision_changelist")
+
+    def numbered_view(self, request: HttpRequest, number: int) -> HttpResponse:
+        """The page of a revision, for who knows its number, as events do."""
+        revision = get_object_or_404(self.get_queryset(request), number=number)
+        return redirect("admin:pool_revision_change", revision.pk)
 
     def edges_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):

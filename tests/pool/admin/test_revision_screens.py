@@ -186,3 +186,9 @@ def test_the_edges_page_works_while_redis_is_away(admin, db, redis_away):
 
 def test_the_edges_page_needs_the_right_to_see_revisions(newcomer):
     assert newcomer.get(EDGES).status_code == 403
+
+
+def test_a_revision_is_found_by_its_number(admin, history):
+    page = admin.get(reverse("admin:pool_revision_numbered", args=[history[0].number]))
+    assert page.url == reverse("admin:pool_revision_change", args=[history[0].pk])
+    assert admin.get(reverse("admin:pool_revision_numbered", args=[99])).status_code == 404
