@@ -20,6 +20,9 @@ LEVELS = (*STEPS, EVER)
 # Hours after which the buckets of a level are deleted; None, or nothing said, keeps them.
 RETENTION_HOURS: dict[int, int | None] = {TEN_SECONDS: 6, MINUTE: 72, HOUR: 24 * 92, DAY: None}
 
+# Django setting, with its default: width of a level's buckets in seconds → hours, None for ever.
+RETENTION = ("LB_TRAFFIC_RETENTION_HOURS", RETENTION_HOURS)
+
 
 class Segment(NamedTuple):
     """Buckets of one level with `start` <= at < `end`; no end: all that follow."""

@@ -10,13 +10,10 @@ from django.utils import timezone
 from redis import RedisError
 
 from analytics import ingest as pipeline
-from analytics.levels import RETENTION_HOURS
+from analytics.levels import RETENTION
 from pool.connection import redis_client
 
 logger = logging.getLogger(__name__)
-
-# Django setting, with its default: width of a level's buckets in seconds → hours, None for ever.
-RETENTION = ("LB_TRAFFIC_RETENTION_HOURS", RETENTION_HOURS)
 
 _ingesting = Lock()
 _failing = False

@@ -7,11 +7,10 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 
 from analytics.admin import requests_figure
-from analytics.reports import traffic
+from analytics.reports import Clock, traffic_report
 from pool.admin.edges import EdgesNow
 from pool.admin.figures import Figure
 from pool.admin.health import (
@@ -75,7 +74,7 @@ def _edges_figure(edges: EdgesNow) -> Figure:
 
 def _requests_figure() -> Figure:
     link = reverse("admin:analytics_trafficrollup_changelist")
-    return requests_figure(traffic("5m", timezone.now()), link)
+    return requests_figure(traffic_report(Clock.read().last("5m"), step=None), link)
 
 
 def _pools_table(pools: list[Pool]) -> dict[str, list[Any]]:

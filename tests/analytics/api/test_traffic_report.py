@@ -11,7 +11,10 @@ from pool.models import Pool
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/reports/traffic/"
-NUMBERS = {"requests", "successes", "errors", "client_aborts", "latency_ms"}
+HEADING = {"period", "since", "until", "running", "timezone", "step", "notes"}
+STATUSES = {f"status_{number}xx" for number in range(1, 6)}
+COUNTS = {"requests", "successes", "errors", "client_aborts", "retries", "hedges", "rejected"}
+NUMBERS = {*COUNTS, *STATUSES, "bytes_in", "bytes_out", "latency_ms"}
 
 
 def _client(user=None):
@@ -41,26 +44,26 @@ def traffic(batch, row):
 
 def test_the_shape_of_the_answer(viewer, traffic):
     answer = viewer.get(URL, {"period": "5m"}).json()
-    assert set(answer) == {"period", "since", "totals", "backends"}
+    assert set(answer) == HEADING | {"totals", "backend_count", "backends", "series"}
     assert answer["period"] == "5m"
     assert set(answer["totals"]) == NUMBERS | {"answered_by_edge"}
     assert [(one["pool"], one["backend"], one["share"]) for one in answer["backends"]] == [
         ("shop", "a", 0.75),
         ("shop", "b", 0.25),
     ]
-    assert set(answer["backends"][0]) == NUMBERS | {"pool", "backend", "share"}
+    assert set(answer["backends"][0]) == NUMBERS | {*("pool", "backend", "share", "in_flight_peak")}
 
 
 def test_the_numbers(viewer, traffic):
     totals = viewer.get(URL, {"period": "5m"}).json()["totals"]
     assert (totals["requests"], totals["successes"], totals["errors"]) == (5, 3, 2)
     assert totals["answered_by_edge"] == 1
-    assert set(totals["latency_ms"]) == {"avg", "min", "max", "p50", "p95", "p99"}
+    assert set(totals["latency_ms"]) == {*("avg", "min", "max", "p50", "p90", "p95", "p99", "p999")}
     assert (totals["latency_ms"]["min"], totals["latency_ms"]["max"]) == (0.001, 3.0)
     assert totals["latency_ms"]["avg"] == pytest.approx(1.2, abs=0.001)
 
 
-@pytest.mark.parametrize("period", ["5m", "30m", "1h", "6h", "24h", "all"])
+@pytest.mark.parametrize("period", ["5m", "30m", "1h", "6h", "24h", "7d", "30d", "all"])
 def test_every_period(viewer, traffic, period):
     answer = viewer.get(URL, {"period": period}).json()
     assert (answer["period"], answer["totals"]["requests"]) == (period, 5)
@@ -94,7 +97,7 @@ def test_a_pool_without_traffic_is_no_error(viewer, traffic):
         (
             {"period": "2h"},
             "period",
-            "“2h” is not a period; give one of 5m, 30m, 1h, 6h, 24h, all.",
+            "“2h” is not a period; give one of 5m, 30m, 1h, 6h, 24h, 7d, 30d, all.",
         ),
         ({"pool": "shpo"}, "pool", "There is no pool “shpo”; there are: shop."),
         ({"backend": "z"}, "backend", "There is no backend “z”; there are: a, b."),
@@ -131,9 +134,12 @@ def test_the_schema_describes_it():
     schema = APIClient().get("/api/v1/schema/", {"format": "json"}).json()
     operation = schema["paths"][URL]["get"]
     parameters = {one["name"]: one for one in operation["parameters"]}
-    assert set(parameters) == {"period", "pool", "backend"}
+    assert set(parameters) == {
+        *("period", "from", "to", "tz", "periods", "step", "pool", "backend", "route"),
+        *("limit", "offset", "top", "table", "format"),
+    }
     allowed = parameters["period"]["schema"]
     assert "enum" in allowed or "allOf" in allowed or "$ref" in allowed
     properties = schema["components"]["schemas"]["TrafficReport"]["properties"]
-    assert set(properties) == {"period", "since", "totals", "backends"}
+    assert set(properties) == HEADING | {"totals", "backend_count", "backends", "series"}
     assert "errors" in schema["components"]["schemas"]["Totals"]["properties"]

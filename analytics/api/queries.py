@@ -1,0 +1,137 @@
+"""What is asked of the reports: parameters, and what is wrong with them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rest_framework import serializers
+
+from analytics.reports.bins import AUTO, WIDTHS
+from analytics.reports.scope import Scope, parse_scope
+from analytics.reports.selection import Selection
+from analytics.reports.span import (
+    DEFAULT_PERIOD,
+    PERIODS,
+    BadParameter,
+    Clock,
+    Span,
+    parse_span,
+)
+
+NO_SERIES = "none"
+_LIMIT = 100
+_MOST = 1000
+
+
+@contextmanager
+def bad_parameters_as_answers() -> Iterator[None]:
+    try:
+        yield
+    except BadParameter as error:
+        raise serializers.ValidationError({error.name: [str(error)]}) from error
+
+
+def _text(about: str) -> serializers.CharField:
+    return serializers.CharField(required=False, default="", allow_blank=True, help_text=about)
+
+
+class SpanQuery(serializers.Serializer[Any]):
+    period = serializers.ChoiceField(
+        choices=list(PERIODS),
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text=f"How far back from now, {DEFAULT_PERIOD} unless said; `all` is everything that "
+        "was ever counted. Or give `from` and `to`.",
+        error_messages={
+            "invalid_choice": "“{input}” is not a period; give one of " + ", ".join(PERIODS) + "."
+        },
+    )
+    tz = _text("Time zone of days and of times without an offset, such as Europe/Berlin.")
+
+    def get_fields(self) -> dict[str, Any]:
+        """With `from`, which no attribute can be called."""
+        about = "ISO 8601, in `tz` if it has no offset; or Unix seconds."
+        return {
+            **super().get_fields(),
+            "from": _text(f"Beginning of a range in place of a period: {about}"),
+            "to": _text(f"End of the range, exclusive; now unless said: {about}"),
+        }
+
+    def clock(self) -> Clock:
+        with bad_parameters_as_answers():
+            return Clock.read(self.validated_data["tz"])
+
+    def span(self) -> Span:
+        with bad_parameters_as_answers():
+            return parse_span(self.validated_data, self.clock())
+
+
+class ScopeQuery(SpanQuery):
+    pool = _text("Only this pool.")
+    backend = _text("Only backends of this name.")
+    route = _text("Only this route: its number, or its host and path prefix.")
+
+    def scope(self) -> Scope:
+        asked = self.validated_data
+        with bad_parameters_as_answers():
+            return parse_scope(asked["pool"], asked["backend"], asked["route"])
+
+
+class RowsQuery(ScopeQuery):
+    """Of reports with a row a backend."""
+
+    limit = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=_MOST,
+        help_text=f"How many backends, sorted by name: {_LIMIT} unless said; of a table all.",
+    )
+    offset = serializers.IntegerField(
+        required=False, min_value=0, default=0, help_text="How many backends to leave out first."
+    )
+    top = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=_MOST,
+        help_text="In place of limit and offset: only so many backends, those with most first.",
+    )
+
+    def selection(self, *, table: bool) -> Selection:
+        asked = self.validated_data
+        limit = asked.get("limit", None if table else _LIMIT)
+        return Selection(limit, asked["offset"], asked.get("top"))
+
+
+class SeriesQuery(RowsQuery):
+    step = _text(
+        f"Width of the points of the series: one of {', '.join(WIDTHS)}, `{AUTO}` (so that there "
+        f"are some hundred), or `{NO_SERIES}` for no series."
+    )
+
+    def step_or_none(self) -> str | None:
+        step = self.validated_data["step"] or AUTO
+        return None if step == NO_SERIES else step
+
+
+class TrafficQuery(SeriesQuery):
+    periods = _text(
+        "Several periods at once, such as `5m,1h,all`: the answer is then a list of reports, "
+        "without series unless a `step` is given."
+    )
+
+    def spans(self) -> list[Span]:
+        """Of `periods`; none if there are none."""
+        asked = self.validated_data
+        if not asked["periods"]:
+            return []
+        if asked["period"] or asked["from"] or asked["to"]:
+            text = "Give either several periods, or one period or range."
+            raise serializers.ValidationError({"periods": [text]})
+        clock = self.clock()
+        names = dict.fromkeys(name.strip() for name in asked["periods"].split(","))
+        with bad_parameters_as_answers():
+            try:
+                return [clock.last(name) for name in names]
+            except BadParameter as error:
+                raise BadParameter("periods", str(error)) from error

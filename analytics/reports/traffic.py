@@ -1,0 +1,122 @@
+"""How much traffic there was: totals, each backend's part, and how it went over time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from analytics.aggregate import Counters
+from analytics.reports import rollups
+from analytics.reports.bins import AUTO, Bins, cut
+from analytics.reports.figures import Counts, Summary, answered, count, latency, ms, ratio
+from analytics.reports.heading import Heading, heading
+from analytics.reports.rollups import Histogram, Name
+from analytics.reports.scope import EDGE, Scope
+from analytics.reports.selection import Selection
+from analytics.reports.span import Span
+from proxy.core.histogram import merge
+
+
+@dataclass(frozen=True)
+class Totals(Summary):
+    """`answered_by_edge`: those that reached no backend, such as 404 without a route or 503
+    without a backend left. They are in no backend's row.
+    """
+
+    answered_by_edge: int
+
+
+@dataclass(frozen=True)
+class BackendTraffic(Summary):
+    """`share`: its part of the requests (of its pool, if the report is about one) that reached
+    a backend.
+    """
+
+    pool: str
+    backend: str
+    share: float
+    in_flight_peak: int
+
+
+@dataclass(frozen=True)
+class TrafficPoint(Counts):
+    """`seconds` of the step that are within the span. Times are None where nothing was timed."""
+
+    at: datetime
+    seconds: int
+    avg_ms: float | None
+    max_ms: float | None
+
+
+@dataclass(frozen=True)
+class TrafficReport(Heading):
+    totals: Totals
+    backend_count: int
+    backends: list[BackendTraffic]
+    series: list[TrafficPoint] | None
+
+
+def traffic_report(
+    span: Span,
+    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
+    step: str | None = AUTO,
+    selection: Selection = Selection(),  # noqa: B008
+) -> TrafficReport:
+    """`step` None: without a series. BadParameter for a step that is not to be had."""
+    bins = cut_span(span, scope, step) if step else None
+    sums = rollups.totals(span.segments(), scope.all_backends())
+    reached = sum(answered(one) for name, one in sums.items() if name.backend != EDGE)
+    if scope.backend:
+        sums = {name: one for name, one in sums.items() if name.backend == scope.backend}
+    counts = rollups.histograms(span.segments(), scope, "total")
+    backends = [
+        _backend(name, one, counts.get(name, {}), reached)
+        for name, one in sorted(sums.items())
+        if name.backend != EDGE
+    ]
+    return TrafficReport(
+        **heading(span, bins),
+        totals=_totals(sums, counts),
+        backend_count=len(backends),
+        backends=selection.of(backends, lambda one: one.requests),
+        series=_series(span, bins, scope) if bins else None,
+    )
+
+
+def cut_span(span: Span, scope: Scope, step: str) -> Bins:
+    """The parts of `span`; those of everything begin where there is something."""
+    first = None if span.start else rollups.first_bucket(scope)
+    return cut(span, step, rollups.count_series(scope), first)
+
+
+def _totals(sums: Mapping[Name, Counters], counts: Mapping[Name, Histogram]) -> Totals:
+    total = Counters()
+    by_edge = 0
+    for name, one in sums.items():
+        total.add(one)
+        by_edge += answered(one) if name.backend == EDGE else 0
+    times = latency(total.total, merge(counts.values()))
+    return Totals(**count(total), latency_ms=times, answered_by_edge=by_edge)
+
+
+def _backend(name: Name, sums: Counters, counts: Histogram, reached: int) -> BackendTraffic:
+    return BackendTraffic(
+        **count(sums),
+        latency_ms=latency(sums.total, counts),
+        pool=name.pool,
+        backend=name.backend,
+        share=ratio(answered(sums), reached),
+        in_flight_peak=sums.in_flight_peak,
+    )
+
+
+def _series(span: Span, bins: Bins, scope: Scope) -> list[TrafficPoint]:
+    return [
+        TrafficPoint(
+            **count(one),
+            at=span.at(start),
+            seconds=end - start,
+            avg_ms=ms(one.total.sum / one.requests) if one.requests else None,
+            max_ms=ms(one.total.max) if one.total.max else None,
+        )
+        for (start, end), one in zip(bins.parts(), rollups.series(bins, scope), strict=True)
+    ]
