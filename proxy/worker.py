@@ -176,6 +176,9 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         shipping = [
             self.loop.create_task(self._repeat(shipper.tick, SHIP_INTERVAL)),
             self.loop.create_task(
+                self._repeat(partial(self.edge.request_log.ship, redis), SHIP_INTERVAL)
+            ),
+            self.loop.create_task(
                 self._repeat(partial(ship_orphans, folder, redis), ORPHAN_INTERVAL)
             ),
         ]
@@ -201,7 +204,9 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         live.close()
         for task in following:
             task.cancel()
-        delivered, _ = await asyncio.gather(self._leave(shipper, feed), self._flush_access_log())
+        delivered, _ = await asyncio.gather(
+            self._leave(shipper, feed, redis), self._flush_access_log()
+        )
         for task in shipping:
             task.cancel()
         await asyncio.gather(*shipping, return_exceptions=True)
@@ -269,12 +274,13 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             client.transport.abort()
         await asyncio.sleep(0.05)  # until each has heard of it, and has counted its request
 
-    async def _leave(self, shipper: Shipper, feed: Feed) -> bool:
+    async def _leave(self, shipper: Shipper, feed: Feed, redis: Redis) -> bool:
         """Whether the last counts have arrived; if not, they are another worker's to send."""
         delivered = False
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT):
                 delivered = await shipper.tick()
+                await self.edge.request_log.ship(redis)
                 await feed.sign_off()
         except TimeoutError:
             self.log.warning("Redis is away: what it has not confirmed stays on the board")

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from proxy.core.backend import Backend
+from proxy.engine.anatomy import End
 from proxy.engine.log_file import LogFile
-from proxy.errors import Cause
 
 if TYPE_CHECKING:
     from proxy.engine.prepared import Prepared
@@ -34,27 +33,6 @@ MAX_METHOD = 32
 
 log = logging.getLogger("lbsite.edge")
 
-
-# A request that has ended. Instants are `monotonic_ns()`, 0: it never came to that.
-# A tuple, as these are made for each request and read in one place (`_line`).
-Entry = tuple[
-    int,  # when the head was there
-    int,  # when all was over
-    str,  # what `describe` says of the head
-    bytes,  # the request's id
-    int,  # status
-    Cause,
-    int,  # bytes in
-    int,  # bytes out
-    Backend | None,  # of the last try
-    int,  # other requests that it has from this worker
-    int,  # attempts
-    bool | None,  # whether its connection had served others before
-    int,  # when the first try began
-    int,  # when the last try began
-    int,  # when the request was sent
-    int,  # when the response's final head was there
-]
 
 # Times in ms, null: it never came to that. queue, retries (lost with tries before
 # the last one), connect and response_header follow each other; what is left of the
@@ -102,7 +80,7 @@ class AccessLog:
         self._file = file
         self._sample = sample
         self._draw = draw
-        self._entries: deque[Entry] = deque(maxlen=MAX_ENTRIES)
+        self._entries: deque[tuple[str, End]] = deque(maxlen=MAX_ENTRIES)
         self._flushing = asyncio.Lock()
         self._lost = 0
         self._failing = False
@@ -113,11 +91,12 @@ class AccessLog:
         """Whether a request is logged: each one that is `notable`, a share of the others."""
         return notable or self._sample >= 1 or self._draw() < self._sample
 
-    def add(self, entry: Entry) -> None:
+    def add(self, subject: str, end: End) -> None:
+        """`subject`: what `describe` says of the request's head."""
         entries = self._entries
         if len(entries) == MAX_ENTRIES:  # the oldest one goes
             self._lost += 1
-        entries.append(entry)
+        entries.append((subject, end))
 
     # --- off it ---
 
@@ -139,7 +118,7 @@ class AccessLog:
         """The lines of the `count` oldest entries."""
         take = self._entries.popleft
         offset = time_ns() - monotonic_ns()
-        return "".join([_line(take(), offset) for _ in range(count)]).encode()
+        return "".join([_line(*take(), offset) for _ in range(count)]).encode()
 
     def _failed(self, error: OSError, count: int) -> None:
         self._lost += count
@@ -155,32 +134,24 @@ class AccessLog:
         self._failing = False
 
 
-def _line(entry: Entry, offset: int) -> str:
+def _line(subject: str, end: End, offset: int) -> str:
     """`offset`: the wall clock's lead over the monotonic one."""
-    started, ended, subject, request_id, status, cause, bytes_in, bytes_out = entry[:8]
-    backend, in_flight, attempts, reused, first, last, sent, response = entry[8:]
+    request_id, backend = end.request_id, end.backend
     return _LINE % (
-        _timestamp(started + offset),
+        _timestamp(end.started + offset),
         _quoted(request_id.decode("latin-1")) if request_id else "null",
         subject,
-        status,
-        cause,
-        bytes_in,
-        bytes_out,
+        end.status,
+        end.cause,
+        end.bytes_in,
+        end.bytes_out,
         _quoted(backend.spec.name) if backend is not None else "null",
-        in_flight if backend is not None else "null",
-        attempts,
-        _JSON[reused],
-        _ms(started, first),
-        _ms(first, last),
-        "0.000" if reused else _ms(last, sent),
-        _ms(sent, response),
-        (ended - started) / 1e6,
+        end.in_flight if backend is not None else "null",
+        end.attempts,
+        _JSON[end.reused],
+        *["null" if phase is None else "%.3f" % (phase / 1e6) for phase in end.phases()],
+        (end.ended - end.started) / 1e6,
     )
-
-
-def _ms(begin: int, end: int) -> str:
-    return "%.3f" % ((end - begin) / 1e6) if begin and end else "null"
 
 
 def _quoted(text: str) -> str:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, cast
 from proxy.core.answers import answer, error_answer
 from proxy.core.head import HEAD_END, RequestHead, check_unfinished
 from proxy.engine import flow
-from proxy.engine.logged import log_refusal
 from proxy.engine.peer import peer_of
 from proxy.engine.prepared import HEALTH_PATH, Prepared
 from proxy.engine.transaction import Transaction
@@ -266,10 +265,8 @@ class ClientConnection(asyncio.Protocol):
             data = self.render_error(error, head, request_id, close=close, fields=fields)
             self.edge.count_refused(prepared.route, error.status)
             self.transport.write(data)
-            log = self.edge.access_log
-            if log is not None:
-                size = len(prepared.raw)
-                log_refusal(log, error, prepared.client, request_id, size, len(data), prepared)
+            size = len(prepared.raw)
+            self.edge.ends.refused(error, prepared.client, request_id, size, len(data), prepared)
         self.finished(not close, linger=prepared.has_body)
 
     def _answer_health(self, prepared: Prepared, *, close: bool) -> None:
@@ -290,10 +287,8 @@ class ClientConnection(asyncio.Protocol):
         request_id = self.edge.next_request_id()
         data = self.render_error(error, None, request_id, close=True)
         self.transport.write(data)
-        log = self.edge.access_log
-        if log is not None:
-            received = received or len(self._buffer)
-            log_refusal(log, error, self.peer.address, request_id, received, len(data))
+        received = received or len(self._buffer)
+        self.edge.ends.refused(error, self.peer.address, request_id, received, len(data))
         self._close_kindly(linger=True)
 
     def render_error(

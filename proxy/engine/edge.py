@@ -25,13 +25,14 @@ from proxy.engine.circuits import Circuits
 from proxy.engine.connections import IDLE, ConnectionPool
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
-from proxy.engine.explained import ExplainedTransaction, LoggedExplainedTransaction
+from proxy.engine.ends import Ends
+from proxy.engine.explained import ExplainedTransaction
 from proxy.engine.live import LiveBoard
 from proxy.engine.log_file import LogFile
-from proxy.engine.logged import LoggedTransaction
 from proxy.engine.outliers import Outliers
 from proxy.engine.prepared import Prepared, PreparedHeads
 from proxy.engine.rates import Rates
+from proxy.engine.request_log import RequestLog
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.transaction import Transaction
@@ -75,13 +76,13 @@ class Edge:
         self.draining = False
         self._working = False  # algorithms are making their tables
         self.access_log: AccessLog | None = None
-        self._transaction: type[Transaction] = Transaction
-        self._explained: type[Transaction] = ExplainedTransaction
         self._debug_key = DebugKey(settings.secret_key) if settings.secret_key else None
         if settings.access_log:
             self.access_log = AccessLog(LogFile(settings.access_log), settings.access_log_sample)
-            self._transaction = LoggedTransaction
-            self._explained = LoggedExplainedTransaction
+        self.request_log = RequestLog(
+            settings.request_log_per_second, settings.request_log_errors_per_second
+        )
+        self.ends = Ends(self.access_log, self.request_log)
         self.circuits = Circuits()
         self.rates = Rates(settings.data_dir / "edge" / "rates")
         self.outliers = Outliers(self.circuits.wake)
@@ -172,7 +173,7 @@ class Edge:
 
     def transaction_for(self, head: RequestHead) -> "type[Transaction]":
         """What serves a request with this head."""
-        return self._explained if self.may_explain(head) else self._transaction
+        return ExplainedTransaction if self.may_explain(head) else Transaction
 
     def may_explain(self, head: RequestHead) -> bool:
         """Whether its debug header is one that this installation has signed and is not over."""
@@ -221,6 +222,7 @@ class Edge:
         # `now` was up to a sweep old when a deadline was set by it: what was over at
         # the last sweep is over by any clock, and nobody gets less than was promised.
         last_sweep, self.now = self.now, self.loop.time()
+        self.ends.refill(self.now - last_sweep)
         for client in [client for client in self.clients if client.deadline < last_sweep]:
             try:
                 client.timed_out()

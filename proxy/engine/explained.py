@@ -12,7 +12,6 @@ from proxy.core.explain import PoolView, explain_pool
 from proxy.core.explain_header import HEADER, explanation_header
 from proxy.core.head import Headers, ResponseHead
 from proxy.core.rules import Then
-from proxy.engine.logged import LoggedTransaction
 from proxy.engine.prepared import Prepared
 from proxy.engine.transaction import Transaction
 from proxy.errors import ProxyError
@@ -68,7 +67,3 @@ def _with_explanation(value: str, headers: Headers) -> Headers:
     """A backend's own field of this name, an edge behind this one's perhaps, gives way."""
     others = [header for header in headers if header[0].lower() != _NAME.lower()]
     return [*others, (_NAME, value.encode("ascii"))]
-
-
-class LoggedExplainedTransaction(ExplainedTransaction, LoggedTransaction):
-    """With an access log."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.core.exchange import Exchange
 from proxy.core.head import HEAD_END, ResponseHead
+from proxy.engine.anatomy import AT_ONCE, NEVER
 from proxy.errors import ClientGone, ProxyError, UnwantedStatus
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Hedge:
         self.began = transaction._edge.clock.now
         self.connection: UpstreamConnection | None = None
         self.connecting: Connecting | None = None
+        self.sent = NEVER  # see `anatomy`
         self.response_rules = transaction._route.response_rules
 
     def start(self) -> None:
@@ -40,12 +42,17 @@ class Hedge:
         if connection is None:
             self.connecting = connections.connect(cast("Transaction", self), spec.timeouts.connect)
         else:
-            self.connected(connection)
+            self.sent = AT_ONCE
+            self._send(connection)
 
     # --- what its connection tells ---
 
     def connected(self, connection: "UpstreamConnection") -> None:
         self.connecting = None
+        self.sent = monotonic_ns()
+        self._send(connection)
+
+    def _send(self, connection: "UpstreamConnection") -> None:
         self.connection = connection
         prepared = self._transaction.prepared
         prefix = prepared.prefix or prepared.prefix_for(connection.backend)

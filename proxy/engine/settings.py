@@ -13,6 +13,7 @@ from environs import Env
 Network = IPv4Network | IPv6Network
 
 KIB = 1024
+MAX_NOTED = 1000  # requests a second: what is noted passes through Redis and the database
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class EdgeSettings:
     trusted_proxies: tuple[Network, ...] = field(default=())
     access_log: str = ""  # a file, or "-" for stdout; empty: there is none
     access_log_sample: float = 1.0  # share of the requests in which nothing went wrong
+    # Requests that one worker notes for the control plane.
+    request_log_per_second: float = 20.0
+    request_log_errors_per_second: float = 200.0  # of those in which something went wrong
 
     def __post_init__(self) -> None:
         if self.max_request_line > self.max_request_head:
@@ -60,6 +64,12 @@ def read_settings() -> EdgeSettings:
             trusted_proxies=_networks(env.list("TRUSTED_PROXIES", [])),
             access_log=env.str("ACCESS_LOG", default.access_log),
             access_log_sample=_share(env, "ACCESS_LOG_SAMPLE", default.access_log_sample),
+            request_log_per_second=_rate(
+                env, "REQUEST_LOG_PER_SECOND", default.request_log_per_second
+            ),
+            request_log_errors_per_second=_rate(
+                env, "REQUEST_LOG_ERRORS_PER_SECOND", default.request_log_errors_per_second
+            ),
         )
 
 
@@ -87,6 +97,13 @@ def _count(env: Env, name: str, default: int) -> int:
     value = env.int(name, default)
     if value < 1:
         raise ValueError(f"LB_{name} must be 1 or more.")
+    return value
+
+
+def _rate(env: Env, name: str, default: float) -> float:
+    value = env.float(name, default)
+    if not 0 <= value <= MAX_NOTED:
+        raise ValueError(f"LB_{name} must be a number from 0 to {MAX_NOTED}.")
     return value
 
 

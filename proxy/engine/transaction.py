@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from proxy.engine.downstream import ClientConnection
     from proxy.engine.upstream import UpstreamConnection
 
+_SERVER_ERROR = 500  # and above
+_COMPLETE = Cause.COMPLETE
 MAX_HELD = 65536  # body bytes that wait for a connection before the client is paused
 
 
@@ -178,7 +180,7 @@ class Transaction(Tries):
 
     def begin_response(self, head: ResponseHead, *, until_close: bool) -> None:
         """The final response's head has come: settle how it is passed on."""
-        now = self._edge.clock.now = monotonic_ns()
+        now = self._responded = self._edge.clock.now = monotonic_ns()
         backend = self._backend
         if backend is not None and self._body is None:
             waited = now - (self._waits_since or self._started)
@@ -278,6 +280,7 @@ class Transaction(Tries):
         sent_all = self._replay is not None or not self.prepared.has_body
         replayable = untouched and sent_all
         if stale and replayable and backend is not None and self.prepared.idempotent:
+            self._last_try = monotonic_ns()
             self._connect(self._edge.connections_to(backend, self._exchange.pool.spec.tls))
             return
         if error.blame is Blame.BACKEND:
@@ -334,6 +337,7 @@ class Transaction(Tries):
         return self._upstream is not None and self._upstream.gate.closed_for(flow.PEER_FULL)
 
     def client_lost(self) -> None:
+        self._cause = Cause.CLIENT_ABORT
         self._observe(ClientGone.status)
         self._stop_trying()
         self._drop_upstream()
@@ -350,6 +354,7 @@ class Transaction(Tries):
 
     def _give_up(self, error: ProxyError) -> None:
         """Answer with `error`, or cut the response short where it has already begun."""
+        self._cause = error.cause
         self._edge.clock.now = monotonic_ns()
         self._stop_trying()
         self._drop_upstream()
@@ -379,16 +384,21 @@ class Transaction(Tries):
 
     def _finish(self, status: int, *, aborted: bool = False) -> None:
         """All is over; the clock has to be right."""
-        self._exchange.finish(status)
+        exchange = self._exchange
+        exchange.finish(status)
         self.done = True
         edge = self._edge
+        attempts = exchange.attempts
         edge.counters.request(
             self._route,
             self._backend,
             status,
-            attempts=self._exchange.attempts - self.hedged,
+            attempts=attempts - self.hedged,
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             duration=((self._switched or edge.clock.now) - self._started) // 1000,
             aborted=aborted,
         )
+        notable = status >= _SERVER_ERROR or attempts > 1 or self._cause is not _COMPLETE
+        if notable or edge.ends.listening:
+            edge.ends.add(self._end(status), self.prepared, notable=notable)

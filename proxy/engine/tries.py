@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
-from proxy.core.exchange import Exchange
 from proxy.core.head import ResponseHead
+from proxy.engine.anatomy import NEVER, Course
 from proxy.engine.hedge import Hedge
 from proxy.errors import (
     BodyTooLarge,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from proxy.core.routing import Route
     from proxy.engine.connections import Connecting, ConnectionPool
     from proxy.engine.downstream import ClientConnection
-    from proxy.engine.edge import Edge
     from proxy.engine.prepared import Prepared
     from proxy.engine.transaction import Transaction
     from proxy.engine.upstream import UpstreamConnection
@@ -39,7 +38,7 @@ _HEDGED: frozenset[bytes] = frozenset((b"GET", b"HEAD"))
 _GRACE = 1.0  # seconds; more than a back-off, so that the client's own time-out is not first
 
 
-class Tries:
+class Tries(Course):
     """Base of `Transaction`, which has the bytes; names without a value here are its own."""
 
     selective: bool = False  # asks to see a response's head before it is passed on
@@ -51,15 +50,10 @@ class Tries:
     if TYPE_CHECKING:
         done: bool
         prepared: Prepared
-        request_id: bytes
         _client: ClientConnection
-        _edge: Edge
         _route: Route
-        _exchange: Exchange
-        _backend: Backend | None
         _upstream: UpstreamConnection | None
         _connecting: Connecting | None
-        _waits_since: int
         _body: BodyReader | None
         _status: int
         _replay: list[bytes] | None
@@ -102,6 +96,7 @@ class Tries:
             self._send(connection)
 
     def _connect(self, pool: "ConnectionPool") -> None:
+        self._sent = NEVER
         timeouts = self._exchange.pool.spec.timeouts
         # The connect has a timer of its own; this one is for a body that trickles meanwhile.
         self._client.wait(timeouts.connect + timeouts.response)
@@ -109,6 +104,7 @@ class Tries:
 
     def connected(self, connection: "UpstreamConnection") -> None:
         self._connecting = None
+        self._sent = monotonic_ns()
         self._send(connection)
 
     # --- no place ---
@@ -116,6 +112,7 @@ class Tries:
     def _find_nobody(self, error: NoBackend) -> None:
         """Wait, if it is for a place that others will give back."""
         queue = self._exchange.pool.queue
+        self._sent = NEVER
         waits = isinstance(error, NoRoom) and queue is not None
         if waits and queue is not None and queue.join(self, self._edge.clock.now):
             self._queue = queue
@@ -138,7 +135,9 @@ class Tries:
             self._give_up(exchange.answer(error))
             return True
         self._leave_queue()
-        self._waits_since = self._edge.clock.now
+        self._begin_try(self._edge.clock.now)
+        if exchange.attempts == 1:
+            self._first_try = self._last_try
         self._try(backend)
         return True
 
@@ -164,7 +163,8 @@ class Tries:
             self._resume()
 
     def _resume(self) -> None:
-        self._waits_since = self._edge.clock.now = monotonic_ns()
+        self._edge.clock.now = monotonic_ns()
+        self._begin_try(self._edge.clock.now)
         self.start()
 
     # --- a try under watch ---
@@ -257,7 +257,8 @@ class Tries:
         hedge.exchange.tried = {**(hedge.exchange.tried or {}), **(self._exchange.tried or {})}
         self._exchange = hedge.exchange
         self._backend = hedge.exchange.backend
-        self._waits_since = hedge.began
+        self._begin_try(hedge.began)
+        self._sent = hedge.sent
         self._upstream = hedge.connection
         self._connecting = hedge.connecting
         hedge.hand_over()
