@@ -33,7 +33,7 @@ class _Forwarded(StreamingHttpResponse):
         for name, value in _decoded(head):
             if name.lower() != "set-cookie":
                 self.headers[name] = f"{self.headers[name]}, {value}" if name in self else value
-            elif value.partition("=")[0].strip() not in _secret_cookies():
+            elif _cookie_name(value) not in _secret_cookies():
                 self._set_cookies.append((name, value))
         if head.content_length >= 0:
             self.headers["Content-Length"] = str(head.content_length)
@@ -70,6 +70,14 @@ def _gateway() -> Gateway:
     mount = reverse("lb_proxy", args=["x"]).removesuffix("x/")
     key = derive_key(settings.SECRET_KEY, KEY_PURPOSE)
     return Gateway(Published(redis_client(), mount, key), read_settings(), _secret_cookies())
+
+
+def _cookie_name(field: str) -> str:
+    """As it will be read when it comes back.
+
+    A browser keeps "=name=value" as a cookie without a name, and sends it as "name=value".
+    """
+    return field.lstrip("= \t").partition("=")[0].strip()
 
 
 def _secret_cookies() -> frozenset[str]:

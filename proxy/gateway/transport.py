@@ -2,6 +2,7 @@
 
 import socket
 from functools import cached_property
+from math import inf
 from ssl import SSLContext
 from threading import local
 from typing import Any
@@ -12,9 +13,10 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.response import HTTPResponse
 from urllib3.util import SKIP_HEADER
 
 from pool.addresses import origin_host_and_port
@@ -30,7 +32,7 @@ _ADDED = ("User-Agent", "Accept-Encoding")  # by urllib3, where the client has n
 class Transport:
     """Adapters used without a Session: no cookies, netrc, redirects nor environment's proxies.
 
-    One a thread for each TLS policy, with the connections that it keeps.
+    One a thread for each policy, with the connections that it keeps.
     """
 
     def __init__(self) -> None:
@@ -47,26 +49,30 @@ class Transport:
         request.body = body
         request.hooks = default_hooks()
         request._cookies = RequestsCookieJar()  # type: ignore[attr-defined]
-        timeouts = pool.timeouts
-        return self._adapter(pool.tls).send(
-            request, stream=True, timeout=(timeouts.connect, timeouts.response)
+        timeouts, longest = pool.timeouts, pool.retry.try_timeout or inf
+        return self._adapter(pool.tls, timeouts.idle).send(
+            request,
+            stream=True,
+            timeout=(min(timeouts.connect, longest), min(timeouts.response, longest)),
         )
 
-    def _adapter(self, tls: TlsPolicy) -> "_PolicyAdapter":
-        adapters: dict[TlsPolicy, _PolicyAdapter] | None = getattr(self._local, "adapters", None)
+    def _adapter(self, tls: TlsPolicy, idle: float) -> "_PolicyAdapter":
+        adapters: dict[tuple[TlsPolicy, float], _PolicyAdapter] | None
+        adapters = getattr(self._local, "adapters", None)
         if adapters is None:
             adapters = self._local.adapters = {}
-        if tls not in adapters:
-            adapters[tls] = _PolicyAdapter(tls)
-        return adapters[tls]
+        if (tls, idle) not in adapters:
+            adapters[tls, idle] = _PolicyAdapter(tls, idle)
+        return adapters[tls, idle]
 
 
 class _Connections(HTTPAdapter):
     """Connections by origin, made under one TLS policy."""
 
-    def __init__(self, tls: TlsPolicy) -> None:
+    def __init__(self, tls: TlsPolicy, idle: float) -> None:
         super().__init__()
         self._tls = tls
+        self._idle = idle
         self._pools: dict[str, HTTPConnectionPool] = {}
 
     @cached_property
@@ -85,12 +91,14 @@ class _Connections(HTTPAdapter):
     def _connect_to(self, origin: str) -> HTTPConnectionPool:
         scheme, _, authority = origin.partition("://")
         if scheme == "unix":
-            return _UnixPool("localhost", path=unquote(authority))
+            return _UnixPool("localhost", path=unquote(authority), idle=self._idle)
         host, port = origin_host_and_port(origin)
         if scheme == "http":
-            return HTTPConnectionPool(host, port)
+            return _HttpPool(host, port, idle=self._idle)
         name = self._tls.server_name or host
-        return HTTPSConnectionPool(host, port, ssl_context=self._context, server_hostname=name)
+        return _HttpsPool(
+            host, port, ssl_context=self._context, server_hostname=name, idle=self._idle
+        )
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """The context verifies, against the store that it has loaded already."""
@@ -100,7 +108,25 @@ class _PolicyAdapter(Adapter, _Connections):
     pass
 
 
-class _UnixConnection(HTTPConnection):
+class _Patient(HTTPConnection):
+    """`idle`: seconds without a byte, once the response's head is there."""
+
+    def __init__(self, *args: Any, idle: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle = idle
+
+    def getresponse(self) -> HTTPResponse:
+        sock = self.sock  # not kept here if it serves no other request after this one
+        response = super().getresponse()
+        sock.settimeout(self._idle)
+        return response
+
+
+class _PatientTLS(_Patient, HTTPSConnection):
+    pass
+
+
+class _UnixConnection(_Patient):
     def __init__(self, *args: Any, path: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._path = path
@@ -117,6 +143,14 @@ class _UnixConnection(HTTPConnection):
             sock.close()
             raise NewConnectionError(self, "no connection") from error
         return sock
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Patient
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _PatientTLS
 
 
 class _UnixPool(HTTPConnectionPool):

@@ -101,8 +101,10 @@ class ThroughView:
         self._web.serve(
             *backends,
             circuit=circuit(open_time),
-            timeouts=TimeoutPolicy(connect=PATIENCE, response=PATIENCE),
-            retry=RetryPolicy(attempts=len(backends) + 1, on_statuses="500,502-504"),
+            timeouts=TIMEOUTS,
+            retry=RetryPolicy(
+                attempts=len(backends) + 1, on_statuses="500,502-504", try_timeout=PATIENCE
+            ),
         )
 
     def ask(self, method: str = "GET", body: bytes = b"", target: str = "/") -> Outcome:

@@ -31,7 +31,6 @@ from tests.integration.edge.harness.processes import wait_until
 from tests.integration.web import Answer, Web, start_webs
 
 Make = Callable[..., Backend]
-SET = ("lbsite_session", "one", "lbsite_csrf", "two")
 TRIPPING = CircuitPolicy(threshold=2, open_time=1.0, permits=1, successes=1, max_open=100)
 
 PROJECT = """
@@ -121,10 +120,8 @@ def test_the_backend_is_told_of_the_client_and_not_of_hop_by_hop_fields(
 
 def test_backends_neither_see_nor_set_the_sites_own_cookies(web: Web, backend: Make) -> None:
     def answer(call: Call) -> None:
-        cookies = "".join(
-            f"Set-Cookie: {name}=evil\r\n"
-            for name in ("lbsite_session", "one", "lbsite_csrf", "two")
-        )
+        names = ("lbsite_session", "one", "=lbsite_session", " = lbsite_csrf ", "two")
+        cookies = "".join(f"Set-Cookie: {name}=evil\r\n" for name in names)
         call.answer(json.dumps(call.headers).encode(), fields=cookies)
 
     web.serve(backend("a", answer))
@@ -182,6 +179,30 @@ def test_a_response_is_passed_on_as_it_comes(web: Web, backend: Make) -> None:
         assert response.read1() == b"first"
         go_on.set()
         assert response.read() == b"last"
+
+
+def test_the_time_for_a_try_is_not_the_time_between_two_pieces(web: Web, backend: Make) -> None:
+    def pause(call: Call) -> None:
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nfirst")
+        if call.method == "GET":
+            threading.Event().wait(0.5)
+        call.send(b"last")
+
+    policies = {"retry": RetryPolicy(try_timeout=0.2), "timeouts": TimeoutPolicy(response=0.3)}
+    web.serve(backend("a", pause), **policies)
+    assert web.ask().body == b"firstlast"
+
+
+def test_a_response_that_stops_is_broken_off(web: Web, backend: Make) -> None:
+    def stop(call: Call) -> None:
+        if call.method == "OPTIONS":
+            return call.answer()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst")
+        assert call.client_has_left
+        return None
+
+    web.serve(backend("a", stop), timeouts=TimeoutPolicy(idle=0.2))
+    assert not web.ask().complete
 
 
 def test_a_response_that_breaks_off_never_looks_complete(web: Web, backend: Make) -> None:
