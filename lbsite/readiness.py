@@ -1,11 +1,10 @@
 """/healthz and /readyz on the web port: whether it lives, and whether all it needs is there.
 
-They answer before anything else does: whoever asks has no session, and often no host
-name that is allowed. They say what is wrong, and nothing of addresses or passwords.
+They say what is wrong, and nothing of addresses or passwords.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -28,24 +27,11 @@ class Check:
         return f"{self.name}: {'ok' if self.well else 'FAILED'}, {self.words}"
 
 
-class ReadinessMiddleware:
-    """First of all: it needs none of the others."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        answer = _ANSWERS.get(request.path_info)
-        if answer is None or request.method not in ("GET", "HEAD"):
-            return self.get_response(request)
-        return answer()
-
-
-def alive() -> HttpResponse:
+def alive(_: HttpRequest) -> HttpResponse:
     return _text("alive\n", HTTPStatus.OK)
 
 
-def ready() -> HttpResponse:
+def ready(_: HttpRequest) -> HttpResponse:
     checks = list(read_checks(time.time()))
     well = all(check.well for check in checks)
     status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
@@ -103,6 +89,3 @@ def _workers(redis: "Redis", now: float) -> Check:
 def _text(text: str, status: HTTPStatus) -> HttpResponse:
     headers = {"Cache-Control": "no-store"}
     return HttpResponse(text, status=status, content_type="text/plain", headers=headers)
-
-
-_ANSWERS: dict[str, Callable[[], HttpResponse]] = {"/healthz": alive, "/readyz": ready}

@@ -35,7 +35,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "lbsite.readiness.ReadinessMiddleware",
+    "lbsite.early.EarlyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -84,6 +84,7 @@ LB_REDIS_URL = env.str("LB_REDIS_URL", "") or f"unix://{DATA_DIR / 'redis.sock'}
 
 LOGIN_REDIRECT_URL = "admin:index"
 
+LB_METRICS = environment.one_of("LB_METRICS", "token", ("off", "token", "open"))
 LB_PROXY_VIEW = environment.one_of("LB_PROXY_VIEW", "off", ("off", "staff", "public"))
 
 LB_HEALTH_CONCURRENCY = environment.positive("LB_HEALTH_CONCURRENCY", 500)

@@ -9,6 +9,7 @@ from typing import cast
 
 import msgspec
 from django.conf import settings
+from redis import Redis
 
 from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, KNOWN_EDGES_KEY, EdgeReport
 from pool.choices import EventKind, Severity
@@ -58,8 +59,9 @@ def read_edges(now: float | None = None) -> list[Edge]:
     """All workers that reported lately, by host and pid; RedisError while Redis is away."""
     latest = Revision.objects.defer("snapshot", "diff").order_by("-number").first()
     now = time.time() if now is None else now
-    reports = sorted(_read(EDGES_KEY).values(), key=lambda report: (report.host, report.pid))
-    return [edge for report in reports if (edge := Edge(report, latest, now)).alive]
+    reports = read_reports(redis_client()).values()
+    in_order = sorted(reports, key=lambda report: (report.host, report.pid))
+    return [edge for report in in_order if (edge := Edge(report, latest, now)).alive]
 
 
 def track_edges(now: float | None = None) -> None:
@@ -69,12 +71,13 @@ def track_edges(now: float | None = None) -> None:
     that of several workers of Celery one does.
     """
     now = time.time() if now is None else now
-    reports, known = _read(EDGES_KEY), _read(KNOWN_EDGES_KEY)
+    redis = redis_client()
+    reports, known = read_reports(redis), read_reports(redis, KNOWN_EDGES_KEY)
     alive = {name for name, report in reports.items() if Edge(report, None, now).alive}
     for name in sorted(alive - known.keys()):
         _join(reports[name])
     for name in sorted(reports.keys() - alive):
-        redis_client().hdel(EDGES_KEY, name)
+        redis.hdel(EDGES_KEY, name)
     for name in sorted(known.keys() - alive):
         _leave(known[name])
 
@@ -97,9 +100,9 @@ def _data(report: EdgeReport) -> dict[str, str | int]:
     return {"worker_id": report.worker_id, "host": report.host, "pid": report.pid}
 
 
-def _read(key: str) -> dict[str, EdgeReport]:
-    """Reports by worker id, without those that another version wrote in another shape."""
-    records = cast("dict[bytes, bytes]", redis_client().hgetall(key))
+def read_reports(redis: "Redis", key: str = EDGES_KEY) -> dict[str, EdgeReport]:
+    """By worker id, silent workers' too; without what another version wrote in another shape."""
+    records = cast("dict[bytes, bytes]", redis.hgetall(key))
     reports = {}
     for name, record in records.items():
         try:

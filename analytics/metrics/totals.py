@@ -1,0 +1,53 @@
+"""What was ever counted, by pool and backend: one row a series, however old it is."""
+
+from typing import NamedTuple
+
+from analytics.aggregate import Counters, Times, unpack_histogram
+from analytics.levels import EVER
+from analytics.models import TrafficRollup
+from pool.models import Backend, Pool
+
+EDGE = ""  # in a backend's place: the edge answered itself
+
+_SUMMED = (
+    *("status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"),
+    *("errors", "connect_errors", "timeouts", "cuts", "retries", "hedges", "client_aborts"),
+    *("rejected_rate_limit", "rejected_queue", "rejected_no_backend", "bytes_in", "bytes_out"),
+)
+
+
+class Name(NamedTuple):
+    """`pool` "": no route matched."""
+
+    pool: str
+    backend: str
+
+
+Totals = dict[Name, Counters]
+
+
+def read_totals() -> Totals:
+    """Of what is configured: what was deleted or renamed would pile up for ever.
+
+    The sums of all routes to a pool; `total` is the only one of the times. Three queries.
+    """
+    totals: Totals = {name: Counters() for name in _configured()}
+    rows = TrafficRollup.objects.filter(step=EVER).values_list(
+        "series__pool", "series__backend", "total_sum", "total_histogram", *_SUMMED
+    )
+    for pool, backend, duration, histogram, *numbers in rows.order_by().iterator():
+        sums = totals.get(Name(pool, backend))
+        if sums is not None:
+            times = Times(sum=duration, histogram=unpack_histogram(histogram))
+            sums.add(Counters(total=times, **dict(zip(_SUMMED, numbers, strict=True))))
+    return totals
+
+
+def _configured() -> list[Name]:
+    pools = Pool.objects.order_by("name").values_list("name", flat=True)
+    backends = Backend.objects.order_by("pool__name", "name").values_list("pool__name", "name")
+    return [
+        Name("", EDGE),
+        *(Name(pool, EDGE) for pool in pools),
+        *(Name(*one) for one in backends),
+    ]
