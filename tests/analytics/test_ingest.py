@@ -168,7 +168,7 @@ def test_a_malformed_message_is_put_aside_and_blocks_nothing(
     send(batch())
     assert ingest(redis_client) == 2
     assert backlog(redis_client) == (0, 0)
-    ((_, kept),) = redis_client.xrange(BAD_STREAM)
+    ((_, kept),) = redis_client.xrange(BAD_STREAM % TRAFFIC_STREAM)
     assert fields.items() <= kept.items()
     assert b"not a traffic batch" in kept[b"why"]
     assert any(record.levelno == logging.ERROR for record in caplog.records)
@@ -180,7 +180,7 @@ def test_a_whole_page_of_malformed_messages_is_passed_over(redis_client, send, b
         redis_client.xadd(TRAFFIC_STREAM, {TRAFFIC_FIELD: b"garbage"})
     send(batch())
     assert ingest(redis_client) == 1
-    assert redis_client.xlen(BAD_STREAM) == 7
+    assert redis_client.xlen(BAD_STREAM % TRAFFIC_STREAM) == 7
 
 
 def test_a_run_ends_in_time_and_the_next_one_goes_on(redis_client, send, batch, monkeypatch):
