@@ -6,7 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from analytics.aggregate import KINDS
 from analytics.reports.bins import AUTO, WIDTHS
+from analytics.reports.latency import DEFAULT_KIND
 from analytics.reports.scope import Scope, parse_scope
 from analytics.reports.selection import Selection
 from analytics.reports.span import (
@@ -135,3 +137,16 @@ class TrafficQuery(SeriesQuery):
                 return [clock.last(name) for name in names]
             except BadParameter as error:
                 raise BadParameter("periods", str(error)) from error
+
+
+class LatencyQuery(SeriesQuery):
+    kind = serializers.ChoiceField(
+        choices=KINDS,
+        required=False,
+        allow_blank=True,
+        default=DEFAULT_KIND,
+        help_text="What the series and the heat map are of.",
+        error_messages={
+            "invalid_choice": "“{input}” is not timed; give one of " + ", ".join(KINDS) + "."
+        },
+    )

@@ -2,6 +2,10 @@
 
 from django.urls import path
 
-from analytics.api.views import TrafficReportView
+from analytics.api import views
 
-urlpatterns = [path("traffic/", TrafficReportView.as_view(), name="report-traffic")]
+urlpatterns = [
+    path("traffic/", views.TrafficReportView.as_view(), name="report-traffic"),
+    path("latency/", views.LatencyReportView.as_view(), name="report-latency"),
+    path("errors/", views.ErrorsReportView.as_view(), name="report-errors"),
+]

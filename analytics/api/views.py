@@ -6,8 +6,17 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_view
 
 from analytics.api.base import ReportView, Table, described
-from analytics.api.queries import TrafficQuery
+from analytics.api.queries import LatencyQuery, SeriesQuery, TrafficQuery
 from analytics.api.shapes import shape_of
+from analytics.reports.errors import BackendErrors, ErrorPoint, ErrorsReport, errors_report
+from analytics.reports.heat import HeatCell, cells
+from analytics.reports.latency import (
+    DEFAULT_KIND,
+    BackendLatency,
+    LatencyPoint,
+    LatencyReport,
+    latency_report,
+)
 from analytics.reports.traffic import (
     BackendTraffic,
     TrafficPoint,
@@ -49,3 +58,43 @@ class TrafficReportView(ReportView):
             return traffic_report(query.span(), scope, query.step_or_none(), selection)
         step: Any = query.step_or_none() if query.validated_data["step"] else None
         return TrafficReports([traffic_report(span, scope, step, selection) for span in spans])
+
+
+_LATENCY_TABLES = {
+    "backends": Table(BackendLatency, lambda report: report.backends),
+    "series": Table(LatencyPoint, lambda report: report.series or ()),
+    "heat_map": Table(HeatCell, lambda report: cells(report.heat_map) if report.heat_map else ()),
+}
+
+
+@extend_schema_view(get=described(LatencyReport, LatencyQuery, _LATENCY_TABLES))
+class LatencyReportView(ReportView):
+    """How long requests took: percentiles of each backend and over time, and a heat map."""
+
+    name = "latency"
+    query_class = LatencyQuery
+    tables = _LATENCY_TABLES
+
+    def report(self, query: LatencyQuery, *, table: bool) -> LatencyReport:
+        kind = query.validated_data["kind"] or DEFAULT_KIND
+        scope, selection = query.scope(), query.selection(table=table)
+        return latency_report(query.span(), scope, query.step_or_none(), selection, kind)
+
+
+_ERRORS_TABLES = {
+    "series": Table(ErrorPoint, lambda report: report.series or ()),
+    "backends": Table(BackendErrors, lambda report: report.backends),
+}
+
+
+@extend_schema_view(get=described(ErrorsReport, SeriesQuery, _ERRORS_TABLES))
+class ErrorsReportView(ReportView):
+    """What went wrong, by class of status and by cause: of each backend and over time."""
+
+    name = "errors"
+    query_class = SeriesQuery
+    tables = _ERRORS_TABLES
+
+    def report(self, query: SeriesQuery, *, table: bool) -> ErrorsReport:
+        selection = query.selection(table=table)
+        return errors_report(query.span(), query.scope(), query.step_or_none(), selection)

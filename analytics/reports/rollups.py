@@ -15,8 +15,9 @@ from django.db.models.functions import NullIf
 from analytics.aggregate import KINDS, SUMMED, Counters, Times, unpack_histogram
 from analytics.levels import DAY, Segment
 from analytics.models import TrafficRollup, TrafficSeries
-from analytics.reports.bins import Bins
+from analytics.reports.bins import Bins, cut
 from analytics.reports.scope import Scope
+from analytics.reports.span import Span
 
 
 class Name(NamedTuple):
@@ -39,11 +40,13 @@ _AGGREGATES = {
 }
 
 
-def count_series(scope: Scope) -> int:
-    return TrafficSeries.objects.filter(scope.of_series()).count()
+def cut_span(span: Span, scope: Scope, step: str) -> Bins:
+    """The parts of `span`; those of everything begin where there is something."""
+    series = TrafficSeries.objects.filter(scope.of_series()).count()
+    return cut(span, step, series, None if span.start else _first_bucket(scope))
 
 
-def first_bucket(scope: Scope) -> int | None:
+def _first_bucket(scope: Scope) -> int | None:
     """The day in which the first of it was counted, in Unix seconds."""
     rows = TrafficRollup.objects.filter(scope.of_series("series__"), step=DAY)
     first = rows.aggregate(first=Min("at"))["first"]
@@ -58,6 +61,13 @@ def totals(segments: Sequence[Segment], scope: Scope) -> dict[Name, Counters]:
     for number, *values in rows.values_list("series_id", *_AGGREGATES):
         found[names[number]].add(_counters(values))
     return dict(found)
+
+
+def add_up(counters: Iterable[Counters]) -> Counters:
+    total = Counters()
+    for one in counters:
+        total.add(one)
+    return total
 
 
 def series(bins: Bins, scope: Scope) -> list[Counters]:
@@ -79,34 +89,40 @@ def requests_of_pools(bins: Bins, scope: Scope) -> dict[str, list[int]]:
     return dict(found)
 
 
-def histograms(segments: Sequence[Segment], scope: Scope, kind: str) -> dict[Name, Histogram]:
-    """The times of one of `KINDS` of each backend."""
+def histograms(
+    segments: Sequence[Segment], scope: Scope, kinds: Sequence[str]
+) -> dict[Name, dict[str, Histogram]]:
+    """The times of some of `KINDS` of each backend that has any."""
     names = _names(scope)
-    merged: dict[Name, Histogram] = defaultdict(dict)
-    of_series: dict[int, Histogram] = {number: merged[name] for number, name in names.items()}
-    for number, packed in _packed(segments, scope, "series_id", kind):
-        _merge(of_series[number], packed)
-    return {name: counts for name, counts in merged.items() if counts}
+    merged: dict[Name, dict[str, Histogram]] = {}
+    for number, *packed in _packed(segments, scope, "series_id", kinds):
+        own = merged.get(names[number])
+        if own is None:
+            own = merged[names[number]] = {kind: {} for kind in kinds}
+        for histogram, data in zip(own.values(), packed, strict=True):
+            if data:
+                _merge(histogram, data)
+    return merged
 
 
 def histogram_series(bins: Bins, scope: Scope, kind: str) -> list[Histogram]:
     """The times of one of `KINDS` in each part."""
     parts: list[Histogram] = [{} for _ in bins.edges]
     indices: dict[datetime, int] = {}
-    for at, packed in _packed(bins.segments(), scope, "at", kind):
+    for at, packed in _packed(bins.segments(), scope, "at", [kind]):
         index = indices.get(at)
         if index is None:
             index = indices[at] = bins.index(_seconds(at))
-        _merge(parts[index], packed)
+        if packed:
+            _merge(parts[index], packed)
     return parts
 
 
 def _packed(
-    segments: Sequence[Segment], scope: Scope, by: str, kind: str
-) -> Iterable[tuple[Any, bytes]]:
-    column = f"{kind}_histogram"
-    rows = _rows(segments, scope).exclude(**{f"{kind}_max": 0, column: b""})
-    return rows.values_list(by, column).iterator(10_000)
+    segments: Sequence[Segment], scope: Scope, by: str, kinds: Sequence[str]
+) -> Iterable[tuple[Any, ...]]:
+    columns = [f"{kind}_histogram" for kind in kinds]
+    return _rows(segments, scope).values_list(by, *columns).iterator(10_000)
 
 
 def _merge(into: Histogram, packed: bytes) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from analytics.aggregate import Counters
 from analytics.reports import rollups
-from analytics.reports.bins import AUTO, Bins, cut
+from analytics.reports.bins import AUTO, Bins
 from analytics.reports.figures import Counts, Summary, answered, count, latency, ms, ratio
 from analytics.reports.heading import Heading, heading
 from analytics.reports.rollups import Histogram, Name
@@ -62,12 +62,13 @@ def traffic_report(
     selection: Selection = Selection(),  # noqa: B008
 ) -> TrafficReport:
     """`step` None: without a series. BadParameter for a step that is not to be had."""
-    bins = cut_span(span, scope, step) if step else None
+    bins = rollups.cut_span(span, scope, step) if step else None
     sums = rollups.totals(span.segments(), scope.all_backends())
     reached = sum(answered(one) for name, one in sums.items() if name.backend != EDGE)
     if scope.backend:
         sums = {name: one for name, one in sums.items() if name.backend == scope.backend}
-    counts = rollups.histograms(span.segments(), scope, "total")
+    times = rollups.histograms(span.segments(), scope, ["total"])
+    counts = {name: kinds["total"] for name, kinds in times.items()}
     backends = [
         _backend(name, one, counts.get(name, {}), reached)
         for name, one in sorted(sums.items())
@@ -82,18 +83,9 @@ def traffic_report(
     )
 
 
-def cut_span(span: Span, scope: Scope, step: str) -> Bins:
-    """The parts of `span`; those of everything begin where there is something."""
-    first = None if span.start else rollups.first_bucket(scope)
-    return cut(span, step, rollups.count_series(scope), first)
-
-
 def _totals(sums: Mapping[Name, Counters], counts: Mapping[Name, Histogram]) -> Totals:
-    total = Counters()
-    by_edge = 0
-    for name, one in sums.items():
-        total.add(one)
-        by_edge += answered(one) if name.backend == EDGE else 0
+    total = rollups.add_up(sums.values())
+    by_edge = sum(answered(one) for name, one in sums.items() if name.backend == EDGE)
     times = latency(total.total, merge(counts.values()))
     return Totals(**count(total), latency_ms=times, answered_by_edge=by_edge)
 

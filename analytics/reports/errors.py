@@ -1,0 +1,159 @@
+"""What went wrong: by class of status, and by cause.
+
+Classes are those of answers, and so of requests. Causes of the backends are those of
+*tries*: a request that was tried again elsewhere and succeeded is no error to its client,
+but its first try has failed. Causes of the edge are of requests again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict
+
+from analytics.aggregate import Counters
+from analytics.reports import rollups
+from analytics.reports.bins import AUTO, Bins
+from analytics.reports.figures import answered, count, ratio
+from analytics.reports.heading import Heading, heading
+from analytics.reports.rollups import Name
+from analytics.reports.scope import EDGE, Scope
+from analytics.reports.selection import Selection
+from analytics.reports.span import Span
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Tries that failed: no connection, no answer in time, an answer cut short, none that could
+    be used. Requests refused: by a rate limit, by a full queue, for want of a backend.
+    """
+
+    connect: int
+    timeout: int
+    cut: int
+    bad_response: int
+    rejected_rate_limit: int
+    rejected_queue: int
+    rejected_no_backend: int
+
+
+@dataclass(frozen=True)
+class Errors:
+    """`rate` is the part, from 0 to 1, of `requests` with a status of 500 or more, and
+    `rate_4xx` that of 400 to 499. `tries_failed` is the sum of the backends' causes.
+    """
+
+    requests: int
+    errors: int
+    rate: float
+    status_4xx: int
+    rate_4xx: float
+    client_aborts: int
+    retries: int
+    tries_failed: int
+    causes: Causes
+
+
+@dataclass(frozen=True)
+class ErrorTotals(Errors):
+    """`by_edge`: errors (500 or more) of requests that reached no backend."""
+
+    by_edge: int
+
+
+@dataclass(frozen=True)
+class BackendErrors(Errors):
+    pool: str
+    backend: str
+
+
+@dataclass(frozen=True)
+class ErrorPoint(Errors):
+    """`seconds` of the step that are within the span."""
+
+    at: datetime
+    seconds: int
+
+
+@dataclass(frozen=True)
+class ErrorsReport(Heading):
+    totals: ErrorTotals
+    backend_count: int
+    backends: list[BackendErrors]
+    series: list[ErrorPoint] | None
+
+
+def errors_report(
+    span: Span,
+    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
+    step: str | None = AUTO,
+    selection: Selection = Selection(),  # noqa: B008
+) -> ErrorsReport:
+    """`step` None: without a series. BadParameter for a step that is not to be had."""
+    bins = rollups.cut_span(span, scope, step) if step else None
+    sums = rollups.totals(span.segments(), scope)
+    backends = [
+        BackendErrors(**_fields(sums[name]), pool=name.pool, backend=name.backend)
+        for name in sorted(sums)
+        if name.backend != EDGE
+    ]
+    return ErrorsReport(
+        **heading(span, bins),
+        totals=_totals(sums),
+        backend_count=len(backends),
+        backends=selection.of(backends, lambda one: one.errors + one.tries_failed),
+        series=_series(span, bins, scope) if bins else None,
+    )
+
+
+def _totals(sums: Mapping[Name, Counters]) -> ErrorTotals:
+    total = rollups.add_up(sums.values())
+    by_edge = sum(one.status_5xx for name, one in sums.items() if name.backend == EDGE)
+    return ErrorTotals(**_fields(total), by_edge=by_edge)
+
+
+def _series(span: Span, bins: Bins, scope: Scope) -> list[ErrorPoint]:
+    sums = rollups.series(bins, scope)
+    return [
+        ErrorPoint(**_fields(one), at=span.at(start), seconds=end - start)
+        for (start, end), one in zip(bins.parts(), sums, strict=True)
+    ]
+
+
+class _Fields(TypedDict):
+    requests: int
+    errors: int
+    rate: float
+    status_4xx: int
+    rate_4xx: float
+    client_aborts: int
+    retries: int
+    tries_failed: int
+    causes: Causes
+
+
+def _fields(counters: Counters) -> _Fields:
+    counts, requests = count(counters), answered(counters)
+    return {
+        "requests": requests,
+        "errors": counts["errors"],
+        "rate": ratio(counts["errors"], requests),
+        "status_4xx": counts["status_4xx"],
+        "rate_4xx": ratio(counts["status_4xx"], requests),
+        "client_aborts": counters.client_aborts,
+        "retries": counters.retries,
+        "tries_failed": counters.errors,
+        "causes": _causes(counters),
+    }
+
+
+def _causes(counters: Counters) -> Causes:
+    known = counters.connect_errors + counters.timeouts + counters.cuts
+    return Causes(
+        connect=counters.connect_errors,
+        timeout=counters.timeouts,
+        cut=counters.cuts,
+        bad_response=max(0, counters.errors - known),
+        rejected_rate_limit=counters.rejected_rate_limit,
+        rejected_queue=counters.rejected_queue,
+        rejected_no_backend=counters.rejected_no_backend,
+    )

@@ -1,0 +1,129 @@
+"""How long requests took, and where the time went.
+
+Of four kinds, in milliseconds: `total` from a request's first byte to its answer's last;
+`first_byte` from where it was sent to a backend to the head of the answer; `connect` of
+new connections only; `queue` of requests that waited for a free place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from analytics.aggregate import KINDS, Counters, Times
+from analytics.reports import rollups
+from analytics.reports.bins import AUTO, Bins
+from analytics.reports.figures import Latency, answered, latency
+from analytics.reports.heading import Heading, heading
+from analytics.reports.heat import HeatMap, draw
+from analytics.reports.rollups import Histogram, Name
+from analytics.reports.scope import EDGE, Scope
+from analytics.reports.selection import Selection
+from analytics.reports.span import Span
+from proxy.core.histogram import merge
+
+DEFAULT_KIND = "total"
+
+
+@dataclass(frozen=True)
+class TimesOfKinds:
+    """Null where nothing was timed."""
+
+    requests: int
+    total: Latency | None
+    first_byte: Latency | None
+    connect: Latency | None
+    queue: Latency | None
+
+
+@dataclass(frozen=True)
+class BackendLatency(TimesOfKinds):
+    pool: str
+    backend: str
+
+
+@dataclass(frozen=True)
+class LatencyPoint:
+    """`seconds` of the step that are within the span."""
+
+    at: datetime
+    seconds: int
+    requests: int
+    latency_ms: Latency | None
+
+
+@dataclass(frozen=True)
+class LatencyReport(Heading):
+    """`kind` is that of the series and the heat map; `totals` have what the edge answered too."""
+
+    kind: str
+    totals: TimesOfKinds
+    backend_count: int
+    backends: list[BackendLatency]
+    series: list[LatencyPoint] | None
+    heat_map: HeatMap | None
+
+
+_Histograms = Mapping[str, Histogram]
+
+
+def latency_report(
+    span: Span,
+    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
+    step: str | None = AUTO,
+    selection: Selection = Selection(),  # noqa: B008
+    kind: str = DEFAULT_KIND,
+) -> LatencyReport:
+    """`step` None: without a series. BadParameter for a step that is not to be had."""
+    bins = rollups.cut_span(span, scope, step) if step else None
+    sums = rollups.totals(span.segments(), scope)
+    counts = rollups.histograms(span.segments(), scope, KINDS)
+    backends = [
+        _backend(name, sums[name], counts.get(name, {}))
+        for name in sorted(sums)
+        if name.backend != EDGE
+    ]
+    parts = rollups.histogram_series(bins, scope, kind) if bins else []
+    return LatencyReport(
+        **heading(span, bins),
+        kind=kind,
+        totals=_totals(sums, counts),
+        backend_count=len(backends),
+        backends=selection.of(backends, lambda one: one.total.p99 if one.total else 0),
+        series=_series(span, bins, scope, kind, parts) if bins else None,
+        heat_map=draw([span.at(edge) for edge in bins.edges], parts) if bins else None,
+    )
+
+
+def _totals(sums: Mapping[Name, Counters], counts: Mapping[Name, _Histograms]) -> TimesOfKinds:
+    total = rollups.add_up(sums.values())
+    merged = {kind: merge(one[kind] for one in counts.values()) for kind in KINDS}
+    return TimesOfKinds(requests=answered(total), **_times(total, merged))
+
+
+def _backend(name: Name, sums: Counters, counts: _Histograms) -> BackendLatency:
+    times = _times(sums, counts)
+    return BackendLatency(requests=answered(sums), pool=name.pool, backend=name.backend, **times)
+
+
+def _times(sums: Counters, counts: _Histograms) -> dict[str, Latency | None]:
+    return {kind: latency(_of_kind(sums, kind), counts.get(kind, {})) for kind in KINDS}
+
+
+def _of_kind(sums: Counters, kind: str) -> Times:
+    times: Times = getattr(sums, kind)
+    return times
+
+
+def _series(
+    span: Span, bins: Bins, scope: Scope, kind: str, parts: list[Histogram]
+) -> list[LatencyPoint]:
+    sums = rollups.series(bins, scope)
+    return [
+        LatencyPoint(
+            at=span.at(start),
+            seconds=end - start,
+            requests=answered(one),
+            latency_ms=latency(_of_kind(one, kind), counts),
+        )
+        for (start, end), one, counts in zip(bins.parts(), sums, parts, strict=True)
+    ]
