@@ -236,9 +236,11 @@ class ClientConnection(asyncio.Protocol):
         if not keep_alive or (self._half_closed and not buffered):
             self._close_kindly(linger=linger)
             return
-        self.wait(self.edge.settings.keep_alive_timeout)
+        edge = self.edge
+        self.deadline = edge.now + edge.settings.keep_alive_timeout
         if not buffered:
-            self.gate.open_all()
+            if self.gate.reasons:
+                self.gate.open_all()
             return
         self.gate.open(flow.PEER_FULL | flow.CONNECTING)
         # Not at once: a long pipeline must not grow the stack, nor starve other clients.

@@ -16,34 +16,34 @@ class ReadGate:
     """A bit a reason: reading goes on when none is left.
 
     One flag would not do: the end of one reason would let in what another one
-    still holds back.
+    still holds back. `reasons` is 0 while all is let in.
     """
 
-    __slots__ = ("_reasons", "_transport")
+    __slots__ = ("_transport", "reasons")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._reasons = 0
+        self.reasons = 0
 
     def close(self, reason: int) -> None:
-        if not self._reasons and not self._transport.is_closing():
+        if not self.reasons and not self._transport.is_closing():
             self._transport.pause_reading()
-        self._reasons |= reason
+        self.reasons |= reason
 
     def open(self, reason: int) -> None:
         """`reason`: one, or several of them or-ed."""
-        if not self._reasons & reason:
+        if not self.reasons & reason:
             return
-        self._reasons &= ~reason
-        if not self._reasons and not self._transport.is_closing():
+        self.reasons &= ~reason
+        if not self.reasons and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def open_all(self) -> None:
-        if self._reasons:
-            self.open(self._reasons)
+        if self.reasons:
+            self.open(self.reasons)
 
     def closed_for(self, reason: int) -> bool:
-        return bool(self._reasons & reason)
+        return bool(self.reasons & reason)
 
 
 def unread_bytes(transport: Transport) -> int:

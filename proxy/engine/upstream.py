@@ -46,6 +46,8 @@ class UpstreamConnection(asyncio.Protocol):
         "used",
     )
 
+    _memo: ResponseHead  # of `_memo_raw`
+
     def __init__(self, pool: "ConnectionPool") -> None:
         # connection
         self._pool = pool
@@ -55,7 +57,6 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = 0
         # the last response head, as received and as sent on: most are the same again
         self._memo_raw: bytes | None = None
-        self._memo: ResponseHead | None = None
         self._memo_bytes = b""
         self._memo_rules: HeaderRules | None = None  # those that are in `_memo_bytes`
         # request
@@ -120,7 +121,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._memo_raw = raw
             self._memo = head
             self._memo_rules = None
-        self._final_response(transaction, cast("ResponseHead", head), data, size)
+        self._final_response(transaction, head, data, size)
 
     def _final_response(
         self, transaction: "Transaction", head: ResponseHead, data: bytes, size: int
@@ -134,7 +135,10 @@ class UpstreamConnection(asyncio.Protocol):
         if 0 < length == len(data) - size and head.status != 304 and self._method != b"HEAD":
             # All of it in one piece, as most responses come: no reader has to find its end.
             transaction.begin_response(head, until_close=False)
-            head_bytes = self._head_bytes(transaction, head)
+            if transaction.plain and self._memo_rules is transaction.response_rules:
+                head_bytes = self._memo_bytes
+            else:
+                head_bytes = self._head_bytes(transaction, head)
             self._complete(transaction, head_bytes + data[size:], reusable=head.keep_alive)
             return
         reader = response_reader(self._method, head.status, length, head.chunked, BadResponse)
@@ -218,8 +222,8 @@ class UpstreamConnection(asyncio.Protocol):
         taken = reader.feed(data, payload)
         body = b"".join(payload) if payload is not None else data[:taken]
         if reader.done:
-            head = cast("ResponseHead", self._memo)
-            self._complete(transaction, body, reusable=head.keep_alive and taken == len(data))
+            reusable = self._memo.keep_alive and taken == len(data)
+            self._complete(transaction, body, reusable=reusable)
         else:
             transaction.relay(body)
 
@@ -238,7 +242,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def release(self) -> None:
         """Nobody uses this connection now."""
-        self.gate.open_all()
+        if self.gate.reasons:
+            self.gate.open_all()
         self._pool.give_back(self)
 
     def hand_over(self, transaction: "Transaction") -> None:
