@@ -3,6 +3,8 @@
 from django.db import models
 
 from analytics.levels import STEPS
+from analytics.requests.models import RequestRecord as RequestRecord
+from analytics.requests.models import RequestsLeftOut as RequestsLeftOut
 
 
 class TrafficSeries(models.Model):

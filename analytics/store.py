@@ -175,14 +175,14 @@ def prune_rollups(retention_hours: dict[int, int | None], now: datetime) -> None
     for step, hours in retention_hours.items():
         if hours is not None:
             old = Q(step=step, at__lt=now - timedelta(hours=hours))
-            _delete(TrafficRollup.objects.filter(old))
+            delete_in_steps(TrafficRollup.objects.filter(old))
 
 
 def prune_batches(before: datetime) -> None:
-    _delete(CountedBatch.objects.filter(counted_at__lt=before))
+    delete_in_steps(CountedBatch.objects.filter(counted_at__lt=before))
 
 
-def _delete(rows: "models.QuerySet[models.Model]") -> None:
+def delete_in_steps(rows: "models.QuerySet[Any]") -> None:
     """In steps, so that no lock is held for long."""
     while ids := list(rows.order_by().values_list("pk", flat=True)[:_DELETE_AT_ONCE]):
         rows.model._default_manager.filter(pk__in=ids).delete()

@@ -1,44 +1,70 @@
 """What Celery does for the analytics."""
 
 import logging
+from collections.abc import Callable
 from threading import Lock
 
 from celery import shared_task
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
-from redis import RedisError
+from redis import Redis, RedisError
 
 from analytics import ingest as pipeline
 from analytics.levels import RETENTION
+from analytics.requests import store as requests
 from pool.connection import redis_client
 
 logger = logging.getLogger(__name__)
 
-_ingesting = Lock()
-_failing = False
+
+class _Reader:
+    """Reads a stream, one at a time in this process: two at once would wait for each other."""
+
+    def __init__(self, what: str, read: Callable[[Redis], object]) -> None:
+        self._what = what
+        self._read = read
+        self._lock = Lock()
+        self._failing = False
+
+    def run(self) -> None:
+        """Skipped while another one is still at it. That it fails is logged once."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._read(redis_client())
+        except (DatabaseError, RedisError) as error:
+            if not self._failing:
+                logger.error("%s waits in the stream (%s)", self._what, error)
+            self._failing = True
+        else:
+            if self._failing:
+                logger.warning("%s is read again", self._what)
+            self._failing = False
+        finally:
+            self._lock.release()
+
+
+_traffic = _Reader("traffic", pipeline.ingest)
+_requests = _Reader("the log of requests", requests.keep)
 
 
 @shared_task
 def ingest() -> None:
-    """Skipped while this process is still at it: two at once would only wait for each other."""
-    global _failing
-    if not _ingesting.acquire(blocking=False):
-        return
-    try:
-        pipeline.ingest(redis_client())
-    except (DatabaseError, RedisError) as error:
-        if not _failing:
-            logger.error("traffic waits in the stream (%s)", error)
-        _failing = True
-    else:
-        if _failing:
-            logger.warning("traffic is counted again")
-        _failing = False
-    finally:
-        _ingesting.release()
+    _traffic.run()
+
+
+@shared_task
+def keep_requests() -> None:
+    _requests.run()
 
 
 @shared_task
 def prune() -> None:
     pipeline.prune(redis_client(), getattr(settings, *RETENTION), timezone.now())
+
+
+@shared_task
+def prune_requests() -> None:
+    kept, hours = getattr(settings, *requests.KEPT), getattr(settings, *requests.HOURS)
+    requests.prune(kept, hours, timezone.now())

@@ -18,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lbsite.settings")
 PERIODIC_TASKS: dict[str, float] = {
     "pool.health.tasks.tick": 1,
     "analytics.tasks.ingest": 1,
+    "analytics.tasks.keep_requests": 1,
     "pool.circuits.tasks.tell": 1,
     "pool.alerts.tasks.read_timeline": 1,
     "pool.alerts.tasks.deliver": 1,
@@ -26,6 +27,7 @@ PERIODIC_TASKS: dict[str, float] = {
     "pool.health.tasks.prune": 300,
     "pool.circuits.tasks.forget_deleted": 300,
     "analytics.tasks.prune": 300,
+    "analytics.tasks.prune_requests": 60,
     "pool.alerts.tasks.tidy": 10,
     "pool.alerts.tasks.prune": 300,
 }

@@ -299,7 +299,7 @@ def test_trouble_is_said_once(redis_client, send, batch, monkeypatch, caplog):
             tasks.ingest()
     tasks.ingest()
     assert caplog.text.count("traffic waits in the stream") == 1
-    assert caplog.text.count("traffic is counted again") == 1
+    assert caplog.text.count("traffic is read again") == 1
     assert requests() == 1
 
 
