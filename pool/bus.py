@@ -12,6 +12,7 @@ lb:failover         hash     pool id → `FailoverState`
 lb:failover:moves   list     `pool.failover.decide.Move`, until the timeline has it
 lb:edges            hash     worker id → `EdgeReport`
 lb:edges:known      hash     worker id → `EdgeReport`, as when it joined the timeline
+lb:edges:lagging    hash     worker id → `EdgeReport`, as when the timeline was told that it lags
 lb:load:WORKER      hash     backend id → `BackendLoad`; expires with the worker's report
 lb:traffic          stream   one field "b" an entry: `TrafficBatch`
 lb:requests         stream   one field "b" an entry: `RequestBatch`; the newest only
@@ -41,6 +42,7 @@ FAILOVER_CHANNEL = "lb:failover:announce"  # message: a `FloorChange`
 FAILOVER_MOVES = "lb:failover:moves"
 EDGES_KEY = "lb:edges"
 KNOWN_EDGES_KEY = "lb:edges:known"
+LAGGING_EDGES_KEY = "lb:edges:lagging"
 TRAFFIC_STREAM = "lb:traffic"
 TRAFFIC_FIELD = b"b"
 REQUESTS_STREAM = "lb:requests"

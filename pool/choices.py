@@ -138,6 +138,8 @@ class EventKind(StrEnum):
     CONFIGURATION_NOT_PUBLISHED = "configuration_not_published"
     EDGE_JOINED = "edge_joined"
     EDGE_LEFT = "edge_left"
+    EDGE_LAGS = "edge_lags"  # runs something else than is saved
+    EDGE_CAUGHT_UP = "edge_caught_up"
     FAILOVER = "failover"
     FAILBACK = "failback"
     CIRCUIT_OPENED = "circuit_opened"

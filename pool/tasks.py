@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from pool import edges, publish
+from pool import edge_lag, edges, publish
 
 
 @shared_task
@@ -13,5 +13,6 @@ def republish() -> None:
 
 @shared_task
 def track_edges() -> None:
-    """Record edges that joined or left, and forget those that left."""
+    """Record edges that joined, left, lag or do no longer, and forget those that left."""
     edges.track_edges()
+    edge_lag.track_lag()

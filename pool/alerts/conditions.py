@@ -116,6 +116,15 @@ def _failback(event: Occurrence) -> _Read:
     return Effect.ENDS, f"{_object(event)}:failover", title
 
 
+def _lag(effect: Effect, state: str) -> Callable[[Occurrence], _Read]:
+    """Each worker by itself: one of a machine may hang where the others go on."""
+    return lambda event: (
+        effect,
+        f"edge:{event.data.get('worker_id')}:lag",
+        f"Edge {event.data.get('host')}, pid {event.data.get('pid')}, {state}",
+    )
+
+
 def _configuration(effect: Effect, title: str) -> Callable[[Occurrence], _Read]:
     return lambda _: (effect, "configuration", title)
 
@@ -131,6 +140,8 @@ _READERS: dict[str, Callable[[Occurrence], _Read]] = {
     EventKind.UNEJECTED: _ejection(Effect.ENDS, "back from its ejection"),
     EventKind.FAILOVER: _failover,
     EventKind.FAILBACK: _failback,
+    EventKind.EDGE_LAGS: _lag(Effect.BEGINS, "does not run what is saved"),
+    EventKind.EDGE_CAUGHT_UP: _lag(Effect.ENDS, "lags no more"),
     EventKind.CONFIGURATION_NOT_PUBLISHED: _configuration(
         Effect.BEGINS, "The edges do not get what is saved"
     ),

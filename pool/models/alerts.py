@@ -52,6 +52,7 @@ def usual_kinds() -> list[str]:
         EventKind.HEALTH_CHANGED.value,
         EventKind.CONFIGURATION_NOT_PUBLISHED.value,
         EventKind.EDGE_LEFT.value,
+        EventKind.EDGE_LAGS.value,
         EventKind.FAILOVER.value,
         EventKind.CIRCUIT_OPENED.value,
     ]
