@@ -11,6 +11,7 @@ from analytics.reports.bins import AUTO, WIDTHS
 from analytics.reports.latency import DEFAULT_KIND
 from analytics.reports.scope import Scope, parse_scope
 from analytics.reports.selection import Selection
+from analytics.reports.sides import DEFAULT_WINDOW, Sides, parse_sides
 from analytics.reports.span import (
     DEFAULT_PERIOD,
     PERIODS,
@@ -150,3 +151,17 @@ class LatencyQuery(SeriesQuery):
             "invalid_choice": "“{input}” is not timed; give one of " + ", ".join(KINDS) + "."
         },
     )
+
+
+class CompareQuery(RowsQuery):
+    a = _text("What is before: `FROM/TO` (each as `from`), or a period.")
+    b = _text("What is after, in the same way. Without a and b: a period, and what was before it.")
+    revision = _text("Number of a revision: compares before and after it, in place of a and b.")
+    window = _text(
+        f"How long before and after the revision, such as 15m, 1h or 7d: {DEFAULT_WINDOW} unless "
+        "said, or as long as it has run."
+    )
+
+    def sides(self) -> Sides:
+        with bad_parameters_as_answers():
+            return parse_sides(self.validated_data, self.clock())

@@ -6,8 +6,14 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_view
 
 from analytics.api.base import ReportView, Table, described
-from analytics.api.queries import LatencyQuery, SeriesQuery, TrafficQuery
+from analytics.api.queries import CompareQuery, LatencyQuery, SeriesQuery, TrafficQuery
 from analytics.api.shapes import shape_of
+from analytics.reports.compare import (
+    Change,
+    ComparisonReport,
+    ShareChange,
+    comparison_report,
+)
 from analytics.reports.errors import BackendErrors, ErrorPoint, ErrorsReport, errors_report
 from analytics.reports.heat import HeatCell, cells
 from analytics.reports.latency import (
@@ -98,3 +104,21 @@ class ErrorsReportView(ReportView):
     def report(self, query: SeriesQuery, *, table: bool) -> ErrorsReport:
         selection = query.selection(table=table)
         return errors_report(query.span(), query.scope(), query.step_or_none(), selection)
+
+
+_COMPARE_TABLES = {
+    "changes": Table(Change, lambda report: report.changes),
+    "backends": Table(ShareChange, lambda report: report.backends),
+}
+
+
+@extend_schema_view(get=described(ComparisonReport, CompareQuery, _COMPARE_TABLES))
+class ComparisonReportView(ReportView):
+    """Two times, or before and after a revision: what changed, and whether by more than chance."""
+
+    name = "compare"
+    query_class = CompareQuery
+    tables = _COMPARE_TABLES
+
+    def report(self, query: CompareQuery, *, table: bool) -> ComparisonReport:
+        return comparison_report(query.sides(), query.scope(), query.selection(table=table))

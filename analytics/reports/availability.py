@@ -1,0 +1,277 @@
+"""How much of the time backends and pools could serve, and what that leaves of a target.
+
+Uptime is what the probes say: percent of the time in which somebody knew. Outages are read
+from the timeline: one lasts until probes pass again. A pool is available while one of its
+present backends is: not found unhealthy, and neither drained nor in maintenance; its time
+begins with the first of these backends, and what is known of it is what is known of the
+backend of which most is. Circuits and ejections, which depend on the traffic, are no part
+of this; what they cost is in the other measure, the answers with a status of 500 or more.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import fmean
+from typing import TypedDict
+
+from analytics.aggregate import Counters
+from analytics.reports import rollups
+from analytics.reports.budget import Budget, budget
+from analytics.reports.figures import answered
+from analytics.reports.heading import Heading, heading
+from analytics.reports.rollups import Name
+from analytics.reports.scope import EDGE, Scope
+from analytics.reports.selection import Selection
+from analytics.reports.span import Span
+from analytics.reports.strips import Strip, cut_cells, fill
+from pool.history.outages import Cells, Interval, common, intervals, is_down, is_out, seconds_in
+from pool.history.spans import Known, Uptimes, read_uptimes
+from pool.history.timeline import Course, read_courses
+from pool.models import Backend
+
+TARGET = 99.9
+
+
+@dataclass(frozen=True)
+class Availability:
+    """`uptime` in percent, None if nobody knows; times in seconds. `outages` touch the span,
+    `flaps` began in it, `ongoing`: one had not ended then. `mttr`: mean time to repair, of
+    those that ended in it, and `longest` is that of any, with what they lasted before the
+    span. `availability`: percent of the requests that were no errors, None without any.
+    """
+
+    pool: str
+    uptime: float | None
+    downtime: float
+    unknown: float
+    outages: int
+    flaps: int
+    ongoing: bool
+    mttr: float | None
+    longest: float | None
+    time_budget: Budget
+    requests: int
+    errors: int
+    availability: float | None
+    request_budget: Budget
+
+
+@dataclass(frozen=True)
+class BackendAvailability(Availability):
+    backend: str
+
+
+@dataclass(frozen=True)
+class PoolAvailability(Availability):
+    """`requests` and `errors` are those of the pool, the edge's own answers among them."""
+
+    backends: int
+
+
+@dataclass(frozen=True)
+class AvailabilityReport(Heading):
+    """`pools`: none if the report is about backends of one name. `strips`: of the pools, and of
+    the backends that are told if the report is about one pool.
+    """
+
+    target: float
+    pools: list[PoolAvailability]
+    backend_count: int
+    backends: list[BackendAvailability]
+    strips: list[Strip]
+
+
+def availability_report(
+    span: Span,
+    now: datetime,
+    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
+    target: float = TARGET,
+    selection: Selection = Selection(),  # noqa: B008
+) -> AvailabilityReport:
+    """Of what is configured now. `target`: percent, below 100; `now` is that of the span."""
+    reading = _read(span, now, scope)
+    requests = rollups.totals(span.segments(), scope)
+    pools = [] if scope.backend else _pools(reading, requests, target)
+    backends = _backends(reading, requests, target)
+    shown = selection.of(backends, lambda one: one.downtime)
+    return AvailabilityReport(
+        **heading(span),
+        target=target,
+        pools=pools,
+        backend_count=len(backends),
+        backends=shown,
+        strips=_strips(reading, span, {one.backend for one in shown} if scope.pool else set()),
+    )
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What is known of the backends from `start` to `end`, in Unix seconds."""
+
+    start: float
+    end: float
+    members: dict[str, list[Backend]]  # by the pool's name
+    uptimes: Uptimes
+    courses: dict[int, Course]
+    whole_pools: bool
+
+    def down(self, backend: Backend) -> list[Interval]:
+        course = self.courses[backend.pk]
+        return intervals(course.first, course.changes, self.end, is_down)
+
+    def out(self, members: Sequence[Backend]) -> list[Interval]:
+        """When all of them were, from the first one's making on."""
+        begun = self.begun(members)
+        found = []
+        for backend in members:
+            course = self.courses[backend.pk]
+            out = intervals(course.first, course.changes, self.end, is_out)
+            made = backend.created_at.timestamp()
+            found.append([Interval(begun, made), *out] if made > begun else out)
+        return common(found)
+
+    def begun(self, members: Sequence[Backend]) -> float:
+        return max(self.start, min(backend.created_at.timestamp() for backend in members))
+
+
+def _read(span: Span, now: datetime, scope: Scope) -> _Reading:
+    rows = Backend.objects.select_related("pool").order_by("pool__name", "name")
+    for column, value in (("pool__name", scope.pool), ("name", scope.backend)):
+        rows = rows.filter(**{column: value}) if value else rows
+    backends = list(rows)
+    end = min(span.end, now.timestamp())
+    first = min((backend.created_at.timestamp() for backend in backends), default=end)
+    start = min(span.start or first, end)
+    since, until = (datetime.fromtimestamp(at, UTC) for at in (start, end))
+    members: dict[str, list[Backend]] = defaultdict(list)
+    for backend in backends:
+        members[backend.pool.name].append(backend)
+    return _Reading(
+        start=start,
+        end=end,
+        members=members,
+        uptimes=read_uptimes(backends, since, until, now),
+        courses=read_courses(backends, since, until),
+        whole_pools=not scope.backend,
+    )
+
+
+def _backends(
+    reading: _Reading, requests: dict[Name, Counters], target: float
+) -> list[BackendAvailability]:
+    tallies = reading.uptimes.tallies()
+    found = []
+    for pool, members in reading.members.items():
+        for backend in members:
+            tally = tallies[backend.pk]
+            sums = requests.get(Name(pool, backend.name), Counters())
+            measures = _measures(
+                reading, reading.down(backend), tally.known, tally.down, [sums], target
+            )
+            found.append(BackendAvailability(pool=pool, backend=backend.name, **measures))
+    return found
+
+
+def _pools(
+    reading: _Reading, requests: dict[Name, Counters], target: float
+) -> list[PoolAvailability]:
+    known: dict[int, float] = defaultdict(float)
+    for one in reading.uptimes.known_of_pools():
+        known[one.id] += one.seconds
+    found = []
+    for pool, members in reading.members.items():
+        outages = reading.out(members)
+        seen = known[members[0].pool_id]
+        lost = min(seen, seconds_in(outages, reading.start, reading.end))
+        own = [sums for name, sums in requests.items() if name.pool == pool]
+        measures = _measures(reading, outages, seen, lost, own, target)
+        found.append(PoolAvailability(pool=pool, backends=len(members), **measures))
+    return found
+
+
+class _Measures(TypedDict):
+    uptime: float | None
+    downtime: float
+    unknown: float
+    outages: int
+    flaps: int
+    ongoing: bool
+    mttr: float | None
+    longest: float | None
+    time_budget: Budget
+    requests: int
+    errors: int
+    availability: float | None
+    request_budget: Budget
+
+
+def _measures(
+    reading: _Reading,
+    outages: Sequence[Interval],
+    known: float,
+    down: float,
+    sums: Iterable[Counters],
+    target: float,
+) -> _Measures:
+    total = Counters()
+    for one in sums:
+        total.add(one)
+    requests, errors = answered(total), total.status_5xx
+    repaired = [one.length for one in outages if one.over]
+    return {
+        "uptime": _percent(known - down, known),
+        "downtime": round(down, 3),
+        "unknown": round(max(0.0, reading.end - reading.start - known), 3),
+        "outages": len(outages),
+        "flaps": sum(one.start >= reading.start for one in outages),
+        "ongoing": any(not one.over for one in outages),
+        "mttr": round(fmean(repaired), 3) if repaired else None,
+        "longest": round(max(one.length for one in outages), 3) if outages else None,
+        "time_budget": budget(target, down, known),
+        "requests": requests,
+        "errors": errors,
+        "availability": _percent(requests - errors, requests),
+        "request_budget": budget(target, errors, requests),
+    }
+
+
+def _percent(part: float, whole: float) -> float | None:
+    """To five places: a target of five nines is told apart from what misses it."""
+    return round(100 * part / whole, 5) if whole > 0 else None
+
+
+def _strips(reading: _Reading, span: Span, shown: set[str]) -> list[Strip]:
+    cells = cut_cells(reading.start, reading.end)
+    strips = []
+    if reading.whole_pools:
+        known = _by_id(reading.uptimes.known_of_pools())
+        for pool, members in reading.members.items():
+            of_pool = known[members[0].pool_id]
+            strips.append(_strip(span, cells, (pool, EDGE), reading.out(members), of_pool))
+    told = [one for members in reading.members.values() for one in members if one.name in shown]
+    known = _by_id(reading.uptimes.known_of(backend.pk for backend in told))
+    for backend in told:
+        name = (backend.pool.name, backend.name)
+        strips.append(_strip(span, cells, name, reading.down(backend), known[backend.pk]))
+    return strips
+
+
+def _by_id(known: Iterable[Known]) -> dict[int, list[Known]]:
+    found: dict[int, list[Known]] = defaultdict(list)
+    for one in known:
+        found[one.id].append(one)
+    return found
+
+
+def _strip(
+    span: Span,
+    cells: Cells,
+    name: tuple[str, str],
+    outages: Iterable[Interval],
+    known: Iterable[Known],
+) -> Strip:
+    uptime, down = fill(cells, outages, known)
+    pool, backend = name
+    start, step = span.at(int(cells.start)), int(cells.width)
+    return Strip(pool, backend, start, step, uptime, down)
