@@ -1,0 +1,7 @@
+"""What happened, as pages of the admin."""
+
+from analytics.admin.figures import requests_figure
+from analytics.admin.links import BackendWithTraffic, PoolWithTraffic
+from analytics.admin.traffic import TrafficAdmin
+
+__all__ = ["BackendWithTraffic", "PoolWithTraffic", "TrafficAdmin", "requests_figure"]

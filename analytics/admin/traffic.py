@@ -1,0 +1,80 @@
+"""The traffic report as a page of the admin."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from analytics.models import TrafficRollup
+from analytics.reports import PERIODS, backend_names, pool_names, route_names
+from analytics.reports.span import DEFAULT_PERIOD
+from pool.admin.base import ReadOnlyAdmin
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A chart with the table under it. `key` is its script's name for it."""
+
+    key: str
+    title: str
+    about: str
+
+
+PANELS = (
+    Panel("traffic", "Requests", "Answers a second, by the class of their status."),
+    Panel("latency", "Latency", "From a request's first byte to its answer's last."),
+    Panel("heatmap", "All latencies", "How many requests took how long: the stronger, the more."),
+    Panel("errors", "What went wrong", "Tries that failed and requests refused, by cause."),
+)
+
+
+@admin.register(TrafficRollup)
+class TrafficAdmin(ReadOnlyAdmin):
+    """Shows reports in the place of rollups, which are of no use one by one.
+
+    The page is a frame: its scripts fetch over REST what the address bar asks for.
+    """
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        pool = request.GET.get("pool", "")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Traffic",
+            "content_title": "Traffic",
+            "panels": PANELS,
+            "periods": list(PERIODS),
+            "selectors": {
+                "pool": pool_names(),
+                "backend": backend_names(pool) if pool else [],
+                "route": _routes(),
+            },
+            "settings": _settings(),
+        }
+        return TemplateResponse(request, "analytics/admin/traffic.html", context)
+
+
+def _routes() -> list[tuple[int, str]]:
+    return [
+        (number, name or (f"Route {number}, deleted" if number else "No route matched"))
+        for number, name in route_names().items()
+    ]
+
+
+def _settings() -> dict[str, Any]:
+    """What the scripts cannot know: where things are, and what is shown at first."""
+    return {
+        "default_period": DEFAULT_PERIOD,
+        "urls": {
+            "reports": reverse("report-traffic").removesuffix("traffic/"),
+            "events": reverse("event-list"),
+            "revisions": reverse("revision-list"),
+            "revision_page": reverse("admin:pool_revision_numbered", args=[0]).removesuffix("0/"),
+            "event_page": reverse("admin:pool_event_changelist"),
+        },
+    }

@@ -1,0 +1,50 @@
+// How many requests took how long, over time: what percentiles hide, such as two humps.
+
+import { rangeOf } from "./series.js";
+import { milliseconds, number, percent } from "../wording.js";
+
+export const endpoint = "latency/";
+
+export function figure(answer, colour) {
+  const map = answer.heat_map;
+  if (!map.rows.length) return { words: "No request was timed in this time." };
+  return {
+    traces: [traceOf(map, answer.until, colour)],
+    layout: {
+      hovermode: "closest",
+      yaxis: { type: "log", ticksuffix: " ms", rangemode: "normal", dtick: 1, showgrid: false },
+    },
+    range: rangeOf(answer),
+    tables: [tableOf(map)],
+  };
+}
+
+function traceOf({ rows, columns, counts }, until, colour) {
+  return {
+    type: "heatmap",
+    x: [...columns, until].map((at) => Date.parse(at)), // edges, as are those of y
+    y: [rows[0].low_ms, ...rows.map(({ high_ms }) => high_ms)].map((edge) => Math.max(edge, 0.001)),
+    // Few slow requests beside many fast ones are what one looks for: so, by magnitude.
+    z: counts.map((row) => row.map((count) => (count ? Math.log10(count) : null))),
+    zmin: 0,
+    customdata: counts.map((row, index) => row.map((count) => [number(count), bandOf(rows[index])])),
+    colorscale: [[0, colour("heat-low")], [1, colour("heat-high")]],
+    showscale: false,
+    hovertemplate: "%{customdata[0]} requests<br>%{customdata[1]}<br>from %{x|%-d %b, %H:%M:%S}<extra></extra>",
+    hoverongaps: false,
+  };
+}
+
+function bandOf({ low_ms, high_ms }) {
+  return `${milliseconds(low_ms)} to ${milliseconds(high_ms)}`;
+}
+
+function tableOf({ rows, counts }) {
+  const sums = counts.map((row) => row.reduce((sum, count) => sum + count, 0));
+  const all = sums.reduce((sum, count) => sum + count, 0);
+  return {
+    caption: "How many requests took how long",
+    headers: ["Took", "Requests", "Part of all"],
+    rows: rows.map((row, index) => [bandOf(row), number(sums[index]), percent(sums[index], all)]),
+  };
+}

@@ -1,0 +1,83 @@
+// One chart of the page with the words and the table that belong to it.
+
+import { layOut } from "./lane.js";
+import { draw, onDragged } from "./plot.js";
+import { tableOf } from "./table.js";
+import { palette } from "./theme.js";
+
+/** `chart`: a module of charts/, which makes of an answer what is to be drawn.
+ *
+ * Its `endpoint` says which report that is, and its `figure(answer, colour)` returns either
+ * `{words}`, if there is nothing to draw, or `{traces, layout, tables}`. Of a chart over time
+ * also `range`: both ends of its axis in milliseconds.
+ */
+export class Panel {
+  #section;
+  #chart;
+  #actions;
+  #answer = null;
+  #marks = [];
+
+  /** `actions`: `open(marks)` when a mark is clicked, `select(from, to)` when a range was dragged
+   * over, `reset()` to go back from it.
+   */
+  constructor(section, chart, actions) {
+    this.#section = section;
+    this.#chart = chart;
+    this.#actions = actions;
+    const lane = this.#part("lane");
+    if (lane) new ResizeObserver(() => this.render()).observe(lane);
+  }
+
+  /** `ask(endpoint)` resolves to the answer. */
+  async load(ask) {
+    this.#section.ariaBusy = "true";
+    try {
+      this.#answer = await ask(this.#chart.endpoint);
+    } catch (error) {
+      if (error.name === "AbortError") return; // another view is being loaded
+      this.#answer = null;
+      this.#say(error.message);
+    }
+    this.#section.ariaBusy = "false";
+    this.render();
+  }
+
+  mark(marks) {
+    this.#marks = marks;
+    this.render();
+  }
+
+  render() {
+    if (!this.#answer) return;
+    const figure = this.#chart.figure(this.#answer, palette());
+    this.#say(figure.words ?? "");
+    if (figure.words) return;
+    if (figure.traces) this.#draw(figure);
+    this.#part("scroll").replaceChildren(...figure.tables.map(tableOf));
+  }
+
+  #draw(figure) {
+    const plot = this.#part("plot");
+    const { range } = figure;
+    const lines = range ? layOut(this.#part("lane"), this.#marks, range, this.#actions.open) : [];
+    const isFirst = !plot.classList.contains("js-plotly-plot");
+    draw(plot, figure, palette(), range, lines);
+    if (isFirst && range) onDragged(plot, this.#actions.select, this.#actions.reset);
+  }
+
+  /** Words stand in the place of the chart; without words the chart is there. */
+  #say(words) {
+    const place = this.#part("words");
+    place.textContent = words;
+    place.hidden = !words;
+    for (const name of ["lane", "plot", "numbers-below"]) {
+      const part = this.#part(name);
+      if (part) part.hidden = Boolean(words);
+    }
+  }
+
+  #part(name) {
+    return this.#section.querySelector(`.lb-${name}`);
+  }
+}

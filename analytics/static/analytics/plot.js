@@ -1,0 +1,72 @@
+// Drawing with Plotly (a global, see https://plotly.com/javascript/): what all charts share.
+
+// Where a plot begins and ends within its element, in pixels: the lane of marks above it is
+// laid out by the same numbers.
+export const LEFT = 56;
+export const RIGHT = 12;
+
+const HEIGHT = 280;
+const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, showTips: false };
+// A finger that moves over a chart scrolls the page.
+const dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
+
+/** `lines`: times at which marks are drawn. `range`: of the time axis; none if it has none. */
+export function draw(element, { traces, layout = {} }, colour, range, lines) {
+  const time = range && timeAxis(range);
+  const whole = {
+    height: HEIGHT,
+    margin: { l: LEFT, r: RIGHT, t: 8, b: 44 },
+    paper_bgcolor: "transparent",
+    plot_bgcolor: "transparent",
+    font: { family: "Inter, sans-serif", size: 12, color: colour("text") },
+    colorway: ["a", "b", "c", "d", "e", "f", "g"].map((letter) => colour(`series-${letter}`)),
+    hoverlabel: { bgcolor: colour("surface"), bordercolor: colour("grid"), font: { color: colour("text") } },
+    hovermode: "x unified",
+    dragmode: time ? dragmode : false,
+    legend: { orientation: "h", x: 0, y: -0.14, yanchor: "top" },
+    showlegend: traces.length > 1,
+    ...layout,
+    xaxis: { ...axis(colour), ...time, ...layout.xaxis },
+    yaxis: { ...axis(colour), fixedrange: true, rangemode: "tozero", ...layout.yaxis },
+    shapes: lines.map((at) => verticalLine(at, colour)),
+  };
+  return Plotly.react(element, traces, whole, CONFIG);
+}
+
+/** `select` gets both ends, in milliseconds, of a range of the time axis that was dragged over. */
+export function onDragged(element, select, reset) {
+  element.on("plotly_relayout", (change) => {
+    const ends = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+    if (ends[0] !== undefined) select(...ends.map(inMilliseconds));
+  });
+  element.on("plotly_doubleclick", reset);
+}
+
+/** Plotly gives "2026-11-21 16:00:00.5", which is UTC though it does not say so. */
+function inMilliseconds(end) {
+  return typeof end === "number" ? end : Date.parse(`${end.replace(" ", "T")}Z`);
+}
+
+function axis(colour) {
+  return {
+    gridcolor: colour("grid"),
+    linecolor: colour("grid"),
+    zerolinecolor: colour("grid"),
+    automargin: false,
+  };
+}
+
+function timeAxis([start, end]) {
+  return { type: "date", range: [start, end], hoverformat: "%-d %b %Y, %H:%M:%S", showgrid: false };
+}
+
+function verticalLine(at, colour) {
+  return {
+    type: "line",
+    xref: "x",
+    yref: "paper",
+    ...{ x0: at, x1: at, y0: 0, y1: 1 },
+    layer: "above",
+    line: { color: colour("mark"), width: 1, dash: "dot" },
+  };
+}

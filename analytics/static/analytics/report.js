@@ -1,0 +1,88 @@
+// The page of reports: loads what the address bar asks for, and draws it.
+
+import * as errors from "./charts/errors.js";
+import * as heatmap from "./charts/heatmap.js";
+import * as latency from "./charts/latency.js";
+import { bucketsWithin, rangeOf } from "./charts/series.js";
+import * as traffic from "./charts/traffic.js";
+import { fetchJson } from "./fetching.js";
+import { showFigures } from "./figures.js";
+import * as happening from "./happening.js";
+import { fetchMarks } from "./marks.js";
+import { Panel } from "./panel.js";
+import { keepUpToDate } from "./refresh.js";
+import { onThemeChange } from "./theme.js";
+import { Toolbar } from "./toolbar.js";
+import { changeView, onChange, readView } from "./view.js";
+
+const CHARTS = { errors, heatmap, latency, traffic };
+
+const settings = JSON.parse(document.getElementById("report-settings").textContent);
+const toolbar = new Toolbar(settings.default_period, drawMarks);
+const panels = [...document.querySelectorAll("[data-panel]")].map(
+  (section) => new Panel(section, CHARTS[section.dataset.panel], { open, select, reset }),
+);
+let loading = new AbortController();
+let overview = { series: [] };
+let marks = [];
+
+async function load() {
+  loading.abort();
+  loading = new AbortController();
+  const { signal } = loading;
+  const view = readView();
+  toolbar.follow(view);
+  const ask = askOnce(view, signal);
+  await Promise.all([...panels.map((panel) => panel.load(ask)), loadOverview(view, ask, signal)]);
+}
+
+/** What needs to know when the charts begin and end. Panels tell of what fails in it. */
+async function loadOverview(view, ask, signal) {
+  try {
+    overview = await ask(traffic.endpoint);
+    showFigures(overview);
+    toolbar.tell(overview);
+    const found = await fetchMarks(settings.urls.events, view, rangeOf(overview), signal);
+    marks = found.marks;
+    toolbar.countMarks(found);
+    drawMarks();
+  } catch (error) {
+    if (error.name !== "AbortError") toolbar.complain(error.message);
+  }
+}
+
+/** Panels that show parts of one report ask for it once. */
+function askOnce(view, signal) {
+  const answers = new Map();
+  const parameters = { ...view, period: view.from ? "" : view.period || settings.default_period };
+  return (endpoint) => {
+    if (!answers.has(endpoint)) {
+      answers.set(endpoint, fetchJson(settings.urls.reports + endpoint, parameters, signal));
+    }
+    return answers.get(endpoint);
+  };
+}
+
+function drawMarks() {
+  const wanted = marks.filter(({ subject }) => toolbar.isMarked(subject));
+  for (const panel of panels) panel.mark(wanted);
+}
+
+function open(group) {
+  happening.show(group, settings.urls);
+}
+
+function select(from, to) {
+  const ends = bucketsWithin(overview.series, from, to);
+  const [start, end] = ends.map((at) => new Date(at).toISOString().replace(/\.\d+/, ""));
+  changeView({ period: "", from: start, to: end });
+}
+
+function reset() {
+  toolbar.goBack();
+}
+
+onChange(load);
+onThemeChange(() => panels.forEach((panel) => panel.render()));
+keepUpToDate(load);
+load();

@@ -1,0 +1,103 @@
+// What the page can be asked: the period, of which pool, and which marks to show.
+
+import { SUBJECTS } from "./marks.js";
+import { element } from "./table.js";
+import { span, stepInWords, time } from "./wording.js";
+import { addressOf, changeView, readView } from "./view.js";
+
+const form = document.getElementById("report-query");
+const told = document.getElementById("report-span");
+const reset = document.getElementById("report-reset");
+const legend = document.getElementById("report-marks");
+const NARROWING = { pool: ["backend"], backend: [], route: [] }; // what does not outlive a choice
+
+export class Toolbar {
+  #defaultPeriod;
+  #lastPeriod;
+  #counts = new Map();
+
+  constructor(defaultPeriod, onMarksChosen) {
+    this.#defaultPeriod = this.#lastPeriod = defaultPeriod;
+    form.addEventListener("change", ({ target }) => choose(target));
+    form.addEventListener("click", (event) => this.#choosePeriod(event));
+    form.addEventListener("submit", submitExact);
+    reset.addEventListener("click", () => this.goBack());
+    legend.append(...SUBJECTS.map(subjectBox));
+    legend.addEventListener("change", onMarksChosen);
+  }
+
+  /** Show what is asked for. */
+  follow(view) {
+    const period = view.from ? "" : view.period || this.#defaultPeriod;
+    if (period) this.#lastPeriod = period;
+    for (const choice of form.querySelectorAll("[data-period]")) {
+      choice.href = addressOf({ ...view, period: choice.dataset.period, from: "", to: "" });
+      choice.ariaCurrent = String(choice.dataset.period === period);
+    }
+    for (const name of Object.keys(NARROWING)) form.elements[name].value = view[name];
+    form.elements.from.value = view.from.replace("Z", "");
+    form.elements.to.value = view.to.replace("Z", "");
+    reset.hidden = Boolean(period);
+    reset.lastElementChild.textContent = this.#lastPeriod;
+  }
+
+  /** Show what the answer is about. */
+  tell({ since, until, step, notes }) {
+    const shown = since ? span(since, until) : `Everything until ${time(until)}`;
+    told.classList.remove("lb-error");
+    told.textContent = [`${shown} UTC, in steps of ${stepInWords(step)}.`, ...notes].join(" ");
+  }
+
+  complain(words) {
+    told.classList.add("lb-error");
+    told.textContent = words;
+  }
+
+  isMarked(subject) {
+    return legend.querySelector(`[value=${subject.key}]`).checked;
+  }
+
+  countMarks({ marks, cut }) {
+    for (const { key } of SUBJECTS) {
+      const count = marks.filter(({ subject }) => subject.key === key).length;
+      legend.querySelector(`[value=${key}] ~ output`).textContent = count;
+    }
+    legend.title = cut ? "There were more than can be shown: these are the latest." : "";
+  }
+
+  /** From a range to the period that was shown before it. */
+  goBack() {
+    this.#setPeriod(this.#lastPeriod);
+  }
+
+  #choosePeriod(event) {
+    const choice = event.target.closest("[data-period]");
+    if (!choice || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    this.#setPeriod(choice.dataset.period);
+  }
+
+  #setPeriod(period) {
+    changeView({ period, from: "", to: "" });
+  }
+}
+
+/** Loads the page anew: which backends there are to choose from depends on the pool. */
+function choose({ name, value }) {
+  const narrower = NARROWING[name];
+  if (!narrower) return;
+  const cleared = Object.fromEntries(narrower.map((other) => [other, ""]));
+  location.assign(addressOf({ ...readView(), [name]: value, ...cleared }));
+}
+
+function submitExact(event) {
+  event.preventDefault();
+  const [from, to] = ["from", "to"].map((name) => form.elements[name].value);
+  changeView({ period: "", from: from && `${from}Z`, to: to && `${to}Z` });
+}
+
+function subjectBox({ key, name, icon }) {
+  const box = element("input", [], { type: "checkbox", value: key, checked: "" });
+  const sign = element("span", [icon], { class: "material-symbols-outlined", "aria-hidden": "true" });
+  return element("label", [box, sign, name, element("output")]);
+}

@@ -1,0 +1,36 @@
+// What the page shows. It is kept in the address bar alone, so that a link shows the same and
+// the way back leads to what was seen before.
+
+const NAMES = ["period", "from", "to", "pool", "backend", "route"];
+const listeners = [];
+
+export function readView() {
+  const query = new URLSearchParams(location.search);
+  return Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
+}
+
+export function addressOf(view) {
+  const given = Object.entries(view).filter(([, value]) => value);
+  return `${location.pathname}?${new URLSearchParams(given)}`;
+}
+
+/** Go to another view, as a step that the browser's button takes back. */
+export function changeView(change) {
+  history.pushState(null, "", addressOf({ ...readView(), ...change }));
+  announce();
+}
+
+export function onChange(listener) {
+  listeners.push(listener);
+}
+
+/** Whether the view ends now, and so changes by itself. */
+export function isRunning(view) {
+  return !view.from && !view.to;
+}
+
+function announce() {
+  for (const listener of listeners) listener(readView());
+}
+
+addEventListener("popstate", announce);
