@@ -116,14 +116,5 @@ def _day(
         begin = start + index * width
         hour = hours.get(begin.replace(minute=0, second=0, microsecond=0))
         if hour is not None and not cell.known and (begin + width).timestamp() <= oldest:
-            cells[index] = _part(hour)
+            cells[index] = hour.part(1 / _CELLS_OF_AN_HOUR)
     return cells
-
-
-def _part(hour: Tally) -> Tally:
-    part = Tally(latency_max=hour.latency_max)
-    for name in ("up", "degraded", "down", "unknown", "latency_sum"):
-        setattr(part, name, getattr(hour, name) / _CELLS_OF_AN_HOUR)
-    part.probes = round(hour.probes / _CELLS_OF_AN_HOUR)
-    part.failures = round(hour.failures / _CELLS_OF_AN_HOUR)
-    return part

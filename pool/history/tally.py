@@ -59,6 +59,15 @@ class Tally:
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
         self.latency_max = latency_max
 
+    def part(self, share: float) -> "Tally":
+        """Of a share of the time, as if all had been spread over it evenly."""
+        part = Tally(latency_max=self.latency_max)
+        for name in ("up", "degraded", "down", "unknown", "latency_sum"):
+            setattr(part, name, getattr(self, name) * share)
+        for name in ("probes", "failures", "flaps"):
+            setattr(part, name, round(getattr(self, name) * share))
+        return part
+
     def count(self, probe: Probe) -> None:
         self.probes += 1 + probe.omitted
         self.failures += not probe.passed
