@@ -158,7 +158,7 @@ class Pool:
 
     def _member(self, place: Place) -> tuple[Backend, float]:
         backend = self.backends[place.holder]
-        weight: float = place.weight
+        weight: float = place.weight if self.algorithm.main.weighted else 1
         if backend.degraded:
             own = backend.spec.health.degraded_weight
             weight *= (self.spec.health.degraded_weight if own is None else own) / 100

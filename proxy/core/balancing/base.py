@@ -21,6 +21,7 @@ class Balancer(ABC):
     """
 
     needs_key: ClassVar[bool] = False  # whether equal keys go to the same backend
+    weighted: ClassVar[bool] = True  # else all weights are 1, or the part of it that one has now
     by_chance: ClassVar[bool] = False  # whether `rng` has a say, and nobody can tell what is next
 
     def __init__(

@@ -30,6 +30,27 @@ def test_it_gets_its_percentage_of_its_weight(
     assert shares(pool, (4 + expected) * 10) == {1: 10 * expected, 2: 40}
 
 
+@pytest.mark.parametrize(("percent", "expected"), [(25, 10), (50, 20), (100, 40)])
+def test_it_gets_that_percentage_of_its_turns_where_weights_do_not_count(
+    pool_of: PoolOf, backend_spec: SpecOf, health: Health, percent: int, expected: int
+) -> None:
+    policy = HealthPolicy(degraded_weight=percent)
+    backends = [backend_spec(1, weight=9), backend_spec(2), backend_spec(3)]
+    pool = pool_of(backends, health=policy, algorithm="round_robin")
+    pool.set_health(1, health(HealthState.DEGRADED))
+    assert shares(pool, 80 + expected) == {1: expected, 2: 40, 3: 40}
+
+
+def test_turns_are_even_where_all_are_degraded_and_one_gets_them_all_if_it_is_alone(
+    pool_of: PoolOf, backend_spec: SpecOf, health: Health
+) -> None:
+    pool = pool_of([backend_spec(1), backend_spec(2)], algorithm="round_robin")
+    pool.set_all_health({1: health(HealthState.DEGRADED), 2: health(HealthState.DEGRADED)})
+    assert shares(pool, 20) == {1: 10, 2: 10}
+    pool.set_health(2, health(HealthState.UNHEALTHY))
+    assert shares(pool, 10) == {1: 10}
+
+
 def test_the_percentage_may_be_the_backends_own(
     pool_of: PoolOf, backend_spec: SpecOf, health: Health
 ) -> None:
