@@ -1,13 +1,13 @@
 """Live health on a screen: read once for all its rows, and kept with each of them."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge, state_badge
+from pool.admin.charts import length
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
 from pool.circuits.live import LiveCircuits
@@ -104,6 +104,6 @@ def _condition(backend: Backend, live: LiveHealth) -> Condition:
 def _in_words(status: HealthStatus) -> Condition:
     if not status.since:
         return Condition(status.state, status.reason)
-    duration = timesince(datetime.fromtimestamp(status.since, UTC))
+    duration = length(time.time() - status.since)
     reason = f"{status.reason}, for {duration}" if status.reason else f"For {duration}"
     return Condition(status.state, reason)

@@ -1,5 +1,6 @@
 """The page "Why is it down?" of a backend."""
 
+from datetime import datetime
 from math import floor
 from typing import Any
 
@@ -17,7 +18,7 @@ from pool.admin.charts import LEGEND, draw_day, length
 from pool.admin.figures import Figure
 from pool.admin.history import HEADERS, local, probe_row
 from pool.choices import HealthState
-from pool.history.explanation import Explanation, Told, explain
+from pool.history.explanation import Explanation, Fact, Told, explain
 from pool.history.export import TABLES, csv_response
 from pool.history.reading import SPANS, Past
 from pool.models import Backend, Event
@@ -53,7 +54,7 @@ class WhyAction:
             "title": f"Why is {backend} down?" if explanation.stops else f"How is {backend}?",
             "explanation": explanation,
             "badge": _badge(explanation),
-            "facts": explanation.facts,
+            "facts": [(fact, _lasts(fact, explanation.now)) for fact in explanation.facts],
             "day": draw_day(explanation.past),
             "figures": _figures(explanation.past),
             "probes": {
@@ -65,6 +66,10 @@ class WhyAction:
             "legend": LEGEND,
         }
         return TemplateResponse(request, "pool/admin/why.html", context)
+
+
+def _lasts(fact: Fact, now: datetime) -> str:
+    return length((now - fact.since).total_seconds()) if fact.since else ""
 
 
 def events_with_causes(events: list[Told]) -> dict[str, list[Any]]:

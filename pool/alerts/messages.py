@@ -118,7 +118,7 @@ def _facts(message: Message) -> list[str]:
     said.append(f"Since: {_clock(message['since'])}")
     if message["ended_at"]:
         said.append(f"Until: {_clock(message['ended_at'])}")
-    if message["count"] > 1:
+    if message["count"] > len(message.get("alerts", [message])):
         said.append(f"Times: {message['count']}, the last at {_clock(message['last_at'])}")
     if message["rule"]:
         said.append(f"Rule: {message['rule']} (severity {message['severity']})")
