@@ -1,4 +1,8 @@
-"""Another URL is another server: what the probes and calls of the old one have said is void."""
+"""What a new snapshot makes void of what was found under the last one.
+
+Another URL is another server: what the probes and calls of the old one have said holds no
+more. And who has left a pool takes no place of those that may be out there at once.
+"""
 
 from collections.abc import Iterator
 from time import time
@@ -6,7 +10,7 @@ from time import time
 from redis.client import Pipeline
 
 from pool.actor import current_actor
-from pool.bus import HEALTH_KEY
+from pool.bus import HEALTH_KEY, OUT_CIRCUITS_KEY
 from pool.choices import CircuitEvent, CircuitMode
 from pool.circuits import script
 from pool.circuits.records import Order, terms_of
@@ -15,14 +19,26 @@ from pool.snapshot import BackendSpec, PoolSpec, Snapshot, SnapshotError, decode
 
 
 def renew(pipe: Pipeline, before: bytes | None, after: str) -> None:
-    """Forget health and circuit of the backends that have another URL after than before.
+    """Forget it in the transaction that publishes `after` in the place of `before`.
 
     After what announces the snapshot: edges then know the new server before its circuit.
     """
+    if not before:
+        return
     try:
-        moved = list(_moved(decode(before), decode(after.encode()))) if before else []
+        old, new = decode(before), decode(after.encode())
     except SnapshotError:
         return  # of another version: it cannot be compared
+    for pool_id, backend_id in _members(old) - _members(new):
+        pipe.srem(OUT_CIRCUITS_KEY % pool_id, str(backend_id))
+    _forget_old_servers(pipe, list(_moved(old, new)))
+
+
+def _members(snapshot: Snapshot) -> set[tuple[int, int]]:
+    return {(pool.id, backend.id) for pool in snapshot.pools for backend in pool.backends}
+
+
+def _forget_old_servers(pipe: Pipeline, moved: list[tuple[PoolSpec, BackendSpec]]) -> None:
     order = Order(event=CircuitEvent.RESET, cause="its URL was changed", actor=current_actor())
     step = pipe.register_script(script.source())
     for pool, backend in moved:

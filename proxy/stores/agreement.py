@@ -56,6 +56,8 @@ class Agreement:
                 self._equip(backend, pool, terms, known)
             if before != [backend.out for backend in pool.backends.values()]:
                 pool.refresh()
+        for backend_id in known.keys() - self._breakers.keys():
+            self._forget(backend_id)  # or it would count among those that are out
 
     def _equip(
         self,

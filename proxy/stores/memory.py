@@ -22,6 +22,7 @@ class MemoryCircuits:
 
     def forget(self, backend_id: int) -> None:
         self.circuits.pop(backend_id, None)
+        self._pool_of.pop(backend_id, None)
 
     def apply(
         self, backend_id: int, operation: Operation, terms: Terms, now: float

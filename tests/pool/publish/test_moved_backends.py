@@ -10,6 +10,7 @@ from pool.bus import (
     EVENTS_FIELD,
     EVENTS_STREAM,
     HEALTH_KEY,
+    OUT_CIRCUITS_KEY,
     SNAPSHOT_CHANNEL,
     SNAPSHOT_KEY,
     Happening,
@@ -77,6 +78,17 @@ def test_other_changes_and_other_backends_keep_theirs(broken, commit, circuit):
     with commit():
         one.save()
     assert (circuit(one).state, circuit(one).generation) == (CircuitState.OPEN, 3)
+
+
+def test_one_that_leaves_its_pool_takes_no_place_of_those_that_may_be_out(
+    broken, commit, web, redis_client
+):
+    one, two = broken
+    out = OUT_CIRCUITS_KEY % web.pk
+    redis_client.sadd(out, one.pk, two.pk)
+    with commit():
+        one.delete()
+    assert redis_client.smembers(out) == {str(two.pk).encode()}
 
 
 def test_edges_know_the_new_server_before_its_circuit(broken, commit, redis_client):

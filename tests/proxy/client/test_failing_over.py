@@ -154,6 +154,19 @@ def test_a_host_that_is_out_stays_out_without_a_recovery_timeout(
     assert sorted(names(lb, 2)) == ["a", "b"]
 
 
+def test_a_host_that_was_out_and_is_gone_keeps_no_other_one_in(
+    backend: Make, balancer: Make, answering: Make
+) -> None:
+    gone, last = backend("gone", answering(500)), backend("last")
+    lb = balancer(gone, last)
+    assert names(lb, 2) == ["last", "last"]
+    lb.remove_host(gone.url)
+    last.script = answering(500)
+    with pytest.raises(AllBackendsUnavailable):
+        lb.get("/")
+    assert lb.get_unhealthy_hosts() == [last.url]
+
+
 def test_after_the_recovery_timeout_one_request_tries(
     backend: Make, balancer: Make, time: Any
 ) -> None:
