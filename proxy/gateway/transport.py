@@ -115,7 +115,7 @@ class _Patient(HTTPConnection):
         super().__init__(*args, **kwargs)
         self._idle = idle
 
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         sock = self.sock  # not kept here if it serves no other request after this one
         response = super().getresponse()
         sock.settimeout(self._idle)

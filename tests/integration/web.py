@@ -1,4 +1,4 @@
-"""A web server with the proxy view, as it runs in production: gunicorn, and a Redis of its own."""
+"""A web server with the proxy view, as it runs in production: gunicorn, and a Redis."""
 
 import http.client
 import json
@@ -38,10 +38,16 @@ class Answer:
 
 
 class Web:
-    """A web server of the test's own, with a Redis of its own."""
+    """A web server of the test's own, with a Redis of its own unless it is given one."""
 
-    def __init__(self, folder: Path, application: str = "lbsite.wsgi", access: str = "public"):
-        self.redis_server = RedisServer(folder)
+    def __init__(
+        self,
+        folder: Path,
+        application: str = "lbsite.wsgi",
+        access: str = "public",
+        redis_server: RedisServer | None = None,
+    ) -> None:
+        self.redis_server = redis_server or RedisServer(folder)
         self.redis = self.redis_server.client
         self._port = ReservedPort()
         self.number = 0
