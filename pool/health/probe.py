@@ -90,7 +90,7 @@ def _host_header(origin: str, host: str) -> dict[str, str]:
 def _judge(response: requests.Response, latency_ms: float, policy: HealthPolicy) -> Outcome:
     status = response.status_code
     if not any(status in expected for expected in parse_status_ranges(policy.expected_status)):
-        reason = f"status {status}, expected {policy.expected_status}"
+        reason = f"status {status}{_to(response)}, expected {policy.expected_status}"
         return _failed(reason, status, latency_ms, _read_excerpt(response))
     try:
         body = _read_body(response, pattern.SEARCHED if policy.body else BODY_LIMIT)
@@ -102,6 +102,12 @@ def _judge(response: requests.Response, latency_ms: float, policy: HealthPolicy)
         reason = f"status {status}, but the body does not contain {policy.body}"
         return _failed(reason, status, latency_ms, _plain(body))
     return _passed(f"status {status}", status, latency_ms, policy)
+
+
+def _to(response: requests.Response) -> str:
+    """Where a redirect leads, which is often all that one needs to know: to a login, to itself."""
+    where = _plain(response.headers.get("Location", "").encode()) if response.is_redirect else ""
+    return f" (a redirect to {where}, not followed)" if where else ""
 
 
 def _read_body(response: requests.Response, limit: int) -> bytes:

@@ -64,13 +64,20 @@ _RULES: dict[str, _Rule] = {
     EventKind.HEALTH_CHANGED: _Rule((EventKind.HEALTH_CHANGED,), _LONG, _recovery_of),
     EventKind.CIRCUIT_HALF_OPENED: _Rule((EventKind.CIRCUIT_OPENED,), _LONG, _same_backend),
     EventKind.CIRCUIT_CLOSED: _Rule((EventKind.CIRCUIT_OPENED,), _LONG, _same_backend),
+    EventKind.UNEJECTED: _Rule((EventKind.EJECTED,), _LONG, _same_backend),
     EventKind.FAILOVER: _Rule(
-        (EventKind.HEALTH_CHANGED, EventKind.ADMIN_STATE_CHANGED, EventKind.CIRCUIT_OPENED),
+        (
+            *(EventKind.HEALTH_CHANGED, EventKind.ADMIN_STATE_CHANGED),
+            *(EventKind.CIRCUIT_OPENED, EventKind.EJECTED),
+        ),
         _SOON,
         _loss_in_pool,
     ),
     EventKind.FAILBACK: _Rule(
-        (EventKind.HEALTH_CHANGED, EventKind.ADMIN_STATE_CHANGED, EventKind.CIRCUIT_CLOSED),
+        (
+            *(EventKind.HEALTH_CHANGED, EventKind.ADMIN_STATE_CHANGED),
+            *(EventKind.CIRCUIT_CLOSED, EventKind.UNEJECTED),
+        ),
         _LONG,
         _gain_in_pool,
     ),

@@ -101,3 +101,11 @@ def test_a_page_of_events_takes_one_query(backend, django_assert_num_queries):
     events = [health(backend, "unhealthy" if n % 2 else "healthy", n) for n in range(50)]
     with django_assert_num_queries(1):
         assert len(causes_of(events)) == 24
+
+
+def test_a_return_comes_from_the_ejection_and_either_moves_its_pools_traffic(backend):
+    ejected = event(EventKind.EJECTED, backend, -40)
+    assert cause(event(EventKind.FAILOVER, pool=backend.pool, seconds=-39)) == ejected
+    back = event(EventKind.UNEJECTED, backend, -10)
+    assert cause(back) == ejected
+    assert cause(event(EventKind.FAILBACK, pool=backend.pool)) == back
