@@ -36,7 +36,9 @@ class _TableRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        return msgspec.json.encode(data) + b"\n"
+        if renderer_context:  # no spreadsheet, whatever was asked for
+            renderer_context["response"]["Content-Type"] = JSONRenderer.media_type
+        return JSONRenderer().render(data)
 
 
 class CsvRenderer(_TableRenderer):

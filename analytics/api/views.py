@@ -6,13 +6,18 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_view
 
 from analytics.api.base import ReportView, Table, described
-from analytics.api.queries import CompareQuery, LatencyQuery, SeriesQuery, TrafficQuery
+from analytics.api.queries import CompareQuery, LatencyQuery, RowsQuery, SeriesQuery, TrafficQuery
 from analytics.api.shapes import shape_of
 from analytics.reports.compare import (
     Change,
     ComparisonReport,
     ShareChange,
     comparison_report,
+)
+from analytics.reports.distribution import (
+    BackendShare,
+    DistributionReport,
+    distribution_report,
 )
 from analytics.reports.errors import BackendErrors, ErrorPoint, ErrorsReport, errors_report
 from analytics.reports.heat import HeatCell, cells
@@ -122,3 +127,19 @@ class ComparisonReportView(ReportView):
 
     def report(self, query: CompareQuery, *, table: bool) -> ComparisonReport:
         return comparison_report(query.sides(), query.scope(), query.selection(table=table))
+
+
+_DISTRIBUTION_TABLES = {"backends": Table(BackendShare, lambda report: report.backends)}
+
+
+@extend_schema_view(get=described(DistributionReport, RowsQuery, _DISTRIBUTION_TABLES))
+class DistributionReportView(ReportView):
+    """Each backend's share of its pool, beside what its weight plans, and why they differ."""
+
+    name = "distribution"
+    query_class = RowsQuery
+    tables = _DISTRIBUTION_TABLES
+
+    def report(self, query: RowsQuery, *, table: bool) -> DistributionReport:
+        selection = query.selection(table=table)
+        return distribution_report(query.span(), query.scope(), selection)

@@ -1,0 +1,129 @@
+"""For how long each backend got less than its share, and why, by the timeline."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import OuterRef, Subquery
+
+from analytics.reports.span import Span
+from pool.choices import AdminState, EventKind, HealthState
+from pool.models import Backend, Event
+
+DOWN, DEGRADED, DRAINING, MAINTENANCE = "down", "degraded", "draining", "maintenance"
+CIRCUIT, EJECTED = "circuit", "ejected"
+
+_STATES: dict[str, str] = {
+    HealthState.UNHEALTHY: DOWN,
+    HealthState.DEGRADED: DEGRADED,
+    AdminState.DRAINING: DRAINING,
+    AdminState.MAINTENANCE: MAINTENANCE,
+}
+
+
+def _to(data: Mapping[str, Any]) -> str:
+    return _STATES.get(str(data.get("to")), "")
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What can be one thing at a time. `kinds` of events tell what it becomes: "" is well."""
+
+    name: str
+    kinds: Mapping[str, Callable[[Mapping[str, Any]], str]]
+
+
+_SUBJECTS = (
+    _Subject("health", {EventKind.HEALTH_CHANGED.value: _to}),
+    _Subject("admin", {EventKind.ADMIN_STATE_CHANGED.value: _to}),
+    _Subject(
+        "circuit",
+        {
+            EventKind.CIRCUIT_OPENED.value: lambda _: CIRCUIT,
+            # On trial: a few calls go through, which is nearly none.
+            EventKind.CIRCUIT_HALF_OPENED.value: lambda _: CIRCUIT,
+            EventKind.CIRCUIT_CLOSED.value: lambda _: "",
+        },
+    ),
+    _Subject(
+        "ejection",
+        {
+            EventKind.EJECTED.value: lambda _: EJECTED,
+            EventKind.UNEJECTED.value: lambda _: "",
+        },
+    ),
+)
+_SUBJECT_OF = {kind: subject for subject in _SUBJECTS for kind in subject.kinds}
+
+
+@dataclass
+class Absence:
+    """Seconds of the span by cause; `returns`: how often it became well again after being down."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    returns: int = 0
+
+    @property
+    def out(self) -> float:
+        """Seconds in which it was to get nothing new; at least, where causes overlap."""
+        return max((self.seconds[cause] for cause in _OUT if cause in self.seconds), default=0.0)
+
+
+_OUT = (DOWN, DRAINING, MAINTENANCE, CIRCUIT, EJECTED)
+
+
+def read_absences(backends: Iterable[int], span: Span, start: int) -> dict[int, Absence]:
+    """By the backends' ids, those that were away or ill between `start` and the span's end."""
+    ids = list(backends)
+    found: dict[int, Absence] = defaultdict(Absence)
+    states = _states_at(ids, span.at(start))
+    since = dict.fromkeys(states, float(start))
+    for backend, kind, at, data in _events(ids, span.at(start), span.until):
+        subject = _SUBJECT_OF[kind]
+        key = (backend, subject.name)
+        before, after = states.get(key, ""), subject.kinds[kind](data)
+        if before == after:
+            continue
+        if before:
+            found[backend].seconds[before] += at.timestamp() - since[key]
+        found[backend].returns += before == DOWN
+        states[key], since[key] = after, at.timestamp()
+    for key, state in states.items():
+        if state:
+            found[key[0]].seconds[state] += max(0.0, span.end - since[key])
+    return dict(found)
+
+
+_States = dict[tuple[int, str], str]  # backend's id and subject
+
+
+def _events(
+    ids: list[int], since: datetime, until: datetime
+) -> Iterable[tuple[int, str, datetime, dict[str, Any]]]:
+    rows = Event.objects.filter(
+        backend__in=ids, kind__in=list(_SUBJECT_OF), at__gte=since, at__lt=until
+    )
+    return rows.order_by("at", "id").values_list("backend_id", "kind", "at", "data")
+
+
+def _states_at(ids: list[int], at: datetime) -> _States:
+    """What each was when the span began, by the last event before it."""
+    columns = [
+        Subquery(_last(subject, at).values(column)[:1])
+        for subject in _SUBJECTS
+        for column in ("kind", "data")
+    ]
+    states: _States = {}
+    for pk, *values in Backend.objects.filter(pk__in=ids).order_by().values_list("pk", *columns):
+        pairs = zip(_SUBJECTS, values[::2], values[1::2], strict=True)
+        for subject, kind, data in pairs:
+            if kind:
+                states[pk, subject.name] = subject.kinds[kind](data)
+    return states
+
+
+def _last(subject: _Subject, at: datetime) -> Any:
+    own = Event.objects.filter(backend=OuterRef("pk"), kind__in=list(subject.kinds), at__lt=at)
+    return own.order_by("-at", "-id")
