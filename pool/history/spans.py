@@ -8,6 +8,8 @@ that hour's row.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from math import ceil
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -19,6 +21,7 @@ from pool.models import Backend, HealthRecord, HourlyUptime
 
 _SUMMED = [field.name for field in fields(Tally) if field.name != "latency_max"]
 _AGGREGATES = {f"of_{name}": Sum(name) for name in _SUMMED} | {"of_max": Max("latency_max")}
+_PART = timedelta(minutes=10)
 _KNOWN = F("up") + F("degraded") + F("down")
 
 
@@ -103,18 +106,16 @@ def read_uptimes(
     folded = folded_until() or since
     start, end = _floor(since + HOUR - timedelta.resolution), _floor(min(until, folded))
     if start >= end:
-        around = [Stretch(since, until)]
         start = end = since
-    else:
-        beside = (Stretch(since, start), Stretch(end, until))
-        around = [stretch for stretch in beside if stretch.start < stretch.end]
     kept = now - timedelta(hours=getattr(settings, "LB_HEALTH_RETENTION_HOURS", 24))
     allowances = Allowances.read(getattr(settings, "LB_HEALTH_SAMPLE_SECONDS", 60))
     ids = [backend.pk for backend in backends]
     ends: _Ends = []
-    for stretch in around:
+    for stretch in (Stretch(since, start), Stretch(end, until)):
+        if stretch.start == stretch.end:
+            continue
         if stretch.start >= kept or stretch.end > folded:
-            ends.append((stretch, _from_records(ids, stretch, allowances)))
+            ends += _from_records(ids, stretch, allowances)
         else:
             ends.append((stretch, _from_hours(ids, stretch)))
     return Uptimes(backends, Stretch(since, until), Stretch(start, end), ends)
@@ -124,16 +125,21 @@ def _floor(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-def _from_records(ids: Sequence[int], stretch: Stretch, allowances: Allowances) -> dict[int, Tally]:
+def _from_records(ids: Sequence[int], stretch: Stretch, allowances: Allowances) -> _Ends:
+    """In parts, so that it can be told when nobody probed."""
+    parts = ceil(stretch.seconds / _PART.total_seconds())
+    edges = [stretch.start + (stretch.end - stretch.start) * part / parts for part in range(parts)]
+    ends: _Ends = [(Stretch(*pair), {}) for pair in pairwise((*edges, stretch.end))]
     before = timedelta(seconds=max(map(allowances.of, ids), default=0.0))
     records = HealthRecord.objects.filter(
         backend_id__in=ids, at__gte=stretch.start - before, at__lt=stretch.end
     )
     start, end = stretch.start.timestamp(), stretch.end.timestamp()
-    return {
-        number: fold(probes, start, end, allowances.of(number))[0]
-        for number, probes in read_probes(records)
-    }
+    for number, probes in read_probes(records):
+        folded = fold(probes, start, end, allowances.of(number), parts)
+        for (_, tallies), tally in zip(ends, folded, strict=True):
+            tallies[number] = tally
+    return ends
 
 
 def _from_hours(ids: Sequence[int], stretch: Stretch) -> dict[int, Tally]:
