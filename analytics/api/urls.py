@@ -4,7 +4,6 @@ from django.urls import path
 
 from analytics.api import views
 from analytics.api.availability import AvailabilityReportView
-from analytics.api.availability import AvailabilityReportView
 from analytics.api.requests import RequestLogView, RequestView
 
 urlpatterns = [
@@ -12,7 +11,6 @@ urlpatterns = [
     path("distribution/", views.DistributionReportView.as_view(), name="report-distribution"),
     path("latency/", views.LatencyReportView.as_view(), name="report-latency"),
     path("errors/", views.ErrorsReportView.as_view(), name="report-errors"),
-    path("availability/", AvailabilityReportView.as_view(), name="report-availability"),
     path("availability/", AvailabilityReportView.as_view(), name="report-availability"),
     path("compare/", views.ComparisonReportView.as_view(), name="report-compare"),
     path("requests/", RequestLogView.as_view(), name="report-requests"),
