@@ -12,12 +12,13 @@ from tests.integration.product import MANAGE, PATIENCE, Product, environment
 
 
 @pytest.fixture(scope="module")
-def make_product() -> Iterator[Callable[[], Product]]:
+def make_product() -> Iterator[Callable[..., Product]]:
+    """Make one, not started yet. `variables` of its environment: `LB_…`, `DATABASE_URL`."""
     made: list[Product] = []
     with tempfile.TemporaryDirectory(prefix="lb-") as folder:
 
-        def make() -> Product:
-            made.append(Product(Path(folder) / str(len(made))))
+        def make(**variables: str) -> Product:
+            made.append(Product(Path(folder) / str(len(made)), variables))
             return made[-1]
 
         yield make

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ def free_port() -> int:
 
 
 class Product:
-    """One `lb up`, with what it printed."""
+    """One `lb up`, with what it printed. `variables`: of its environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._variables = variables or {}
         self.port = free_port()
         self.admin_port = free_port()
         self.lines: list[str] = []
@@ -42,7 +43,7 @@ class Product:
         self.lines = []
         self.process = psutil.Popen(
             [sys.executable, str(MANAGE), "up", *self.arguments(), *arguments],
-            env=environment(),
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -50,6 +51,9 @@ class Product:
         )
         threading.Thread(target=self._read, args=[self.process.stdout], daemon=True).start()
         return self
+
+    def environment(self) -> dict[str, str]:
+        return environment() | self._variables
 
     def arguments(self) -> list[str]:
         return [
@@ -105,7 +109,7 @@ class Product:
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, str(MANAGE), *arguments, "--data-dir", str(self.folder)]
         return subprocess.run(
-            command, env=environment(), capture_output=True, text=True, check=True
+            command, env=self.environment(), capture_output=True, text=True, check=True
         ).stdout
 
     @cached_property
