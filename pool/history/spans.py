@@ -6,7 +6,7 @@ that hour's row.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import ceil
@@ -19,8 +19,8 @@ from pool.history.folding import HOUR, Allowances, folded_until, read_probes
 from pool.history.tally import Tally, fold
 from pool.models import Backend, HealthRecord, HourlyUptime
 
-_SUMMED = [field.name for field in fields(Tally) if field.name != "latency_max"]
-_AGGREGATES = {f"of_{name}": Sum(name) for name in _SUMMED} | {"of_max": Max("latency_max")}
+_TIMES = ("up", "degraded", "down")
+_SUMS = {f"of_{name}": Sum(name) for name in _TIMES}
 _PART = timedelta(minutes=10)
 _KNOWN = F("up") + F("degraded") + F("down")
 
@@ -56,11 +56,11 @@ class Uptimes:
     ends: _Ends = field(default_factory=list)
 
     def tallies(self) -> dict[int, Tally]:
-        """By the backends' ids."""
+        """By the backends' ids; their times alone."""
         found = {backend.pk: Tally() for backend in self.backends}
-        rows = self._hours(found).values("backend_id").annotate(**_AGGREGATES)
-        for number, *values in rows.values_list("backend_id", *_AGGREGATES):
-            found[number].add(Tally(**dict(zip((*_SUMMED, "latency_max"), values, strict=True))))
+        rows = self._hours(found).values("backend_id").annotate(**_SUMS)
+        for number, *times in rows.values_list("backend_id", *_SUMS):
+            found[number].add(Tally(**dict(zip(_TIMES, times, strict=True))))
         for _, tallies in self.ends:
             for number, tally in tallies.items():
                 found[number].add(tally)
