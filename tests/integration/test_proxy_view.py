@@ -118,6 +118,14 @@ def test_the_backend_is_told_of_the_client_and_not_of_hop_by_hop_fields(
     assert not {"keep-alive", "x-hop", "x-real-ip", "user-agent"} & told.keys()
 
 
+@pytest.mark.parametrize("parent", ["00-" + "1" * 32 + "-" + "2" * 16 + "-01", "ff-xyz"])
+def test_the_trace_context_passes_untouched(web: Web, backend: Make, parent: str) -> None:
+    web.serve(backend())
+    told = web.ask(Traceparent=parent, Tracestate="rojo=00f067aa0ba902b7,congo=t61").json()
+    assert told["headers"]["traceparent"] == parent
+    assert told["headers"]["tracestate"] == "rojo=00f067aa0ba902b7,congo=t61"
+
+
 def test_backends_neither_see_nor_set_the_sites_own_cookies(web: Web, backend: Make) -> None:
     def answer(call: Call) -> None:
         names = ("lbsite_session", "one", "=lbsite_session", " = lbsite_csrf ", "two")

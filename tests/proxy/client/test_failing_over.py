@@ -48,6 +48,18 @@ def test_an_error_status_sends_an_idempotent_request_elsewhere(
     assert lb.stats()[failing.url]["last_error"] == f"answered {status}"
 
 
+@pytest.mark.parametrize("parent", ["00-" + "1" * 32 + "-" + "2" * 16 + "-01", "ff-xyz"])
+def test_each_try_carries_the_callers_trace_context(
+    backend: Make, balancer: Make, answering: Make, parent: str
+) -> None:
+    failing = backend("failing", answering(500))
+    context = {"traceparent": parent, "tracestate": "rojo=00f067aa0ba902b7,congo=t61"}
+    told = balancer(failing, backend("alive")).get("/", headers=context).json()
+    assert told["backend"] == "alive"
+    assert context.items() <= told["headers"].items()
+    assert context.items() <= failing.calls[0].headers.items()
+
+
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_a_request_that_was_answered_is_not_sent_again(
     backend: Make, balancer: Make, answering: Make, method: str
