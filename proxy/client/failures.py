@@ -50,6 +50,7 @@ _CAUSES: tuple[tuple[type[BaseException], type[ProxyError]], ...] = (
     (foreign.ReadTimeout, ResponseTimeout),
     (urllib3_errors.ReadTimeoutError, ResponseTimeout),
     (RemoteDisconnected, BackendReset),
+    (urllib3_errors.InvalidHeader, BadResponse),
     (BadStatusLine, BadResponse),
     (HTTPException, BadResponse),
     (BaseException, BackendReset),

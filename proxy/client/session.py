@@ -7,6 +7,9 @@ from weakref import WeakSet
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidHeader
+
+from proxy.client.final import POOLS
 
 SessionFactory = Callable[[], requests.Session]
 
@@ -18,6 +21,10 @@ class Adapter(HTTPAdapter):
 
     _pool: Any = None
 
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         self._pool = super().get_connection_with_tls_context(*args, **kwargs)
         self._opened = self._pool.num_connections
@@ -27,6 +34,8 @@ class Adapter(HTTPAdapter):
         self._pool = None
         try:
             return super().send(*args, **kwargs)
+        except InvalidHeader as error:  # of the response: the request was prepared before
+            raise requests.ConnectionError(error, request=error.request) from error
         except requests.ConnectionError as error:
             # One thread uses this adapter: nobody else can have opened one meanwhile.
             reused = self._pool is not None and self._pool.num_connections == self._opened

@@ -23,6 +23,7 @@ from pool.addresses import origin_host_and_port
 from pool.health.transport import request_url
 from pool.snapshot import PoolSpec, TlsPolicy
 from pool.tls import client_context
+from proxy.client.final import FinalResponse
 from proxy.client.session import Adapter
 from proxy.core.backend import Backend
 
@@ -110,6 +111,8 @@ class _PolicyAdapter(Adapter, _Connections):
 
 class _Patient(HTTPConnection):
     """`idle`: seconds without a byte, once the response's head is there."""
+
+    response_class = FinalResponse
 
     def __init__(self, *args: Any, idle: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -225,6 +225,16 @@ def test_a_response_that_breaks_off_never_looks_complete(web: Web, backend: Make
     assert (answer.status, answer.complete) == (200, False)
 
 
+def test_interim_responses_are_passed_over(web: Web, backend: Make) -> None:
+    def hint(call: Call) -> None:
+        call.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        call.answer(call.target.encode())
+
+    web.serve(backend("a", hint))
+    answers = [web.ask(target=f"/lb/shop/{number}") for number in range(3)]
+    assert [(one.status, one.body) for one in answers] == [(200, b"/0"), (200, b"/1"), (200, b"/2")]
+
+
 def test_compressed_content_is_passed_on_as_it_is(web: Web, backend: Make) -> None:
     web.serve(
         backend("a", lambda call: call.answer(b"\x1f\x8bxx", fields="Content-Encoding: gzip\r\n"))

@@ -128,6 +128,18 @@ def test_half_an_answer_is_none(backend: Make, balancer: Make, head: bytes) -> N
     assert names(lb, 2) == ["alive", "alive"]
 
 
+def test_an_answer_of_two_lengths_is_none(backend: Make, balancer: Make) -> None:
+    def answer(call: Call) -> None:
+        call.answer(b"ok", fields="Content-Length: 3\r\n")
+
+    torn, alive = backend("torn", answer), backend("alive")
+    lb = balancer(torn, alive)
+    assert names(lb, 3) == ["alive"] * 3
+    assert lb.get_unhealthy_hosts() == [torn.url]
+    with pytest.raises(requests.ConnectionError):
+        balancer(torn).post("/", data=b"order")
+
+
 def test_when_none_is_left_each_hosts_error_is_told(
     backend: Make, balancer: Make, answering: Make
 ) -> None:

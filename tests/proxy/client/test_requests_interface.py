@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from proxy.client import LoadBalancer
+from proxy.client import AllBackendsUnavailable, LoadBalancer
 from tests.integration.edge.harness.backend import Backend, Call
 
 Make = Callable[..., Any]
@@ -95,6 +95,26 @@ def test_a_mistake_of_the_caller_is_not_held_against_the_host(
 
 
 # --- streams ---
+
+
+def test_interim_responses_are_passed_over(backend: Make, balancer: Make) -> None:
+    def hint(call: Call) -> None:
+        call.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n" * 2)
+        call.answer(call.target.encode())
+
+    lb = balancer(backend("a", hint))
+    for target in ("/one", "/two"):
+        answer = lb.get(target)
+        assert (answer.status_code, answer.text) == (200, target)
+        assert "Link" not in answer.headers
+
+
+def test_interim_responses_without_an_end_are_no_answer(backend: Make, balancer: Make) -> None:
+    def hint(call: Call) -> None:
+        call.send(b"HTTP/1.1 102 Processing\r\n\r\n" * 200)
+
+    with pytest.raises(AllBackendsUnavailable):
+        balancer(backend("a", hint)).get("/")
 
 
 def test_a_stream_is_read_piece_by_piece_and_counts_until_its_end(
