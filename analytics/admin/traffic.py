@@ -22,6 +22,8 @@ class Panel:
     key: str
     title: str
     about: str
+    timed: bool = True  # its axis is time, with the marks above it
+    drawn: bool = True  # or tables alone
 
 
 PANELS = (
@@ -29,6 +31,8 @@ PANELS = (
     Panel("latency", "Latency", "From a request's first byte to its answer's last."),
     Panel("heatmap", "All latencies", "How many requests took how long: the stronger, the more."),
     Panel("errors", "What went wrong", "Tries that failed and requests refused, by cause."),
+    Panel("availability", "Availability", "Green: up; orange: down for a part; red: for most."),
+    Panel("share", "Shares", "Of its pool's requests: planned, and got.", timed=False),
 )
 
 

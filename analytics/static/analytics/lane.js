@@ -5,9 +5,13 @@ import { element } from "./table.js";
 import { time } from "./wording.js";
 
 const WIDTH = 22; // of a button in pixels; marks closer than that are one
+const FEW = 12;
 const SEVERITIES = ["info", "warning", "error"];
 
-/** Lay the marks out; returns the times at which they stand. */
+/** Lay the marks out; returns the times at which the chart below gets a line.
+ *
+ * These are all of them if they are few, and else those at which somebody changed something.
+ */
 export function layOut(lane, marks, [start, end], open) {
   const width = lane.clientWidth - LEFT - RIGHT;
   if (width <= 0 || end <= start) return [];
@@ -18,7 +22,12 @@ export function layOut(lane, marks, [start, end], open) {
     ...groups.map((group) => button(group, LEFT + place(group[0].at), () => open(group))),
   );
   lane.children[focused]?.focus();
-  return groups.map((group) => group[0].at);
+  const lined = groups.length > FEW ? groups.filter(isChange) : groups;
+  return lined.map((group) => group[0].at);
+}
+
+function isChange(group) {
+  return group.some(({ event }) => event.data.revision);
 }
 
 /** Neighbours that would cover the first of them stand in its place. */

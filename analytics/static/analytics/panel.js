@@ -1,15 +1,17 @@
-// One chart of the page with the words and the table that belong to it.
+// One chart of the page with the words, the legend and the tables that belong to it.
 
 import { layOut } from "./lane.js";
+import { showLegend } from "./legend.js";
 import { draw, onDragged } from "./plot.js";
 import { tableOf } from "./table.js";
 import { palette } from "./theme.js";
 
 /** `chart`: a module of charts/, which makes of an answer what is to be drawn.
  *
- * Its `endpoint` says which report that is, and its `figure(answer, colour)` returns either
- * `{words}`, if there is nothing to draw, or `{traces, layout, tables}`. Of a chart over time
- * also `range`: both ends of its axis in milliseconds.
+ * Its `endpoint` says which report that is, and its `parameters`, if it has any, what more to
+ * ask. Its `figure(answer, colour)` returns either `{words}`, if there is nothing to draw, or
+ * `{traces, layout, tables}`; of a chart over time also `range`, both ends of its axis in
+ * milliseconds. Without traces it is tables only.
  */
 export class Panel {
   #section;
@@ -17,6 +19,7 @@ export class Panel {
   #actions;
   #answer = null;
   #marks = [];
+  #hidden = new Set(); // names of traces that somebody took out
 
   /** `actions`: `open(marks)` when a mark is clicked, `select(from, to)` when a range was dragged
    * over, `reset()` to go back from it.
@@ -29,11 +32,11 @@ export class Panel {
     if (lane) new ResizeObserver(() => this.render()).observe(lane);
   }
 
-  /** `ask(endpoint)` resolves to the answer. */
+  /** `ask(endpoint, parameters)` resolves to the answer. */
   async load(ask) {
     this.#section.ariaBusy = "true";
     try {
-      this.#answer = await ask(this.#chart.endpoint);
+      this.#answer = await ask(this.#chart.endpoint, this.#chart.parameters);
     } catch (error) {
       if (error.name === "AbortError") return; // another view is being loaded
       this.#answer = null;
@@ -57,13 +60,19 @@ export class Panel {
     this.#part("scroll").replaceChildren(...figure.tables.map(tableOf));
   }
 
-  #draw(figure) {
+  #draw({ traces, layout, range }) {
     const plot = this.#part("plot");
-    const { range } = figure;
     const lines = range ? layOut(this.#part("lane"), this.#marks, range, this.#actions.open) : [];
     const isFirst = !plot.classList.contains("js-plotly-plot");
-    draw(plot, figure, palette(), range, lines);
+    const visible = traces.filter(({ name }) => !this.#hidden.has(name));
+    draw(plot, { traces: visible, layout }, palette(), range, lines);
     if (isFirst && range) onDragged(plot, this.#actions.select, this.#actions.reset);
+    showLegend(this.#part("legend"), traces, this.#hidden, (name) => this.#toggle(name));
+  }
+
+  #toggle(name) {
+    if (!this.#hidden.delete(name)) this.#hidden.add(name);
+    this.render();
   }
 
   /** Words stand in the place of the chart; without words the chart is there. */
@@ -71,7 +80,7 @@ export class Panel {
     const place = this.#part("words");
     place.textContent = words;
     place.hidden = !words;
-    for (const name of ["lane", "plot", "numbers-below"]) {
+    for (const name of ["lane", "plot", "legend", "numbers-below"]) {
       const part = this.#part(name);
       if (part) part.hidden = Boolean(words);
     }

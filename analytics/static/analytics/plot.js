@@ -6,13 +6,13 @@ export const LEFT = 56;
 export const RIGHT = 12;
 
 const HEIGHT = 280;
+const LABEL = 95; // pixels for each label of the axis of time
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, showTips: false };
 // A finger that moves over a chart scrolls the page.
 const dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
 
 /** `lines`: times at which marks are drawn. `range`: of the time axis; none if it has none. */
 export function draw(element, { traces, layout = {} }, colour, range, lines) {
-  const time = range && timeAxis(range);
   const whole = {
     height: HEIGHT,
     margin: { l: LEFT, r: RIGHT, t: 8, b: 44 },
@@ -22,11 +22,10 @@ export function draw(element, { traces, layout = {} }, colour, range, lines) {
     colorway: ["a", "b", "c", "d", "e", "f", "g"].map((letter) => colour(`series-${letter}`)),
     hoverlabel: { bgcolor: colour("surface"), bordercolor: colour("grid"), font: { color: colour("text") } },
     hovermode: "x unified",
-    dragmode: time ? dragmode : false,
-    legend: { orientation: "h", x: 0, y: -0.14, yanchor: "top" },
-    showlegend: traces.length > 1,
+    dragmode: range ? dragmode : false,
+    showlegend: false, // there is one beside the plot, which takes no room from it
     ...layout,
-    xaxis: { ...axis(colour), ...time, ...layout.xaxis },
+    xaxis: { ...axis(colour), ...(range && timeAxis(range, element)), ...layout.xaxis },
     yaxis: { ...axis(colour), fixedrange: true, rangemode: "tozero", ...layout.yaxis },
     shapes: lines.map((at) => verticalLine(at, colour)),
   };
@@ -56,8 +55,15 @@ function axis(colour) {
   };
 }
 
-function timeAxis([start, end]) {
-  return { type: "date", range: [start, end], hoverformat: "%-d %b %Y, %H:%M:%S", showgrid: false };
+function timeAxis(range, { clientWidth }) {
+  return {
+    type: "date",
+    range,
+    hoverformat: "%-d %b %Y, %H:%M:%S",
+    showgrid: false,
+    tickangle: 0,
+    nticks: Math.max(2, Math.floor(clientWidth / LABEL)),
+  };
 }
 
 function verticalLine(at, colour) {

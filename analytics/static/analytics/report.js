@@ -1,8 +1,10 @@
 // The page of reports: loads what the address bar asks for, and draws it.
 
+import * as availability from "./charts/availability.js";
 import * as errors from "./charts/errors.js";
 import * as heatmap from "./charts/heatmap.js";
 import * as latency from "./charts/latency.js";
+import * as share from "./charts/share.js";
 import { bucketsWithin, rangeOf } from "./charts/series.js";
 import * as traffic from "./charts/traffic.js";
 import { fetchJson } from "./fetching.js";
@@ -15,7 +17,7 @@ import { onThemeChange } from "./theme.js";
 import { Toolbar } from "./toolbar.js";
 import { changeView, onChange, readView } from "./view.js";
 
-const CHARTS = { errors, heatmap, latency, traffic };
+const CHARTS = { availability, errors, heatmap, latency, share, traffic };
 
 const settings = JSON.parse(document.getElementById("report-settings").textContent);
 const toolbar = new Toolbar(settings.default_period, drawMarks);
@@ -54,10 +56,11 @@ async function loadOverview(view, ask, signal) {
 /** Panels that show parts of one report ask for it once. */
 function askOnce(view, signal) {
   const answers = new Map();
-  const parameters = { ...view, period: view.from ? "" : view.period || settings.default_period };
-  return (endpoint) => {
+  const asked = { ...view, period: view.from ? "" : view.period || settings.default_period };
+  return (endpoint, parameters = {}) => {
     if (!answers.has(endpoint)) {
-      answers.set(endpoint, fetchJson(settings.urls.reports + endpoint, parameters, signal));
+      const url = settings.urls.reports + endpoint;
+      answers.set(endpoint, fetchJson(url, { ...asked, ...parameters }, signal));
     }
     return answers.get(endpoint);
   };

@@ -7,6 +7,8 @@ const share = new Intl.NumberFormat("en", { style: "percent", maximumFractionDig
 const day = new Intl.DateTimeFormat(LOCALE, { ...UTC, day: "numeric", month: "short", year: "numeric" });
 const clock = new Intl.DateTimeFormat(LOCALE, { ...UTC, timeStyle: "medium" });
 
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60]];
+
 export const NONE = "–";
 
 export function number(value) {
@@ -34,6 +36,13 @@ export function span(since, until) {
   const [start, end] = [new Date(since), new Date(until)];
   const last = day.format(start) === day.format(end) ? clock.format(end) : time(end);
   return `${time(start)} to ${last}`;
+}
+
+/** A length of time in its largest unit. */
+export function seconds(value) {
+  if (value == null) return NONE;
+  const [unit, size] = UNITS.find(([, size]) => value >= size) ?? ["s", 1];
+  return `${Number((value / size).toPrecision(3))} ${unit}`;
 }
 
 /** "10s" → "10 s", "1m" → "1 min" */

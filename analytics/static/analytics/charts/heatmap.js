@@ -5,25 +5,35 @@ import { milliseconds, number, percent } from "../wording.js";
 
 export const endpoint = "latency/";
 
+const LEAST = 0.001; // milliseconds: what is timed is timed in microseconds
+const AROUND = 0.2; // powers of ten that are shown above and below
+
 export function figure(answer, colour) {
   const map = answer.heat_map;
   if (!map.rows.length) return { words: "No request was timed in this time." };
+  const edges = edgesOf(map.rows);
+  const range = [Math.log10(edges[0]) - AROUND, Math.log10(edges.at(-1)) + AROUND];
   return {
-    traces: [traceOf(map, answer.until, colour)],
+    traces: [traceOf(map, edges, answer.until, colour)],
     layout: {
       hovermode: "closest",
-      yaxis: { type: "log", ticksuffix: " ms", rangemode: "normal", dtick: 1, showgrid: false },
+      yaxis: { type: "log", ticksuffix: " ms", range, showgrid: false },
     },
     range: rangeOf(answer),
     tables: [tableOf(map)],
   };
 }
 
-function traceOf({ rows, columns, counts }, until, colour) {
+/** Above zero, which a logarithmic axis does not have. */
+function edgesOf(rows) {
+  return [rows[0].low_ms, ...rows.map(({ high_ms }) => high_ms)].map((edge) => Math.max(edge, LEAST));
+}
+
+function traceOf({ rows, columns, counts }, edges, until, colour) {
   return {
     type: "heatmap",
     x: [...columns, until].map((at) => Date.parse(at)), // edges, as are those of y
-    y: [rows[0].low_ms, ...rows.map(({ high_ms }) => high_ms)].map((edge) => Math.max(edge, 0.001)),
+    y: edges,
     // Few slow requests beside many fast ones are what one looks for: so, by magnitude.
     z: counts.map((row) => row.map((count) => (count ? Math.log10(count) : null))),
     zmin: 0,
