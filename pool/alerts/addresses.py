@@ -4,9 +4,14 @@ import ipaddress
 
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Where clouds keep their metadata, and not every version of Python knows it to be no public
-# address: RFC 6890 §2.2.2's (Oracle), and one that is public by its looks (Azure).
-_METADATA = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("168.63.129.16/32"))
+# What not every version of Python knows to be no public address. Where clouds keep their
+# metadata: RFC 6890 §2.2.2's (Oracle), and one that is public by its looks (Azure). And what a
+# site may translate to any IPv4 address of its own: RFC 8215.
+_MORE = (
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("168.63.129.16/32"),
+    ipaddress.IPv6Network("64:ff9b:1::/48"),
+)
 
 # IPv6 addresses that lead to the IPv4 address in their last four bytes: RFC 6052 §2.1, and
 # the deprecated form of RFC 4291 §2.5.5.1.
@@ -22,7 +27,7 @@ def is_internal(address: str) -> bool:
 
 
 def _is_internal(ip: Ip) -> bool:
-    return not ip.is_global or ip.is_multicast or any(ip in network for network in _METADATA)
+    return not ip.is_global or ip.is_multicast or any(ip in network for network in _MORE)
 
 
 def _embedded(ip: Ip) -> list[ipaddress.IPv4Address]:

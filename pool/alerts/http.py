@@ -109,9 +109,10 @@ def post(url: str, body: bytes, headers: dict[str, str], *, internal: bool) -> O
 
 
 def _connection(scheme: str, host: str, port: int | None) -> _Connection:
+    """With a port in any case: without one, http.client takes the end of an IPv6 address for it."""
     if scheme == "https":
-        return _TLSConnection(host, port, timeout=SECONDS, context=_tls_context())
-    return _Connection(host, port, timeout=SECONDS)
+        return _TLSConnection(host, port or 443, timeout=SECONDS, context=_tls_context())
+    return _Connection(host, port or 80, timeout=SECONDS)
 
 
 @contextmanager

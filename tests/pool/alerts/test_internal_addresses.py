@@ -35,6 +35,7 @@ from tests.pool.alerts.conftest import SECRET
         "::ffff:10.0.0.1",
         "::ffff:169.254.169.254",
         "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
         "2002:7f00:1::",
         "::127.0.0.1",
     ],
@@ -46,6 +47,12 @@ def test_internal(address):
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
 def test_not_internal(address):
     assert not is_internal(address)
+
+
+@pytest.mark.parametrize("url", ["http://[fd00:ec2::254]/", "https://[fd00:ec2::254]/"])
+def test_an_ipv6_address_without_a_port_is_taken_for_what_it_is(url):
+    outcome = http.post(url, b"", {}, internal=False)
+    assert outcome.detail.startswith("fd00:ec2::254 is an internal address")
 
 
 @pytest.fixture
