@@ -34,7 +34,7 @@ class EjectionDisplay:
         if ejection is None:
             return "Nothing speaks against it."
         until = timezone.localtime(datetime.fromtimestamp(ejection.until, UTC))
-        again = f", the {ejection.times}. time in a row" if ejection.times > 1 else ""
+        again = f", {ejection.times} times in a row now" if ejection.times > 1 else ""
         return f"Until {until:%H:%M:%S}{again}: {ejection.cause}."
 
 

@@ -7,7 +7,7 @@ from pool.outliers.records import Ejection
 
 def tell_ejected(backend_id: int, ejection: Ejection) -> Happening:
     lasts = ejection.until - ejection.since
-    times = f", the {ejection.times}. time in a row" if ejection.times > 1 else ""
+    times = f", {ejection.times} times in a row now" if ejection.times > 1 else ""
     return Happening(
         kind=EventKind.EJECTED,
         at=ejection.since,

@@ -42,7 +42,7 @@ def test_a_pool_that_looks_for_none_says_so(page, one, eject):
 def test_an_ejection_tells_why_and_until_when(page, watched, eject):
     assert "Nothing speaks against it." in page()
     eject(watched)
-    assert "the 2. time in a row: 5 failures in a row." in page()
+    assert "2 times in a row now: 5 failures in a row." in page()
 
 
 def test_one_whose_time_is_over_is_none(page, watched, eject):
