@@ -74,7 +74,8 @@ def _edges_figure(edges: EdgesNow) -> Figure:
 
 def _requests_figure() -> Figure:
     link = reverse("admin:analytics_trafficrollup_changelist")
-    return requests_figure(traffic_report(Clock.read().last("5m"), step=None), link)
+    report = traffic_report(Clock.read().last("5m"), step=None, percentiles=False)
+    return requests_figure(report, link)
 
 
 def _pools_table(pools: list[Pool]) -> dict[str, list[Any]]:

@@ -79,7 +79,7 @@ def table_response(
     dot; `name` is that of the file.
     """
     renderer = request.accepted_renderer
-    lines = _csv(columns, rows) if renderer.format == "csv" else _ndjson(rows)
+    lines = csv_lines(columns, rows) if renderer.format == "csv" else _ndjson(rows)
     return StreamingHttpResponse(
         _chunks(lines),
         content_type=f"{renderer.media_type}; charset=utf-8",
@@ -103,7 +103,7 @@ class _Line:
         return text
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
+def csv_lines(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
     writer = csv.writer(_Line())
     yield writer.writerow(columns).encode()
     for row in rows:
@@ -126,6 +126,8 @@ def _cell(value: Any) -> Any:
         return str(value).lower()
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, list | tuple | dict):
+    if isinstance(value, Mapping):
+        return _cell("; ".join(f"{name}: {one}" for name, one in value.items()))
+    if isinstance(value, list | tuple):
         return _cell("; ".join(str(one) for one in value))
     return value

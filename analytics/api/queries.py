@@ -118,6 +118,11 @@ class SeriesQuery(RowsQuery):
 
 
 class TrafficQuery(SeriesQuery):
+    percentiles = serializers.BooleanField(
+        required=False,
+        default=True,
+        help_text="Whether to tell `latency_ms`, which of a thousand backends takes longest.",
+    )
     periods = _text(
         "Several periods at once, such as `5m,1h,all`: the answer is then a list of reports, "
         "without series unless a `step` is given."

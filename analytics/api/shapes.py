@@ -22,6 +22,9 @@ _FIELDS: dict[Any, type[serializers.Field[Any, Any, Any, Any]]] = {
 }
 
 
+_FIRST = ("at", "seconds", "pool", "backend")
+
+
 @cache
 def shape_of(report: type) -> type[serializers.Serializer[Any]]:
     """A serializer that describes `report`, a dataclass; it is named and explained as that is."""
@@ -49,15 +52,15 @@ def _field(hint: Any, **options: Any) -> serializers.Field[Any, Any, Any, Any]:
 
 
 def columns_of(row: type, prefix: str = "") -> Iterator[str]:
-    """What is in a row, nested with a dot."""
+    """What is in a row, nested with a dot: first what it is of. Lists of parts have no column."""
     hints = get_type_hints(row)
-    for field in fields(row):
+    for field in sorted(fields(row), key=lambda field: field.name not in _FIRST):
         hint = hints[field.name]
         inner = next((one for one in (hint, *get_args(hint)) if is_dataclass(one)), None)
-        if inner is not None and get_origin(hint) is not list:
-            yield from columns_of(_class(inner), f"{prefix}{field.name}.")
-        else:
+        if inner is None:
             yield f"{prefix}{field.name}"
+        elif get_origin(hint) is not list:
+            yield from columns_of(_class(inner), f"{prefix}{field.name}.")
 
 
 def _class(hint: Any) -> type:

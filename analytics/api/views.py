@@ -1,7 +1,7 @@
 """The reports over REST: each parses, calls one function, and answers."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_view
 
@@ -34,6 +34,7 @@ from analytics.reports.traffic import (
     TrafficReport,
     traffic_report,
 )
+from analytics.requests.paths import PathErrors
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,18 @@ class TrafficReportView(ReportView):
     tables = _TRAFFIC_TABLES
 
     def report(self, query: TrafficQuery, *, table: bool) -> TrafficReport | TrafficReports:
-        scope, selection = query.scope(), query.selection(table=table)
+        asked, selection = query.validated_data, query.selection(table=table)
+        report = partial(
+            traffic_report,
+            scope=query.scope(),
+            selection=selection,
+            percentiles=asked["percentiles"],
+        )
         spans = query.spans()
         if not spans:
-            return traffic_report(query.span(), scope, query.step_or_none(), selection)
-        step: Any = query.step_or_none() if query.validated_data["step"] else None
-        return TrafficReports([traffic_report(span, scope, step, selection) for span in spans])
+            return report(query.span(), step=query.step_or_none())
+        step = query.step_or_none() if asked["step"] else None
+        return TrafficReports([report(span, step=step) for span in spans])
 
 
 _LATENCY_TABLES = {
@@ -95,6 +102,7 @@ class LatencyReportView(ReportView):
 _ERRORS_TABLES = {
     "series": Table(ErrorPoint, lambda report: report.series or ()),
     "backends": Table(BackendErrors, lambda report: report.backends),
+    "paths": Table(PathErrors, lambda report: report.top_paths.paths),
 }
 
 

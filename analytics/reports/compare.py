@@ -25,6 +25,7 @@ from analytics.reports.span import Span
 from proxy.core.histogram import merge
 
 _COMPARED = ("p50", "p95", "p99")
+_TIMED = ("total",)
 
 BETTER, WORSE, CHANGED = "better", "worse", "changed"
 NO_CLEAR_CHANGE, TOO_FEW, NOT_JUDGED = "no clear change", "too few to tell", "not judged"
@@ -85,8 +86,8 @@ class _Measured:
 
     @classmethod
     def read(cls, span: Span, scope: Scope) -> "_Measured":
-        sums = rollups.totals(span.segments(), scope.all_backends())
-        counts = rollups.histograms(span.segments(), scope, ["total"])
+        sums = rollups.totals(span.segments(), scope.all_backends(), _TIMED)
+        counts = rollups.histograms(span.segments(), scope, _TIMED)
         own = [one for name, one in sums.items() if scope.backend in ("", name.backend)]
         times = merge(one["total"] for one in counts.values())
         return cls(span, sums, rollups.add_up(own), times)

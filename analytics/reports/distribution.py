@@ -80,7 +80,9 @@ def _read_members(span: Span, scope: Scope) -> dict[str, list[Member]]:
     start = bins.edges[0]  # of everything, where it begins
     sums = rollups.totals(span.segments(), scope)
     plan = read_plan(span, start)
-    planned = planned_shares(plan, bins, rollups.requests_of_pools(bins, scope))
+    # Of one plan all the time, it does not matter how the requests were spread over it.
+    requests = rollups.requests_of_pools(bins, scope) if len(plan) > 1 else {}
+    planned = planned_shares(plan, bins, requests)
     changes = weight_changes(plan)
     backends = _configured(scope)
     absences = read_absences([one.pk for one in backends.values()], span, start)

@@ -19,6 +19,7 @@ from analytics.reports.rollups import Name
 from analytics.reports.scope import EDGE, Scope
 from analytics.reports.selection import Selection
 from analytics.reports.span import Span
+from analytics.requests.paths import TopErrorPaths, top_error_paths
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,13 @@ class ErrorPoint(Errors):
 
 @dataclass(frozen=True)
 class ErrorsReport(Heading):
+    """`top_paths` of the requests that were noted one by one: of the newest, if there were many."""
+
     totals: ErrorTotals
     backend_count: int
     backends: list[BackendErrors]
     series: list[ErrorPoint] | None
+    top_paths: TopErrorPaths
 
 
 def errors_report(
@@ -102,6 +106,7 @@ def errors_report(
         backend_count=len(backends),
         backends=selection.of(backends, lambda one: one.errors + one.tries_failed),
         series=_series(span, bins, scope) if bins else None,
+        top_paths=top_error_paths(span, scope.pool or None, among=scope.of_series()),
     )
 
 

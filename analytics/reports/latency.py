@@ -75,7 +75,7 @@ def latency_report(
 ) -> LatencyReport:
     """`step` None: without a series. BadParameter for a step that is not to be had."""
     bins = rollups.cut_span(span, scope, step) if step else None
-    sums = rollups.totals(span.segments(), scope)
+    sums = rollups.totals(span.segments(), scope, KINDS)
     counts = rollups.histograms(span.segments(), scope, KINDS)
     backends = [
         _backend(name, sums[name], counts.get(name, {}))
@@ -117,7 +117,7 @@ def _of_kind(sums: Counters, kind: str) -> Times:
 def _series(
     span: Span, bins: Bins, scope: Scope, kind: str, parts: list[Histogram]
 ) -> list[LatencyPoint]:
-    sums = rollups.series(bins, scope)
+    sums = rollups.series(bins, scope, (kind,))
     return [
         LatencyPoint(
             at=span.at(start),

@@ -5,14 +5,15 @@ series and bucket, only by those who tell percentiles.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from django.db.models import Max, Min, Q, QuerySet, Sum
+from django.db.models import Aggregate, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import NullIf
 
-from analytics.aggregate import KINDS, SUMMED, Counters, Times, unpack_histogram
+from analytics.aggregate import SUMMED, Counters, Times, unpack_histogram
 from analytics.levels import DAY, Segment
 from analytics.models import TrafficRollup, TrafficSeries
 from analytics.reports.bins import Bins, cut
@@ -28,16 +29,20 @@ class Name(NamedTuple):
 
 
 Histogram = dict[int, int]
+Kinds = tuple[str, ...]  # some of `KINDS`
+_Rows = QuerySet[TrafficRollup, TrafficRollup]
 
-_SUMS = (*SUMMED, *(f"{kind}_sum" for kind in KINDS))
-_MINIMA = tuple(f"{kind}_min" for kind in KINDS)
-_MAXIMA = ("in_flight_peak", *(f"{kind}_max" for kind in KINDS))
-_COLUMNS = (*_SUMS, *_MINIMA, *_MAXIMA)
-_AGGREGATES = {
-    **{f"of_{name}": Sum(name) for name in _SUMS},
-    **{f"of_{name}": Min(NullIf(name, 0)) for name in _MINIMA},  # 0: not known
-    **{f"of_{name}": Max(name) for name in _MAXIMA},
-}
+
+@cache
+def _columns(kinds: Kinds) -> dict[str, Aggregate]:
+    """What is added up, by the rollups' columns; of the times only those of `kinds`."""
+    return {
+        **{name: Sum(name) for name in SUMMED},
+        "in_flight_peak": Max("in_flight_peak"),
+        **{f"{kind}_sum": Sum(f"{kind}_sum") for kind in kinds},
+        **{f"{kind}_min": Min(NullIf(f"{kind}_min", 0)) for kind in kinds},  # 0: not known
+        **{f"{kind}_max": Max(f"{kind}_max") for kind in kinds},
+    }
 
 
 def cut_span(span: Span, scope: Scope, step: str) -> Bins:
@@ -53,13 +58,12 @@ def _first_bucket(scope: Scope) -> int | None:
     return int(first.timestamp()) if first else None
 
 
-def totals(segments: Sequence[Segment], scope: Scope) -> dict[Name, Counters]:
-    """The sums of each backend, without histograms."""
-    rows = _rows(segments, scope).values("series_id").annotate(**_AGGREGATES)
+def totals(segments: Sequence[Segment], scope: Scope, kinds: Kinds = ()) -> dict[Name, Counters]:
+    """The sums of each backend, without histograms, and of the times only those of `kinds`."""
     names = _names(scope)
     found: dict[Name, Counters] = defaultdict(Counters)
-    for number, *values in rows.values_list("series_id", *_AGGREGATES):
-        found[names[number]].add(_counters(values))
+    for number, counters in _sums(_rows(segments, scope, names), "series_id", kinds):
+        found[names[number]].add(counters)
     return dict(found)
 
 
@@ -70,19 +74,18 @@ def add_up(counters: Iterable[Counters]) -> Counters:
     return total
 
 
-def series(bins: Bins, scope: Scope) -> list[Counters]:
-    """The sums of each part, without histograms."""
+def series(bins: Bins, scope: Scope, kinds: Kinds = ()) -> list[Counters]:
+    """The same of each part."""
     parts = [Counters() for _ in bins.edges]
-    rows = _rows(bins.segments(), scope).values("at").annotate(**_AGGREGATES)
-    for at, *values in rows.values_list("at", *_AGGREGATES):
-        parts[bins.index(_seconds(at))].add(_counters(values))
+    for at, counters in _sums(_rows(bins.segments(), scope, _names(scope)), "at", kinds):
+        parts[bins.index(_seconds(at))].add(counters)
     return parts
 
 
 def requests_of_pools(bins: Bins, scope: Scope) -> dict[str, list[int]]:
     """How many requests reached a backend of each pool in each part."""
     found: dict[str, list[int]] = defaultdict(lambda: [0] * len(bins.edges))
-    rows = _rows(bins.segments(), scope).exclude(series__backend_id=0)
+    rows = _rows(bins.segments(), scope, _names(scope)).exclude(series__backend_id=0)
     sums = rows.values("series__pool", "at").annotate(reached=Sum("requests"))
     for pool, at, requests in sums.values_list("series__pool", "at", "reached"):
         found[pool][bins.index(_seconds(at))] += requests
@@ -90,12 +93,12 @@ def requests_of_pools(bins: Bins, scope: Scope) -> dict[str, list[int]]:
 
 
 def histograms(
-    segments: Sequence[Segment], scope: Scope, kinds: Sequence[str]
+    segments: Sequence[Segment], scope: Scope, kinds: Kinds
 ) -> dict[Name, dict[str, Histogram]]:
     """The times of some of `KINDS` of each backend that has any."""
     names = _names(scope)
     merged: dict[Name, dict[str, Histogram]] = {}
-    for number, *packed in _packed(segments, scope, "series_id", kinds):
+    for number, *packed in _packed(_rows(segments, scope, names), "series_id", kinds):
         own = merged.get(names[number])
         if own is None:
             own = merged[names[number]] = {kind: {} for kind in kinds}
@@ -109,7 +112,7 @@ def histogram_series(bins: Bins, scope: Scope, kind: str) -> list[Histogram]:
     """The times of one of `KINDS` in each part."""
     parts: list[Histogram] = [{} for _ in bins.edges]
     indices: dict[datetime, int] = {}
-    for at, packed in _packed(bins.segments(), scope, "at", [kind]):
+    for at, packed in _packed(_rows(bins.segments(), scope, _names(scope)), "at", (kind,)):
         index = indices.get(at)
         if index is None:
             index = indices[at] = bins.index(_seconds(at))
@@ -118,11 +121,25 @@ def histogram_series(bins: Bins, scope: Scope, kind: str) -> list[Histogram]:
     return parts
 
 
-def _packed(
-    segments: Sequence[Segment], scope: Scope, by: str, kinds: Sequence[str]
-) -> Iterable[tuple[Any, ...]]:
-    columns = [f"{kind}_histogram" for kind in kinds]
-    return _rows(segments, scope).values_list(by, *columns).iterator(10_000)
+def _sums(rows: _Rows, by: str, kinds: Kinds) -> Iterator[tuple[Any, Counters]]:
+    columns = _columns(kinds)
+    aliases = {f"of_{name}": aggregate for name, aggregate in columns.items()}
+    sums = rows.values(by).annotate(**aliases).values_list(by, *aliases)
+    for key, *values in sums:
+        # A minimum that nobody knows is NULL.
+        pairs = zip(columns, values, strict=True)
+        found: dict[str, Any] = {name: value or 0 for name, value in pairs}
+        for kind in kinds:
+            found[kind] = Times(
+                sum=found.pop(f"{kind}_sum"),
+                min=found.pop(f"{kind}_min"),
+                max=found.pop(f"{kind}_max"),
+            )
+        yield key, Counters(**found)
+
+
+def _packed(rows: _Rows, by: str, kinds: Kinds) -> Iterable[tuple[Any, ...]]:
+    return rows.values_list(by, *(f"{kind}_histogram" for kind in kinds)).iterator(10_000)
 
 
 def _merge(into: Histogram, packed: bytes) -> None:
@@ -130,11 +147,13 @@ def _merge(into: Histogram, packed: bytes) -> None:
         into[index] = into.get(index, 0) + count
 
 
-def _rows(segments: Sequence[Segment], scope: Scope) -> QuerySet[TrafficRollup]:
+def _rows(segments: Sequence[Segment], scope: Scope, names: Mapping[int, Name]) -> _Rows:
+    """`names`: of the series in `scope`, whose numbers the index has, where a join has none."""
     within = Q(pk__in=())
     for segment in segments:
         within |= _within(segment)
-    return TrafficRollup.objects.filter(within, scope.of_series("series__")).order_by()
+    rows = TrafficRollup.objects.filter(within).order_by()
+    return rows if scope == Scope() else rows.filter(series__in=list(names))
 
 
 def _within(segment: Segment) -> Q:
@@ -150,15 +169,6 @@ def _names(scope: Scope) -> dict[int, Name]:
         number: Name(pool, backend)
         for number, pool, backend in rows.values_list("pk", "pool", "backend")
     }
-
-
-def _counters(values: Sequence[Any]) -> Counters:
-    """Of `_AGGREGATES`. A minimum that nobody knows is NULL."""
-    found = {name: value or 0 for name, value in zip(_COLUMNS, values, strict=True)}
-    fields: dict[str, Any] = {name: found[name] for name in (*SUMMED, "in_flight_peak")}
-    for kind in KINDS:
-        fields[kind] = Times(found[f"{kind}_sum"], found[f"{kind}_min"], found[f"{kind}_max"])
-    return Counters(**fields)
 
 
 def _seconds(at: datetime) -> int:

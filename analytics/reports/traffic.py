@@ -55,20 +55,29 @@ class TrafficReport(Heading):
     series: list[TrafficPoint] | None
 
 
+_TIMED = ("total",)
+
+
 def traffic_report(
     span: Span,
     scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
     step: str | None = AUTO,
     selection: Selection = Selection(),  # noqa: B008
+    *,
+    percentiles: bool = True,
 ) -> TrafficReport:
-    """`step` None: without a series. BadParameter for a step that is not to be had."""
+    """`step` None: without a series; `percentiles`: else without any `latency_ms`, which is
+    what takes longest of a thousand backends. BadParameter for a step that is not to be had.
+    """
     bins = rollups.cut_span(span, scope, step) if step else None
-    sums = rollups.totals(span.segments(), scope.all_backends())
+    sums = rollups.totals(span.segments(), scope.all_backends(), _TIMED)
     reached = sum(answered(one) for name, one in sums.items() if name.backend != EDGE)
     if scope.backend:
         sums = {name: one for name, one in sums.items() if name.backend == scope.backend}
-    times = rollups.histograms(span.segments(), scope, ["total"])
-    counts = {name: kinds["total"] for name, kinds in times.items()}
+    counts = {}
+    if percentiles:
+        times = rollups.histograms(span.segments(), scope, _TIMED)
+        counts = {name: kinds["total"] for name, kinds in times.items()}
     backends = [
         _backend(name, one, counts.get(name, {}), reached)
         for name, one in sorted(sums.items())
@@ -110,5 +119,5 @@ def _series(span: Span, bins: Bins, scope: Scope) -> list[TrafficPoint]:
             avg_ms=ms(one.total.sum / one.requests) if one.requests else None,
             max_ms=ms(one.total.max) if one.total.max else None,
         )
-        for (start, end), one in zip(bins.parts(), rollups.series(bins, scope), strict=True)
+        for (start, end), one in zip(bins.parts(), rollups.series(bins, scope, _TIMED), strict=True)
     ]

@@ -47,9 +47,15 @@ class TopErrorPaths:
     paths: list[PathErrors]
 
 
-def top_error_paths(span: "Span", pool: str | None = None, limit: int = 20) -> TopErrorPaths:
-    """`pool`: only of this one."""
-    errors = _during(RequestRecord.objects.filter(notable=True).filter(_is_error()), span, pool)
+def top_error_paths(
+    span: "Span",
+    pool: str | None = None,
+    limit: int = 20,
+    among: Q = Q(),  # noqa: B008 - immutable
+) -> TopErrorPaths:
+    """`pool`: only of this one. `among`: of which requests; what was left out, nobody knows of."""
+    noted_errors = RequestRecord.objects.filter(among, _is_error(), notable=True)
+    errors = _during(noted_errors, span, pool)
     left_out = _during(RequestsLeftOut.objects.all(), span, pool)
     noted = errors.count()
     places = errors.order_by().values_list("host", "path")

@@ -55,7 +55,7 @@ def test_what_cannot_be_reported_is_named(viewer, shop, asked, name):
 def test_as_csv(viewer, shop):
     answer = viewer.get(URL, {"format": "csv"})
     lines = b"".join(answer.streaming_content).decode().splitlines()
-    assert lines[0].startswith("pool,uptime,downtime,")
+    assert lines[0].startswith("pool,backend,uptime,downtime,")
     assert "time_budget.burn_rate" in lines[0]
     assert len(lines) == 3
 

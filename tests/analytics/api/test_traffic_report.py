@@ -136,7 +136,7 @@ def test_the_schema_describes_it():
     parameters = {one["name"]: one for one in operation["parameters"]}
     assert set(parameters) == {
         *("period", "from", "to", "tz", "periods", "step", "pool", "backend", "route"),
-        *("limit", "offset", "top", "table", "format"),
+        *("limit", "offset", "top", "table", "format", "percentiles"),
     }
     allowed = parameters["period"]["schema"]
     assert "enum" in allowed or "allOf" in allowed or "$ref" in allowed
