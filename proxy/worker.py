@@ -39,8 +39,9 @@ from proxy.engine.edge import Edge
 from proxy.engine.feed import Feed
 from proxy.engine.listener_tls import ListenerTls
 from proxy.engine.live import LiveBoard
+from proxy.engine.orphans import Orphans
 from proxy.engine.settings import EdgeSettings, read_settings
-from proxy.engine.traffic import Shipper, ship_orphans
+from proxy.engine.traffic import Shipper
 from proxy.stores.ejections import RedisEjections
 from proxy.stores.rate_limit import RedisRates
 from proxy.stores.redis import RedisCircuits
@@ -178,9 +179,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             self.loop.create_task(
                 self._repeat(partial(self.edge.request_log.ship, redis), SHIP_INTERVAL)
             ),
-            self.loop.create_task(
-                self._repeat(partial(ship_orphans, folder, redis), ORPHAN_INTERVAL)
-            ),
+            self.loop.create_task(self._repeat(Orphans(folder, redis).ship, ORPHAN_INTERVAL)),
         ]
         if self.edge.access_log is not None:
             shipping.append(

@@ -42,6 +42,7 @@ class Backend:
         "health",
         "id",
         "in_flight",
+        "in_flight_peak",
         "latency",
         "monitor",
         "spec",
@@ -52,6 +53,7 @@ class Backend:
         self.id = spec.id
         self.authority = _authority(spec.url)
         self.in_flight = 0  # requests of this worker
+        self.in_flight_peak = 0  # the most that there were at once, since this was last set
         self.cell: Cell = [0]  # where other workers see `in_flight`
         self.elsewhere: Sequence[Cell] = ()  # the cells in which they show theirs
         self.latency = Latency()
@@ -138,8 +140,10 @@ class Backend:
 
     def take(self) -> None:
         """A request has been given to this backend."""
-        self.in_flight += 1
-        self.cell[0] = self.in_flight
+        count = self.in_flight = self.in_flight + 1
+        if count > self.in_flight_peak:
+            self.in_flight_peak = count
+        self.cell[0] = count
 
     def give_back(self) -> None:
         """A request that it had has ended."""

@@ -2,16 +2,17 @@
 
 The file is mapped into memory and counted in directly: when the worker is
 killed, the kernel keeps the pages, and another worker of the machine takes the
-counts over (`proxy.engine.traffic`). A row belongs to one (route, backend) and
-has three parts of the same shape::
+counts over (`proxy.engine.orphans`). A row belongs to one (route, backend) and
+has two parts of the same shape. What is counted goes into the live one, which
+becomes the next batch when it is frozen; then the other one is live::
 
-    live | slot 0 | slot 1
+    part n % 2        frozen: batch number n is all that it holds
+    part (n + 1) % 2  live: what will be batch n + 1
 
-`live` only grows. Batch number n is the difference between slot n % 2 and the
-other slot, which batch n - 1 left there. Only when Redis has confirmed batch n
-is it acknowledged and the other slot written again. Whenever the worker is
-killed, the file therefore still tells which batch was under way, with what in
-it, and what came after it.
+Only when Redis has confirmed batch n is it acknowledged, then its part is
+cleared, and only then is batch n + 1 frozen. Whenever the worker is killed, the
+file therefore still tells which batch was under way, with what in it, and what
+came after it.
 
 Row names stand beside it, a JSON line each, appended when a row is first used.
 """
@@ -21,36 +22,38 @@ import fcntl
 import json
 import mmap
 import os
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.core.backend import Backend
 from proxy.core.histogram import BUCKETS
+from proxy.engine.layout import (
+    COUNTS,
+    HEADER,
+    KINDS,
+    NEW_HEADER,
+    NO_COUNTS,
+    NO_TIMES,
+    UNSEEN,
+    WORDS,
+)
 from proxy.engine.lockfile import create_locked, lock
 
-# Words of a row's part.
-ACTIVITY = 0  # goes up with each change: tells cheaply whether anything happened
-REQUESTS = 1
-STATUS = 1  # + status // 100: words 2 to 6
-ERRORS = 7
-RETRIES = 8
-CLIENT_ABORTS = 9
-BYTES_IN = 10
-BYTES_OUT = 11
-DURATION_SUM = 12
-DURATION_MIN = 13  # of the present second, not a sum; 0: none yet
-DURATION_MAX = 14
-HEDGES = 15  # in a backend's row
-REJECTED = 15  # in the row of what the edge has answered itself, which has no hedges
-HISTOGRAM = 16
-WORDS = HISTOGRAM + BUCKETS
-
 # Words of the file's head.
-_FROZEN = 0  # number of the newest batch that was put into a slot
-_ACKNOWLEDGED = 1  # number of the newest batch that Redis has confirmed
-_FROZEN_AT = 2  # Unix second
+_LAYOUT = 0  # says that the rest is as this module has it
+_FROZEN = 1  # number of the newest batch that was frozen
+_ACKNOWLEDGED = 2  # number of the newest batch that Redis has confirmed
+_FROZEN_AT = 3  # Unix second
 _HEAD_WORDS = 8
-_STRIDE = 3 * WORDS
+_STRIDE = 2 * WORDS
 _GROW_ROWS = 64
+# The first number is raised with any change of meaning that leaves the second one as it is.
+_LAYOUT_OF_THIS = 2 << 32 | WORDS
+
+
+class OtherLayout(Exception):
+    """The board is of another version of the software."""
 
 
 class RowName(NamedTuple):
@@ -61,22 +64,49 @@ class RowName(NamedTuple):
     backend: str
 
 
+class Part:
+    """What a part of a row has beside its words: unlike them it is lost with the worker.
+
+    `noted`: words that have been read while it was live, by their index, as they were then.
+    """
+
+    __slots__ = ("in_flight_peak", "noted")
+
+    def __init__(self) -> None:
+        self.in_flight_peak = 0
+        self.noted: dict[int, int] = {}
+
+
+class Row:
+    """`at`: the index of its first word, in `Board.live` as in `Board.frozen_words`."""
+
+    __slots__ = ("at", "backend", "frozen", "live")
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.backend: Backend | None = None
+        self.live = Part()
+        self.frozen = Part()
+
+
 class Board:
-    """`live` is the map as 64-bit words; a row is known by the index of its first word."""
+    """`live` are the live parts' 64-bit words, from the first row's on."""
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
         """Create the board at `path`, or open the one that is there.
 
-        Raises `Locked` if its worker is alive, FileNotFoundError without `create`.
+        Raises `Locked` if its worker is alive, `OtherLayout` if it cannot be read, and
+        FileNotFoundError without `create`.
         """
         self.path = path
         self._names_path = path.with_suffix(".rows")
         existing = path.exists() or not create
         self._descriptor = lock(path, os.O_RDWR) if existing else create_locked(path)
+        self._check_layout()
         status = os.fstat(self._descriptor)
         self.last_changed = int(status.st_mtime)
         self._names = os.open(self._names_path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        self.rows: dict[RowName, int] = {}
+        self.rows: dict[RowName, Row] = {}
         self._map(max(status.st_size, self._size(_GROW_ROWS)))
         self._load_names()
 
@@ -84,41 +114,68 @@ class Board:
     def source(self) -> str:
         return self.path.stem
 
-    def row(self, name: RowName) -> int:
+    def row(self, name: RowName) -> Row:
         """The row of `name`, made if there is none yet. OSError: the disk has no room for it."""
-        index = self.rows.get(name)
-        if index is None:
+        row = self.rows.get(name)
+        if row is None:
             self._make_room()
             self._write_name(name)
-            index = self._append(name)
-        return index
+            row = self._append(name)
+        return row
 
-    def freeze(self, row: int, number: int, values: "memoryview[int]") -> None:
-        start = self._slot(row, number)
-        self.live[start : start + WORDS] = values
+    # --- batches ---
 
-    def slot(self, row: int, number: int) -> "memoryview[int]":
-        start = self._slot(row, number)
-        return self.live[start : start + WORDS]
+    @property
+    def changed(self) -> bool:
+        """Whether anything was counted in the live part."""
+        live, start, stop = self.live, COUNTS.start, COUNTS.stop
+        return any(live[row.at + start : row.at + stop] != NO_COUNTS for row in self.rows.values())
 
-    def mark_frozen(self, number: int, at: int) -> None:
-        self.live[_FROZEN_AT] = at
-        self.live[_FROZEN] = number
+    def freeze(self, at: int) -> None:
+        """Make a batch of the live part. The other one has to be clear by now."""
+        self.take_peaks()
+        self._words[_FROZEN_AT] = at
+        self._words[_FROZEN] += 1
+        self._look_at_parts()
+        for row in self.rows.values():
+            row.live, row.frozen = row.frozen, row.live
 
-    def mark_acknowledged(self, number: int) -> None:
-        self.live[_ACKNOWLEDGED] = number
+    def take_peaks(self) -> None:
+        """Keep how much each backend had in flight at most, and begin anew."""
+        peaks: dict[Backend, int] = {}
+        for row in self.rows.values():
+            backend = row.backend
+            if backend is not None:
+                row.live.in_flight_peak = peaks.setdefault(backend, backend.in_flight_peak)
+        for backend in peaks:
+            backend.in_flight_peak = backend.in_flight
+
+    def acknowledge(self) -> None:
+        self._words[_ACKNOWLEDGED] = self._words[_FROZEN]
+
+    def clear(self, row: Row) -> None:
+        """Make the frozen part of a row, which is acknowledged, ready to be counted in again."""
+        words, at, part = self.frozen_words, row.at, row.frozen
+        for kind in KINDS:
+            if part.noted or words[at + kind.min] != UNSEEN:
+                first = at + kind.histogram
+                words[first : first + BUCKETS] = NO_TIMES
+        words[at : at + HEADER] = NEW_HEADER
+        part.noted = {}
 
     @property
     def frozen(self) -> int:
-        return self.live[_FROZEN]
+        return self._words[_FROZEN]
 
     @property
     def frozen_at(self) -> int:
-        return self.live[_FROZEN_AT]
+        return self._words[_FROZEN_AT]
 
     @property
     def acknowledged(self) -> int:
-        return self.live[_ACKNOWLEDGED]
+        return self._words[_ACKNOWLEDGED]
+
+    # --- the file ---
 
     def close(self, *, delete: bool) -> None:
         """Let go of the file; the map goes with the process (rows may still be referred to)."""
@@ -126,13 +183,30 @@ class Board:
             self.path.unlink(missing_ok=True)
             self._names_path.unlink(missing_ok=True)
         os.close(self._names)
+        self._let_go()
+
+    def _let_go(self) -> None:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # the map holds a descriptor of its own
         os.close(self._descriptor)
 
+    def _check_layout(self) -> None:
+        """Mark a new file. One that is empty was new when its worker was killed."""
+        found = os.pread(self._descriptor, 8, 8 * _LAYOUT)
+        own = _LAYOUT_OF_THIS.to_bytes(8, sys.byteorder)
+        if not found:
+            os.pwrite(self._descriptor, own, 8 * _LAYOUT)
+        elif found != own:
+            self._let_go()
+            raise OtherLayout(self.path.name)
+
     def _make_room(self) -> None:
+        """For one more row, which is as new."""
         count = len(self.rows)
         if self._size(count + 1) > self._bytes:
-            self._map(self._size(2 * count))
+            self._map(self._size(count + max(_GROW_ROWS, count // 4)))
+        at = count * _STRIDE
+        for words in (self.live, self.frozen_words):
+            words[at : at + HEADER] = NEW_HEADER
 
     def _write_name(self, name: RowName) -> None:
         """All of it or nothing: whose a row is, the order of the names says."""
@@ -143,10 +217,9 @@ class Board:
             os.ftruncate(self._names, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._names_path))
 
-    def _append(self, name: RowName) -> int:
-        index = _HEAD_WORDS + len(self.rows) * _STRIDE
-        self.rows[name] = index
-        return index
+    def _append(self, name: RowName) -> Row:
+        row = self.rows[name] = Row(len(self.rows) * _STRIDE)
+        return row
 
     def _map(self, size: int) -> None:
         """Map `size` bytes. Older maps of the file show the same pages and stay usable."""
@@ -154,7 +227,12 @@ class Board:
         # at the first count that falls into it, instead of raising here.
         os.posix_fallocate(self._descriptor, 0, size)
         self._bytes = size
-        self.live: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
+        self._words: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
+        self._look_at_parts()
+
+    def _look_at_parts(self) -> None:
+        even, odd = self._words[_HEAD_WORDS:], self._words[_HEAD_WORDS + WORDS :]
+        self.live, self.frozen_words = (even, odd) if self.frozen % 2 else (odd, even)
 
     def _load_names(self) -> None:
         for line in self._names_path.read_bytes().splitlines(keepends=True):
@@ -164,7 +242,3 @@ class Board:
     @staticmethod
     def _size(rows: int) -> int:
         return 8 * (_HEAD_WORDS + rows * _STRIDE)
-
-    @staticmethod
-    def _slot(row: int, number: int) -> int:
-        return row + WORDS * (1 + number % 2)

@@ -6,34 +6,64 @@ from pathlib import Path
 from proxy.core.backend import Backend
 from proxy.core.histogram import bucket_index
 from proxy.core.routing import Route
-from proxy.engine.board import (
-    ACTIVITY,
+from proxy.engine.board import Board, Row, RowName
+from proxy.engine.layout import (
     BYTES_IN,
     BYTES_OUT,
     CLIENT_ABORTS,
-    DURATION_MAX,
-    DURATION_MIN,
-    DURATION_SUM,
+    CONNECT,
+    CONNECT_ERRORS,
+    CUTS,
     ERRORS,
+    FIRST_BYTE,
     HEDGES,
-    HISTOGRAM,
-    REJECTED,
-    REQUESTS,
+    ONE_PIECE,
+    QUEUE,
+    REJECTED_NO_BACKEND,
+    REJECTED_QUEUE,
+    REJECTED_RATE_LIMIT,
     RETRIES,
     STATUS,
-    Board,
-    RowName,
+    TIMEOUTS,
+    TOTAL,
+    Kind,
 )
+from proxy.errors import Cause, ProxyError
 
 log = logging.getLogger("lbsite.edge")
 
+NEVER = -1  # microseconds: it has not come to that
+
+_KINDS_OF_ERRORS = {
+    Cause.CONNECT_FAILED: CONNECT_ERRORS,
+    Cause.CONNECT_TIMEOUT: CONNECT_ERRORS,
+    Cause.RESPONSE_TIMEOUT: TIMEOUTS,
+    Cause.TRY_TIMEOUT: TIMEOUTS,
+    Cause.DEADLINE_EXCEEDED: TIMEOUTS,
+    Cause.RESPONSE_CUT: CUTS,
+}
+_REJECTIONS = {
+    Cause.RATE_LIMITED: REJECTED_RATE_LIMIT,
+    Cause.NO_ROOM: REJECTED_QUEUE,
+    Cause.QUEUE_TIMEOUT: REJECTED_QUEUE,
+    Cause.NO_BACKEND: REJECTED_NO_BACKEND,
+}
+
+_MIN, _MAX, _SUM, _HISTOGRAM = ONE_PIECE
+
+# Buckets of times that most requests have: looking one up costs a third of working it out.
+_SHORT = 1 << 13  # microseconds
+_BUCKETS = bytes(bucket_index(us) for us in range(_SHORT))
+
 
 class Counters:
+    """Times are integer microseconds."""
+
     def __init__(self, path: Path) -> None:
         self.board = Board(path)
         self._unrouted = self.board.row(_row_name(None, None))
         self.requests = 0
-        self._rows: dict[Route | None, dict[Backend | None, int]] = {}
+        self._rows: dict[Route | None, dict[Backend | None, Row]] = {}
 
     def configuration_changed(self) -> None:
         """Names may have changed: rows are looked up by name again."""
@@ -49,10 +79,12 @@ class Counters:
         bytes_in: int,
         bytes_out: int,
         duration: int,
+        first_byte: int = NEVER,
         aborted: bool = False,
     ) -> None:
-        """A request has ended. `duration` in microseconds; `backend` None: the edge answered.
+        """A request has ended. `backend` None: the edge answered.
 
+        `first_byte`: what the backend took until the response's head was there, or `NEVER`.
         `aborted`: the client has gone first.
         """
         try:
@@ -61,53 +93,96 @@ class Counters:
             row = self._find_row(route, backend)
         self.requests += 1
         live = self.board.live
-        live[row] += 1  # ACTIVITY
-        live[row + REQUESTS] += 1
-        if aborted:
-            live[row + CLIENT_ABORTS] += 1
+        at = row.at
         # RFC 9110 §15: a status outside of all classes is taken for a server error.
-        live[row + STATUS + (status // 100 if status < 600 else 5)] += 1
-        live[row + BYTES_IN] += bytes_in
-        live[row + BYTES_OUT] += bytes_out
-        live[row + DURATION_SUM] += duration
-        live[row + HISTOGRAM + bucket_index(duration)] += 1
-        if duration > live[row + DURATION_MAX]:
-            live[row + DURATION_MAX] = duration
-        shortest = live[row + DURATION_MIN]
-        if duration < shortest or not shortest:
-            live[row + DURATION_MIN] = duration
+        live[at + STATUS + (status // 100 if status < 600 else 5)] += 1
+        live[at + BYTES_IN] += bytes_in
+        live[at + BYTES_OUT] += bytes_out
+        if first_byte == duration:
+            # What `_add` does: a call would cost as much as all of this.
+            live[at + _SUM] += duration
+            bucket = _BUCKETS[duration] if duration < _SHORT else bucket_index(duration)
+            live[at + _HISTOGRAM + bucket] += 1
+            if duration < live[at + _MIN]:
+                live[at + _MIN] = duration
+            if duration > live[at + _MAX]:
+                live[at + _MAX] = duration
+        else:
+            self._add(row, TOTAL, duration)
+            if first_byte >= 0:
+                self._add(row, FIRST_BYTE, first_byte)
         if attempts > 1:
-            live[row + RETRIES] += 1
+            live[at + RETRIES] += 1
+        if aborted:
+            live[at + CLIENT_ABORTS] += 1
 
-    def failed_try(self, route: Route | None, backend: Backend | None) -> None:
+    def failed_try(self, route: Route | None, backend: Backend | None, cause: Cause) -> None:
         """A backend gave no usable response; the request may have gone on to another one."""
-        self._count(self._find_row(route, backend), ERRORS)
+        row = self._find_row(route, backend)
+        self._count(row, ERRORS)
+        kind = _KINDS_OF_ERRORS.get(cause)
+        if kind is not None:
+            self._count(row, kind)
 
     def hedge(self, route: Route, backend: Backend) -> None:
         """A backend has been given a request that another one is slow with."""
         self._count(self._find_row(route, backend), HEDGES)
 
-    def rejected(self, route: Route) -> None:
-        """A request was refused for the route's rate limit; it is counted as one beside that."""
-        self._count(self._find_row(route, None), REJECTED)
+    def refused(self, route: Route | None, error: ProxyError, received: int, sent: int) -> None:
+        """The edge has answered a request that no backend gets. `route` None: none matched."""
+        self.request(
+            route,
+            None,
+            error.status,
+            attempts=0,
+            bytes_in=received,
+            bytes_out=sent,
+            duration=0,
+        )
+        self.answered_itself(route, error.cause)
 
-    def _count(self, row: int, word: int) -> None:
-        self.board.live[row + ACTIVITY] += 1
-        self.board.live[row + word] += 1
+    def answered_itself(self, route: Route | None, cause: Cause) -> None:
+        """The edge has answered a request, which is counted beside that, because of `cause`."""
+        word = _REJECTIONS.get(cause)
+        if word is not None:
+            self._count(self._find_row(route, None), word)
 
-    def _find_row(self, route: Route | None, backend: Backend | None) -> int:
+    def queued(self, route: Route, backend: Backend | None, us: int) -> None:
+        """A request has waited for a place; `backend` None: in vain."""
+        self._add(self._find_row(route, backend), QUEUE, us)
+
+    def connected(self, route: Route, backend: Backend | None, us: int) -> None:
+        """A connection was made for a request."""
+        self._add(self._find_row(route, backend), CONNECT, us)
+
+    def _count(self, row: Row, word: int) -> None:
+        self.board.live[row.at + word] += 1
+
+    def _add(self, row: Row, kind: Kind, us: int) -> None:
+        live, at = self.board.live, row.at
+        live[at + kind.sum] += us
+        live[at + kind.histogram + bucket_index(us)] += 1
+        if us < live[at + kind.min]:
+            live[at + kind.min] = us
+        if us > live[at + kind.max]:
+            live[at + kind.max] = us
+
+    def _find_row(self, route: Route | None, backend: Backend | None) -> Row:
         rows = self._rows.setdefault(route, {})
         row = rows.get(backend)
         if row is None:
-            row = rows[backend] = self._make_row(_row_name(route, backend))
+            row = rows[backend] = self._make_row(route, backend)
         return row
 
-    def _make_row(self, name: RowName) -> int:
+    def _make_row(self, route: Route | None, backend: Backend | None) -> Row:
+        name = _row_name(route, backend)
         try:
-            return self.board.row(name)
+            row = self.board.row(name)
         except OSError as error:  # a request must not fail because it cannot be counted apart
             log.error("no room to count %s/%s apart: %s", name.pool, name.backend, error)
             return self._unrouted
+        row.backend = backend
+        return row
 
 
 def _row_name(route: Route | None, backend: Backend | None) -> RowName:

@@ -265,9 +265,9 @@ class ClientConnection(asyncio.Protocol):
             request_id = prepared.request_id or self.edge.next_request_id()
             fields = error.fields if isinstance(error, RateLimited) else ""
             data = self.render_error(error, head, request_id, close=close, fields=fields)
-            self.edge.count_refused(prepared.route, error.status)
-            self.transport.write(data)
             size = len(prepared.raw)
+            self.edge.counters.refused(prepared.route, error, size, len(data))
+            self.transport.write(data)
             self.edge.ends.refused(error, prepared.client, request_id, size, len(data), prepared)
         self.finished(not close, linger=prepared.has_body)
 
@@ -285,11 +285,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, error: ProxyError, received: int = 0) -> None:
         """The head is malformed: nothing that follows on this connection can be trusted."""
-        self.edge.count_refused(None, error.status)
         request_id = self.edge.next_request_id()
         data = self.render_error(error, None, request_id, close=True)
-        self.transport.write(data)
         received = received or len(self._buffer)
+        self.edge.counters.refused(None, error, received, len(data))
+        self.transport.write(data)
         self.edge.ends.refused(error, self.peer.address, request_id, received, len(data))
         self._close_kindly(linger=True)
 

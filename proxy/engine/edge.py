@@ -17,7 +17,6 @@ from proxy.core.debug import DebugKey
 from proxy.core.head import HeadLimits, RequestHead
 from proxy.core.queue import Queue
 from proxy.core.rate_limit import RateLimit, fields_of
-from proxy.core.routing import Route
 from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE, is_sticky
 from proxy.engine.access_log import AccessLog
@@ -194,14 +193,8 @@ class Edge:
 
     def reject(self, limit: RateLimit, prepared: Prepared) -> RateLimited:
         """A request more than its route takes."""
-        if prepared.route is not None:
-            self.counters.rejected(prepared.route)
         verdict = limit.look(prepared.rate_tag, monotonic_ns())
         return RateLimited(fields=fields_of(limit, verdict))
-
-    def count_refused(self, route: Route | None, status: int) -> None:
-        """The edge has answered a request that no backend gets. `route` None: none matched."""
-        self.counters.request(route, None, status, attempts=0, bytes_in=0, bytes_out=0, duration=0)
 
     def health(self) -> tuple[int, bytes]:
         """Status and JSON body for the health path: 200 while this worker can serve."""

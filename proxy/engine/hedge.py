@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from proxy.core.exchange import Exchange
 from proxy.core.head import HEAD_END, ResponseHead
 from proxy.engine.anatomy import AT_ONCE, NEVER
-from proxy.errors import ClientGone, ProxyError, UnwantedStatus
+from proxy.errors import Cause, ClientGone, ProxyError, UnwantedStatus
 
 if TYPE_CHECKING:
     from proxy.engine.connections import Connecting
@@ -50,6 +50,9 @@ class Hedge:
     def connected(self, connection: "UpstreamConnection") -> None:
         self.connecting = None
         self.sent = monotonic_ns()
+        transaction = self._transaction
+        us = (self.sent - self.began) // 1000
+        transaction._edge.counters.connected(transaction._route, self.exchange.backend, us)
         self._send(connection)
 
     def _send(self, connection: "UpstreamConnection") -> None:
@@ -68,7 +71,7 @@ class Hedge:
         if stale:
             self.exchange.finish()
         else:
-            self._count_failure(error.status)
+            self._count_failure(error.cause, error.status)
             self.exchange.failed(error, replayable=False)
         if backend is not None:
             self._transaction.hedge_failed(backend, error)
@@ -78,7 +81,7 @@ class Hedge:
         if backend is None or head.status not in self.exchange.pool.unwanted:
             self._transaction.hedge_won(self)
             return True
-        self._count_failure(head.status)
+        self._count_failure(UnwantedStatus.cause, head.status)
         self.exchange.responded(head.status)
         self.exchange.finish(head.status)
         self._transaction.hedge_failed(backend, UnwantedStatus())
@@ -114,9 +117,10 @@ class Hedge:
             self.connecting.transaction = None
         self.exchange.finish()
 
-    def _count_failure(self, status: int) -> None:
+    def _count_failure(self, cause: Cause, status: int) -> None:
         transaction = self._transaction
-        transaction._edge.counters.failed_try(transaction._route, self.exchange.backend)
+        backend = self.exchange.backend
+        transaction._edge.counters.failed_try(transaction._route, backend, cause)
         self._observe(status)
 
     def _observe(self, status: int) -> None:

@@ -14,7 +14,7 @@ from proxy.core.forward import response_bytes
 from proxy.core.framing import BodyReader, ChunkedReader, CloseReader, LengthReader
 from proxy.core.head import HEAD_END, ResponseHead
 from proxy.core.retry import MAX_REPLAY_BODY
-from proxy.engine import flow
+from proxy.engine import counters, flow
 from proxy.engine.prepared import Prepared
 from proxy.engine.tries import Tries
 from proxy.errors import (
@@ -23,7 +23,6 @@ from proxy.errors import (
     BodyTooLarge,
     Cause,
     ClientGone,
-    DeadlineExceeded,
     ProxyError,
     RequestTimeout,
     ResponseTimeout,
@@ -60,6 +59,7 @@ class Transaction(Tries):
     error_fields = ""  # lines that an answer of the edge itself has beside its own
     payload: list[bytes] | None = None  # collects content that goes out without chunks
     _status = 0  # 0: nothing of it was passed on yet
+    _first_byte = counters.NEVER  # microseconds of the backend's own until its head was there
     _bytes_out = 0
     _switched = 0  # when the tunnel began: how long it lasts says nothing about the backend
     _continued = False  # an interim response has been passed on
@@ -183,8 +183,11 @@ class Transaction(Tries):
         now = self._responded = self._edge.clock.now = monotonic_ns()
         backend = self._backend
         if backend is not None and self._body is None:
-            waited = now - (self._waits_since or self._started)
-            backend.observe_try(head.status, waited / 1000, now)
+            began = self._waits_since or self._started
+            backend.observe_try(head.status, (now - began) / 1000, now)
+            if self._sent > began:  # what its connection took is told apart
+                began = self._sent
+            self._first_byte = (now - began) // 1000
         self._exchange.responded(head.status)
         self._status = head.status
         self._replay = None
@@ -284,7 +287,8 @@ class Transaction(Tries):
             self._connect(self._edge.connections_to(backend, self._exchange.pool.spec.tls))
             return
         if error.blame is Blame.BACKEND:
-            self._edge.counters.failed_try(self._route, backend)
+            cause = Cause.RESPONSE_CUT if self._bytes_out else error.cause
+            self._edge.counters.failed_try(self._route, backend, cause)
             self._observe(error.status)
         if self._hedge is not None:
             self._exchange.failed(error, replayable=False)
@@ -305,23 +309,6 @@ class Transaction(Tries):
         else:
             self._drop_upstream()
             self.try_failed(ResponseTimeout())
-
-    @property
-    def untimed(self) -> bool:
-        """Whether the time for a whole request does not apply (any more): a tunnel has its own."""
-        return self.done or self.tunnel
-
-    def deadline_passed(self) -> None:
-        """The whole request has taken as long as the pool allows."""
-        if self._upstream is not None and not self._status and not self._client_owes_the_body:
-            self._edge.counters.failed_try(self._route, self._backend)
-            self._observe(DeadlineExceeded.status)
-            self._exchange.failed(ResponseTimeout(), replayable=False)
-        self._give_up(DeadlineExceeded())
-
-    def end(self) -> None:
-        """The worker leaves: this has had its time, and nobody is to blame."""
-        self._give_up(DeadlineExceeded())
 
     @property
     def _client_owes_the_body(self) -> bool:
@@ -370,6 +357,7 @@ class Transaction(Tries):
             error, self.prepared.head, self.request_id, close=close, fields=self.error_fields
         )
         self._bytes_out += len(answer)
+        self._edge.counters.answered_itself(self._route, error.cause)
         self._finish(error.status)
         self._client.transport.write(answer)
         self._client.finished(not close, linger=self._body is not None)
@@ -397,6 +385,7 @@ class Transaction(Tries):
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             duration=((self._switched or edge.clock.now) - self._started) // 1000,
+            first_byte=self._first_byte,
             aborted=aborted,
         )
         notable = status >= _SERVER_ERROR or attempts > 1 or self._cause is not _COMPLETE

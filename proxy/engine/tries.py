@@ -16,11 +16,14 @@ from proxy.errors import (
     BodyTooLarge,
     ClientGone,
     ConnectTimeout,
+    DeadlineExceeded,
     NoBackend,
     NoRoom,
     ProxyError,
     QueueTimeout,
+    ResponseTimeout,
     TryTimeout,
+    UnwantedStatus,
 )
 
 if TYPE_CHECKING:
@@ -44,11 +47,13 @@ class Tries(Course):
     selective: bool = False  # asks to see a response's head before it is passed on
     hedged = 0  # tries that were not made because another one had failed
     _queue: "Queue | None" = None  # in which it waits
+    _queued_at = 0  # since when
     _timers: Sequence[TimerHandle] = ()
     _hedge: Hedge | None = None
 
     if TYPE_CHECKING:
         done: bool
+        tunnel: bool
         prepared: Prepared
         _client: ClientConnection
         _route: Route
@@ -58,6 +63,8 @@ class Tries(Course):
         _status: int
         _replay: list[bytes] | None
 
+        @property
+        def _client_owes_the_body(self) -> bool: ...
         def _too_large(self) -> bool: ...
         def _send(self, connection: UpstreamConnection) -> None: ...
         def try_failed(
@@ -104,7 +111,9 @@ class Tries(Course):
 
     def connected(self, connection: "UpstreamConnection") -> None:
         self._connecting = None
-        self._sent = monotonic_ns()
+        now = self._sent = monotonic_ns()
+        us = (now - (self._last_try or self._started)) // 1000
+        self._edge.counters.connected(self._route, self._backend, us)
         self._send(connection)
 
     # --- no place ---
@@ -116,6 +125,7 @@ class Tries(Course):
         waits = isinstance(error, NoRoom) and queue is not None
         if waits and queue is not None and queue.join(self, self._edge.clock.now):
             self._queue = queue
+            self._queued_at = self._edge.clock.now
             spec = self._exchange.pool.spec
             self._client.wait(spec.limits.queue_timeout + spec.timeouts.response + _GRACE)
         else:
@@ -134,7 +144,7 @@ class Tries(Course):
         except NoBackend as error:
             self._give_up(exchange.answer(error))
             return True
-        self._leave_queue()
+        self._leave_queue(backend)
         self._begin_try(self._edge.clock.now)
         if exchange.attempts == 1:
             self._first_try = self._last_try
@@ -142,13 +152,16 @@ class Tries(Course):
         return True
 
     def expire(self) -> None:
-        self._queue = None
+        self._leave_queue()
         self._give_up(self._exchange.answer(QueueTimeout()))
 
-    def _leave_queue(self) -> None:
+    def _leave_queue(self, backend: "Backend | None" = None) -> None:
+        """`backend`: which has a place for it; None: it has waited in vain. The clock is right."""
         queue, self._queue = self._queue, None
         if queue is not None:
             queue.leave(self)
+            us = (self._edge.clock.now - self._queued_at) // 1000
+            self._edge.counters.queued(self._route, backend, us)
 
     # --- again ---
 
@@ -212,8 +225,27 @@ class Tries(Course):
         return False
 
     def _count_failure(self, status: int) -> None:
-        self._edge.counters.failed_try(self._route, self._backend)
+        self._edge.counters.failed_try(self._route, self._backend, UnwantedStatus.cause)
         self._observe(status)
+
+    # --- the time for all of it ---
+
+    @property
+    def untimed(self) -> bool:
+        """Whether the time for a whole request does not apply (any more): a tunnel has its own."""
+        return self.done or self.tunnel
+
+    def deadline_passed(self) -> None:
+        """The whole request has taken as long as the pool allows."""
+        if self._upstream is not None and not self._status and not self._client_owes_the_body:
+            self._edge.counters.failed_try(self._route, self._backend, DeadlineExceeded.cause)
+            self._observe(DeadlineExceeded.status)
+            self._exchange.failed(ResponseTimeout(), replayable=False)
+        self._give_up(DeadlineExceeded())
+
+    def end(self) -> None:
+        """The worker leaves: this has had its time, and nobody is to blame."""
+        self._give_up(DeadlineExceeded())
 
     # --- two tries ---
 

@@ -66,7 +66,9 @@ def test_what_is_refused_is_counted_apart(edge: Edge, backend: MakeBackend) -> N
 
     def rejected() -> int:
         rows = [row for row in edge.traffic() if row.route_id == 1000 + a.id]
-        return sum(row.rejected_rate_limit for row in rows if row.backend_id == 0 and row.status_4xx)
+        return sum(
+            row.rejected_rate_limit for row in rows if row.backend_id == 0 and row.status_4xx
+        )
 
     wait_until("three are counted", lambda: rejected() == 3)
 

@@ -3,13 +3,17 @@
 import os
 import subprocess
 import sys
+from array import array
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from proxy.engine.board import REQUESTS, WORDS, Board, RowName
+from pool.snapshot import BackendSpec
+from proxy.core.backend import Backend
+from proxy.engine.board import Board, OtherLayout, RowName
+from proxy.engine.layout import ERRORS, KINDS, NEW_HEADER, ONE_PIECE, QUEUE, WORDS
 from proxy.engine.lockfile import Locked
 
 OpenBoard = Callable[..., Board]
@@ -22,7 +26,7 @@ def test_a_row_is_made_once_and_rows_do_not_overlap(
     board = open_board()
     rows = [board.row(row_name(number)) for number in range(5)]
     assert [board.row(row_name(number)) for number in range(5)] == rows
-    assert all(after - before >= 3 * WORDS for before, after in pairwise(rows))
+    assert all(after.at - before.at >= 2 * WORDS for before, after in pairwise(rows))
 
 
 def test_what_was_counted_is_there_when_the_board_is_opened_again(
@@ -31,42 +35,112 @@ def test_what_was_counted_is_there_when_the_board_is_opened_again(
     board = open_board()
     for number in range(3):
         row = board.row(row_name(number))
-        board.live[row + REQUESTS] = 10 + number
-    board.mark_frozen(4, at=1_700_000_000)
-    board.mark_acknowledged(3)
+        board.live[row.at + ERRORS] = 10 + number
+    board.freeze(1_700_000_000)
+    board.live[row.at + ERRORS] = 5
     board.close(delete=False)
     again = open_board()
-    assert [again.live[row + REQUESTS] for row in again.rows.values()] == [10, 11, 12]
+    assert [again.frozen_words[row.at + ERRORS] for row in again.rows.values()] == [10, 11, 12]
+    assert [again.live[row.at + ERRORS] for row in again.rows.values()] == [0, 0, 5]
     assert list(again.rows) == [row_name(number) for number in range(3)]
-    assert (again.frozen, again.frozen_at, again.acknowledged) == (4, 1_700_000_000, 3)
+    assert (again.frozen, again.frozen_at, again.acknowledged) == (1, 1_700_000_000, 0)
 
 
 def test_a_board_grows_and_what_was_mapped_before_stays_usable(
     open_board: OpenBoard, row_name: NameOf
 ) -> None:
     board = open_board()
-    first = board.row(row_name(0))
+    first = board.row(row_name(0)).at
     before = board.live
     for number in range(1, 300):
         row = board.row(row_name(number))
-        board.live[row + REQUESTS] = number
-    before[first + REQUESTS] = 42  # a request that began before the board grew
-    assert board.live[first + REQUESTS] == 42
+        board.live[row.at + ERRORS] = number
+    before[first + ERRORS] = 42  # a request that began before the board grew
+    assert board.live[first + ERRORS] == 42
     board.close(delete=False)
     again = open_board()
-    assert [again.live[row + REQUESTS] for row in again.rows.values()] == [42, *range(1, 300)]
+    assert [again.live[row.at + ERRORS] for row in again.rows.values()] == [42, *range(1, 300)]
 
 
-def test_the_two_slots_and_the_live_part_are_apart(open_board: OpenBoard, row_name: NameOf) -> None:
+def test_what_is_counted_after_a_freeze_is_apart_from_what_was_frozen(
+    open_board: OpenBoard, row_name: NameOf
+) -> None:
     board = open_board()
     row = board.row(row_name(1))
-    board.live[row + REQUESTS] = 1
-    for number in (1, 2):
-        values = memoryview(bytearray(8 * WORDS)).cast("Q")
-        values[REQUESTS] = 100 + number
-        board.freeze(row, number, values)
-    assert board.live[row + REQUESTS] == 1
-    assert [board.slot(row, number)[REQUESTS] for number in (1, 2, 3)] == [101, 102, 101]
+    for number in (1, 2, 3):
+        board.live[row.at + ERRORS] += number
+        board.freeze(at=number)
+        board.live[row.at + ERRORS] += 100
+        assert (board.frozen, board.frozen_at) == (number, number)
+        assert board.frozen_words[row.at + ERRORS] == number
+        board.acknowledge()
+        board.clear(row)
+        board.live[row.at + ERRORS] -= 100
+    assert board.acknowledged == 3
+
+
+def test_a_part_that_was_cleared_is_as_new(open_board: OpenBoard, row_name: NameOf) -> None:
+    board = open_board()
+    row, fresh = board.row(row_name(1)), board.row(row_name(2))
+    live = board.live
+    live[row.at : row.at + 10] = live[fresh.at : fresh.at + 10]
+    live[row.at + ERRORS] = live[row.at + ONE_PIECE.sum] = 3
+    for kind in KINDS:
+        live[row.at + kind.min] = live[row.at + kind.max] = live[row.at + kind.histogram + 5] = 5
+    board.freeze(1)
+    board.acknowledge()
+    board.clear(row)
+    words = board.frozen_words
+    assert words[row.at : row.at + WORDS] == words[fresh.at : fresh.at + WORDS]
+    assert words[row.at : row.at + len(NEW_HEADER)] == NEW_HEADER
+
+
+def test_nothing_is_changed_until_something_is_counted(
+    open_board: OpenBoard, row_name: NameOf
+) -> None:
+    board = open_board()
+    row = board.row(row_name(1))
+    assert not board.changed
+    board.live[row.at + QUEUE.sum] += 1
+    assert board.changed
+
+
+def test_the_most_that_a_backend_had_in_flight_is_kept_and_begun_anew(
+    open_board: OpenBoard, row_name: NameOf
+) -> None:
+    board = open_board()
+    backend = Backend(BackendSpec(id=1, name="a", url="http://10.0.0.1"))
+    rows = [board.row(row_name(number)) for number in (1, 2)]  # it serves two routes
+    for row in rows:
+        row.backend = backend
+    backend.take()
+    backend.take()
+    backend.give_back()
+    board.freeze(1)
+    assert [row.frozen.in_flight_peak for row in rows] == [2, 2]
+    board.take_peaks()
+    assert [row.live.in_flight_peak for row in rows] == [1, 1]
+
+
+# --- who may read it ---
+
+
+@pytest.mark.parametrize("head", [(0,) * 8, (7, 6, 1_700_000_000), (2 << 32 | WORDS + 8,)])
+def test_a_board_of_another_layout_is_not_read(
+    open_board: OpenBoard, tmp_path: Path, head: tuple[int, ...]
+) -> None:
+    path = tmp_path / "worker.board"
+    path.write_bytes(array("Q", [*head, *range(1000)]).tobytes())
+    for _ in range(2):  # nor is it left locked
+        with pytest.raises(OtherLayout):
+            open_board()
+
+
+def test_a_board_whose_worker_was_killed_before_its_first_word_is_empty(
+    open_board: OpenBoard, tmp_path: Path
+) -> None:
+    (tmp_path / "worker.board").touch()
+    assert open_board().rows == {}
 
 
 def test_a_name_that_a_crash_has_cut_is_left_out(
@@ -116,12 +190,12 @@ def test_the_lock_goes_with_a_killed_process(open_board: OpenBoard, tmp_path: Pa
         "import os, pathlib, sys; from proxy.engine.board import *\n"
         "board = Board(pathlib.Path(sys.argv[1]))\n"
         "row = board.row(RowName(1, 1, 'p', 1, 'b'))\n"
-        "board.live[row + REQUESTS] = 5\n"
+        "board.live[row.at + 10] = 5\n"
         "os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "worker.board")], check=False)
     board = open_board()
-    assert [board.live[row + REQUESTS] for row in board.rows.values()] == [5]
+    assert [board.live[row.at + ERRORS] for row in board.rows.values()] == [5]
 
 
 def test_deleting_leaves_no_file(open_board: OpenBoard, row_name: NameOf, tmp_path: Path) -> None:

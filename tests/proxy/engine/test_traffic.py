@@ -21,17 +21,14 @@ from pool.bus import (
     TrafficSecond,
     TrafficTimes,
 )
-from proxy.engine.board import (
-    ACTIVITY,
-    DURATION_MAX,
-    DURATION_MIN,
-    DURATION_SUM,
-    HISTOGRAM,
-    REQUESTS,
-    Board,
-    RowName,
-)
-from proxy.engine.traffic import MAX_SECONDS, Shipper, fold, ship_orphans
+from proxy.core.configuration import Configuration
+from proxy.core.histogram import bucket_index, merge
+from proxy.engine.board import Board, RowName
+from proxy.engine.counters import Counters
+from proxy.engine.layout import ONE_PIECE, STATUS
+from proxy.engine.merging import fold
+from proxy.engine.orphans import Orphans
+from proxy.engine.traffic import MAX_SECONDS, Shipper
 
 OpenBoard = Callable[..., Board]
 NameOf = Callable[[int], RowName]
@@ -87,19 +84,19 @@ def shipper_of(board: Board, stream: Stream) -> Shipper:
 
 
 def orphans(folder: Path, stream: Stream) -> Awaitable[None]:
-    return ship_orphans(folder, stream)  # type: ignore[arg-type]
+    return Orphans(folder, stream).ship()  # type: ignore[arg-type]
 
 
 def hit(board: Board, name: RowName, times: int = 1, duration: int = 7) -> None:
     """Count requests, as `Counters.request` does."""
-    row = board.row(name)
+    at = board.row(name).at
+    row = board.live[at:]
     for _ in range(times):
-        board.live[row + ACTIVITY] += 1
-        board.live[row + REQUESTS] += 1
-        board.live[row + DURATION_SUM] += duration
-        board.live[row + HISTOGRAM + duration] += 1
-        board.live[row + DURATION_MAX] = max(duration, board.live[row + DURATION_MAX])
-        board.live[row + DURATION_MIN] = min(duration, board.live[row + DURATION_MIN] or duration)
+        row[STATUS + 2] += 1
+        row[ONE_PIECE.sum] += duration
+        row[ONE_PIECE.histogram + duration] += 1
+        row[ONE_PIECE.min] = min(duration, row[ONE_PIECE.min])
+        row[ONE_PIECE.max] = max(duration, row[ONE_PIECE.max])
 
 
 @pytest.fixture
@@ -202,7 +199,8 @@ def test_seconds_of_a_long_absence_are_folded_and_none_is_lost(
 
     asyncio.run(scenario())
     assert stream.requests() == {1: 3 * MAX_SECONDS}
-    assert max(len(batch.seconds) for batch in stream.batches) <= MAX_SECONDS
+    # And what was counted since the last of them.
+    assert max(len(batch.seconds) for batch in stream.batches) <= MAX_SECONDS + 1
 
 
 def test_two_ticks_at_a_time_send_each_count_once(
@@ -241,13 +239,84 @@ def test_many_rows_are_read_in_turns(
 
         other = asyncio.create_task(another_callback())
         await asyncio.sleep(0)
-        await shipper._read(0)
+        await shipper.tick()
         assert turns >= 3
         other.cancel()
-        await shipper.tick()
 
     asyncio.run(scenario())
     assert stream.requests() == {number: number for number in range(1, 161)}
+
+
+def test_a_tick_that_was_cancelled_anywhere_loses_nothing(
+    open_board: OpenBoard, row_name: NameOf, stream: Stream
+) -> None:
+    """With enough rows for each step to be interrupted, at each place in turn."""
+    board = open_board()
+    shipper = shipper_of(board, stream)
+    numbers = range(1, 120)
+
+    async def scenario() -> None:
+        for turns in range(25):
+            for number in numbers:
+                hit(board, row_name(number))
+            stream.failing = "before" if turns % 7 == 3 else ""
+            tick = asyncio.create_task(shipper.tick())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            tick.cancel()
+            await asyncio.gather(tick, return_exceptions=True)
+        stream.failing = ""
+        assert await shipper.tick()
+        assert await shipper.tick()
+
+    asyncio.run(scenario())
+    assert stream.requests() == dict.fromkeys(numbers, 25)
+
+
+def test_each_kind_of_times_is_told_apart_also_while_redis_is_away(
+    tmp_path: Path, configuration: Configuration, stream: Stream
+) -> None:
+    counters = Counters(tmp_path / "worker.board")
+    route = configuration.router.match(b"any", b"/")
+    assert route is not None
+    backend = route.pool.backends[1]
+    shipper = shipper_of(counters.board, stream)
+    expected: dict[str, list[int]] = {"queue": [], "connect": [], "first_byte": [], "total": []}
+
+    async def scenario() -> None:
+        for number in range(1, 9):
+            stream.failing = "before" if number in (2, 3, 4, 6) else ""
+            us = 100 * number
+            counters.queued(route, backend, us)
+            counters.connected(route, backend, us + 1)
+            for first, total in ((us + 2, us + 2), (us + 3, us + 4)):  # in one piece, in several
+                counters.request(
+                    *(route, backend, 200),
+                    attempts=1,
+                    bytes_in=0,
+                    bytes_out=0,
+                    duration=total,
+                    first_byte=first,
+                )
+            expected["queue"].append(us)
+            expected["connect"].append(us + 1)
+            expected["first_byte"] += (us + 2, us + 3)
+            expected["total"] += (us + 2, us + 4)
+            await shipper.tick()
+
+    asyncio.run(scenario())
+    counters.board.close(delete=True)
+    rows = stream.rows()
+    for kind, times in expected.items():
+        told = [getattr(row, kind) for row in rows]
+        assert sum(one.sum for one in told) == sum(times)
+        assert (min(one.min for one in told), max(one.max for one in told)) == (
+            min(times),
+            max(times),
+        )
+        assert merge(one.histogram for one in told) == merge({bucket_index(us): 1} for us in times)
+        # Seconds that waited were not thrown together.
+        assert len(told) >= 8
 
 
 # --- what a killed worker has left ---
@@ -310,6 +379,23 @@ def test_the_board_of_a_living_worker_is_left_alone(
     asyncio.run(orphans(tmp_path, stream))  # type: ignore[arg-type]
     assert stream.batches == []
     assert (tmp_path / "worker.board").exists()
+
+
+def test_a_board_of_another_version_is_left_alone_and_told_of_once(
+    stream: Stream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = tmp_path / "old.board"
+    old.write_bytes(bytes(100_000))
+
+    async def scenario() -> None:
+        orphans = Orphans(tmp_path, stream)  # type: ignore[arg-type]
+        for _ in range(3):
+            await orphans.ship()
+
+    asyncio.run(scenario())
+    assert stream.batches == []
+    assert old.exists()
+    assert caplog.text.count("old.board is left alone") == 1
 
 
 def test_workers_that_look_at_the_same_time_send_an_orphan_once(
@@ -441,7 +527,7 @@ def test_batches_arrive_in_a_real_stream(
         client = Redis.from_url(redis_url)
         hit(board, row_name(1), 3)
         assert await Shipper(board, client).tick()
-        await ship_orphans(tmp_path, client)
+        await Orphans(tmp_path, client).ship()
         await client.aclose()
 
     asyncio.run(scenario())

@@ -1,0 +1,69 @@
+"""Boards whose worker was killed: another worker of the machine sends what is on them."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from pool.bus import TrafficBatch, TrafficSecond
+from proxy.engine.board import Board, OtherLayout
+from proxy.engine.lockfile import Locked
+from proxy.engine.reading import read_remains
+from proxy.engine.traffic import send
+
+log = logging.getLogger("lbsite.edge")
+
+
+class Orphans:
+    """Those of one folder."""
+
+    def __init__(self, folder: Path, redis: Redis) -> None:
+        self._folder = folder
+        self._redis = redis
+        self._refused: set[Path] = set()  # is told once
+
+    async def ship(self) -> None:
+        """Send what killed workers have left, and delete their boards."""
+        for path in sorted(self._folder.glob("*.board")):
+            try:
+                board = Board(path, create=False)
+            except (Locked, FileNotFoundError):  # its worker lives, or another has delivered it
+                continue
+            except OtherLayout:
+                self._refuse(path)
+                continue
+            delivered = await self._ship(board)
+            board.close(delete=delivered)
+            if delivered:
+                log.info("delivered the counts that worker %s had left", board.source)
+
+    async def _ship(self, board: Board) -> bool:
+        for batch in _remains(board):
+            if not await send(self._redis, batch):
+                return False
+        return True
+
+    def _refuse(self, path: Path) -> None:
+        if path not in self._refused:
+            self._refused.add(path)
+            log.warning(
+                "%s is left alone: it was written by another version, whose edge can deliver it",
+                path.name,
+            )
+
+
+def _remains(board: Board) -> Iterator[TrafficBatch]:
+    """The batch that may not have arrived, with its old number, and one with the rest."""
+    number = board.frozen
+    if number > board.acknowledged:
+        yield _batch(board, number, board.frozen_at, board.frozen_words)
+    # Numbered as the worker would have: if this is not confirmed, it comes again as it is.
+    yield _batch(board, number + 1, board.last_changed, board.live)
+
+
+def _batch(board: Board, number: int, at: int, words: "memoryview[int]") -> TrafficBatch:
+    found = [read_remains(name, words[row.at :]) for name, row in board.rows.items()]
+    rows = [row for row in found if row is not None]
+    seconds = [TrafficSecond(at=at, rows=rows)] if rows else []
+    return TrafficBatch(source=board.source, seq=number, seconds=seconds)

@@ -1,0 +1,153 @@
+"""What a board's words say, as the rows that readers of the traffic stream add up."""
+
+from pool.bus import TrafficRow, TrafficTimes
+from proxy.core.histogram import BUCKETS, bucket_bounds, bucket_index, merge
+from proxy.engine.board import Part, RowName
+from proxy.engine.layout import (
+    BYTES_IN,
+    BYTES_OUT,
+    CLIENT_ABORTS,
+    CONNECT_ERRORS,
+    COUNTS,
+    CUTS,
+    ERRORS,
+    HEADER,
+    HEDGES,
+    KINDS,
+    NEW_HEADER,
+    REJECTED_NO_BACKEND,
+    REJECTED_QUEUE,
+    REJECTED_RATE_LIMIT,
+    RETRIES,
+    STATUS,
+    TIMEOUTS,
+    UNSEEN,
+    Kind,
+)
+
+_NO_TIMES = TrafficTimes()
+
+
+def read(name: RowName, words: "memoryview[int]", part: Part) -> TrafficRow | None:
+    """What was counted in a part of a row since it was last noted; None: nothing.
+
+    `words`: the part's, from its first one on.
+    """
+    if words[:HEADER] == NEW_HEADER:
+        return None
+    header = words[:HEADER].tolist()
+    for word, count in part.noted.items():
+        if word < HEADER:
+            header[word] -= count
+    times = [_times(kind, words, header, part.noted) for kind in KINDS]
+    return _row(name, header, times, part.in_flight_peak)
+
+
+def read_remains(name: RowName, words: "memoryview[int]") -> TrafficRow | None:
+    """As `read`, where the worker is gone and nobody knows what it had noted."""
+    header = words[:HEADER].tolist()
+    return _row(name, header, [_remaining_times(kind, words, header) for kind in KINDS], 0)
+
+
+def note(words: "memoryview[int]", part: Part) -> None:
+    """Remember what was read of a part that is still counted in."""
+    noted = part.noted
+    noted.update(enumerate(words[COUNTS].tolist(), COUNTS.start))
+    for kind in KINDS:
+        if words[kind.min] != UNSEEN:
+            start, end = _changed(kind, words[kind.min], words[kind.max])
+            noted.update(enumerate(words[start:end].tolist(), start))
+            words[kind.min], words[kind.max] = UNSEEN, 0
+
+
+def add_times(one: TrafficTimes, other: TrafficTimes) -> TrafficTimes:
+    if other is _NO_TIMES:
+        return one
+    if one is _NO_TIMES:
+        return other
+    return TrafficTimes(
+        sum=one.sum + other.sum,
+        min=min(one.min or other.min, other.min or one.min),
+        max=max(one.max, other.max),
+        histogram=merge((one.histogram, other.histogram)),
+    )
+
+
+def _times(
+    kind: Kind, words: "memoryview[int]", header: list[int], noted: dict[int, int]
+) -> TrafficTimes:
+    shortest, longest = header[kind.min], header[kind.max]
+    if shortest == UNSEEN:
+        return _NO_TIMES
+    start, end = _changed(kind, shortest, longest)
+    counts = enumerate(words[start:end].tolist(), start)
+    first = kind.histogram
+    if noted:
+        histogram = {
+            word - first: count - noted.get(word, 0)
+            for word, count in counts
+            if count != noted.get(word, 0)
+        }
+    else:
+        histogram = {word - first: count for word, count in counts if count}
+    return TrafficTimes(header[kind.sum], shortest, longest, histogram)
+
+
+def _changed(kind: Kind, shortest: int, longest: int) -> tuple[int, int]:
+    """The words of its histogram that times between these two are counted in."""
+    first = kind.histogram
+    return first + bucket_index(shortest), first + bucket_index(longest) + 1
+
+
+def _remaining_times(kind: Kind, words: "memoryview[int]", header: list[int]) -> TrafficTimes:
+    """Extremes from before it was noted are known by the buckets that they are in."""
+    counts = words[kind.histogram : kind.histogram + BUCKETS].tolist()
+    histogram = {bucket: count for bucket, count in enumerate(counts) if count}
+    if not histogram:
+        return _NO_TIMES
+    shortest = _clamp(header[kind.min], bucket_bounds(min(histogram)))
+    longest = _clamp(header[kind.max], bucket_bounds(max(histogram)))
+    return TrafficTimes(header[kind.sum], shortest, longest, histogram)
+
+
+def _clamp(us: int, bounds: tuple[int, int]) -> int:
+    low, high = bounds
+    return min(max(us, low), high - 1)
+
+
+def _row(
+    name: RowName, header: list[int], times: list[TrafficTimes], in_flight_peak: int
+) -> TrafficRow | None:
+    one_piece, total, first_byte, connect, queue = times
+    if not any(header[COUNTS]) and queue is _NO_TIMES:
+        return None
+    return TrafficRow(
+        route_id=name.route_id,
+        pool_id=name.pool_id,
+        pool=name.pool,
+        backend_id=name.backend_id,
+        backend=name.backend,
+        requests=sum(header[STATUS + 1 : STATUS + 6]),
+        status_1xx=header[STATUS + 1],
+        status_2xx=header[STATUS + 2],
+        status_3xx=header[STATUS + 3],
+        status_4xx=header[STATUS + 4],
+        status_5xx=header[STATUS + 5],
+        errors=header[ERRORS],
+        connect_errors=header[CONNECT_ERRORS],
+        timeouts=header[TIMEOUTS],
+        cuts=header[CUTS],
+        retries=header[RETRIES],
+        hedges=header[HEDGES],
+        client_aborts=header[CLIENT_ABORTS],
+        rejected_rate_limit=header[REJECTED_RATE_LIMIT],
+        rejected_queue=header[REJECTED_QUEUE],
+        rejected_no_backend=header[REJECTED_NO_BACKEND],
+        bytes_in=header[BYTES_IN],
+        bytes_out=header[BYTES_OUT],
+        in_flight_peak=in_flight_peak,
+        queue=queue,
+        connect=connect,
+        first_byte=add_times(one_piece, first_byte),
+        total=add_times(one_piece, total),
+    )
