@@ -25,6 +25,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "What happened",
             "items": [
                 _model(request, "Traffic", "monitoring", "analytics.trafficrollup"),
+                _model(request, "Requests", "swap_horiz", "analytics.requestrecord"),
                 _model(request, "Events", "timeline", "pool.event"),
                 _model(request, "Health records", "monitor_heart", "pool.healthrecord"),
                 _model(request, "Revisions", "history", "pool.revision"),

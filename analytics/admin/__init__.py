@@ -2,6 +2,13 @@
 
 from analytics.admin.figures import requests_figure
 from analytics.admin.links import BackendWithTraffic, PoolWithTraffic
+from analytics.admin.requests import RequestAdmin
 from analytics.admin.traffic import TrafficAdmin
 
-__all__ = ["BackendWithTraffic", "PoolWithTraffic", "TrafficAdmin", "requests_figure"]
+__all__ = [
+    "BackendWithTraffic",
+    "PoolWithTraffic",
+    "RequestAdmin",
+    "TrafficAdmin",
+    "requests_figure",
+]
