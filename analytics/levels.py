@@ -1,8 +1,6 @@
-"""The levels of the rollups, and which of their buckets make up a stretch of time.
+"""The levels of the rollups.
 
 Every level holds all of the traffic, each with wider buckets and for longer.
-A report starts with the narrowest buckets that it needs and goes over to wider
-ones at their boundaries, so that a day is some hundred buckets and not 8,640.
 """
 
 from typing import NamedTuple
@@ -34,20 +32,3 @@ class Segment(NamedTuple):
 
 def floor(at: int, step: int) -> int:
     return at - at % step
-
-
-def segments(start: int, finest: int) -> list[Segment]:
-    """The fewest buckets that hold everything since `start`, each second in one of them.
-
-    `start` is moved to the beginning of its bucket of the `finest` level.
-    """
-    position = floor(start, finest)
-    found = []
-    for step, wider in zip(STEPS, (*STEPS[1:], None), strict=True):
-        if step < finest:
-            continue
-        end = None if wider is None else -(-position // wider) * wider
-        if end is None or end > position:
-            found.append(Segment(step, position, end))
-        position = end or position
-    return found
