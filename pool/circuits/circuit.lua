@@ -84,12 +84,16 @@ local function room()
   return count < terms.limit
 end
 
-local function trip(cause, failures, calls)
-  if room() then return open(cause, failures, calls) end
-  if now < circuit.held and circuit.held <= now + policy.open_time then return nil end
+local function hold(cause, failures, calls)
   circuit.held = now + policy.open_time
   cause = string.format('%s, but no more than %d of the pool may be open', cause, terms.limit)
   return tell('circuit_held', circuit.state, cause, failures, calls, 0)
+end
+
+local function trip(cause, failures, calls)
+  if room() then return open(cause, failures, calls) end
+  if now < circuit.held and circuit.held <= now + policy.open_time then return nil end
+  return hold(cause, failures, calls)
 end
 
 local function try(report)
@@ -187,6 +191,13 @@ function step.merge(merge)
   end
   if circuit.state == 'forced_open' then
     circuit.generation = other.generation + 1
+    return nil, news
+  end
+  local tripped = other.state == 'open' or other.state == 'half_open'
+  if tripped and circuit.state == 'closed' and not room() then
+    circuit.generation, circuit.since = other.generation + 1, now
+    news[#news + 1] = hold('a worker has opened it by itself', 0, 0)
+    circuit.cause = news[#news].cause
     return nil, news
   end
   if other.state ~= circuit.state and #news == 0 then news = {merge.untold[#merge.untold]} end

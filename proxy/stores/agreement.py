@@ -123,9 +123,16 @@ class Agreement:
         older = circuit.generation < self._copies.get(backend_id).generation
         if older or backend_id in self._untold:
             self._to_merge.add(backend_id)
+            if older and not circuit.generation:
+                self._give_back_all()
             self._wake_shell()
         else:
             self._take(backend_id, circuit)
+
+    def _give_back_all(self) -> None:
+        """One circuit is lost, and so others are: more could open than may be out at once."""
+        copies = self._copies.circuits.items()
+        self._to_merge |= {number for number, circuit in copies if circuit.generation}
 
     def _take(self, backend_id: int, circuit: Circuit) -> None:
         equipped = self._breakers.get(backend_id)

@@ -467,6 +467,21 @@ def test_a_half_open_circuit_and_a_forced_one_count_towards_the_limit(apply: App
     assert apply(1, failures(1, 2), two, START + 12)[0].state is OPEN, "it is out already"
 
 
+def test_what_workers_have_opened_alone_keeps_to_the_limit_too(apply: Apply) -> None:
+    """Each was alone, and has opened as many as may be: others than the other one."""
+    one = terms(limit=1)
+    assert apply(1, merge(OPEN, 1, untold=True), one, START)[0].state is OPEN
+    circuit, told = apply(2, merge(OPEN, 1, untold=True), one, START)
+    assert (circuit.state, circuit.generation) == (CLOSED, 2)
+    assert [one.kind for one in told] == [OPENED, HELD]
+    assert told[1].cause == (
+        "a worker has opened it by itself, but no more than 1 of the pool may be open"
+    )
+    assert apply(2, merge(OPEN, 1, 5, untold=True), one, START)[0] == circuit, "the next worker's"
+    assert apply(1, merge(HALF_OPEN, 2, untold=True), one, START)[0].state is HALF_OPEN
+    assert apply(3, merge(FORCED, 1, untold=False), one, START)[0].state is FORCED
+
+
 def test_an_operator_may_go_beyond_the_limit(apply: Apply) -> None:
     none = terms(limit=0)
     assert apply(1, failures(3), none, START)[0].state is CLOSED

@@ -118,15 +118,18 @@ class Step:
             return self._open(cause, failures=failures, calls=calls)
         if self._now < circuit.held <= self._now + self._policy.open_time:
             return None
+        return self._hold(cause, failures=failures, calls=calls)
+
+    def _hold(self, cause: str, *, failures: int = 0, calls: int = 0) -> Told:
+        circuit = self.circuit
         circuit.held = self._now + self._policy.open_time
-        cause = f"{cause}, but no more than {self._limit} of the pool may be open"
         return Told(
             kind=EventKind.CIRCUIT_HELD,
             at=self._now,
             before=circuit.state,
             after=circuit.state,
             generation=circuit.generation,
-            cause=cause,
+            cause=f"{cause}, but no more than {self._limit} of the pool may be open",
             until=0.0,
             failures=failures,
             calls=calls,
@@ -201,7 +204,10 @@ class Step:
         return self._move(order.event, order.cause)
 
     def _merge(self, merge: Merge) -> list[Told]:
-        """The later change holds, but only an operator ends what an operator has ordered."""
+        """The later change holds, but only an operator ends what an operator has ordered.
+
+        Workers that were alone may have opened others each: all together they keep to the limit.
+        """
         circuit, other = self.circuit, merge.circuit
         if (other.generation, other.since) <= (circuit.generation, circuit.since):
             return []
@@ -210,6 +216,12 @@ class Step:
         if circuit.state is CircuitState.FORCED_OPEN:
             circuit.generation = other.generation + 1  # so that the worker takes it up
             return news
+        tripped = other.out and other.state is not CircuitState.FORCED_OPEN
+        if tripped and not circuit.out and not self._room():
+            circuit.generation, circuit.since = other.generation + 1, self._now
+            held = self._hold("a worker has opened it by itself")
+            circuit.cause = held.cause
+            return [*news, held]
         self.circuit = msgspec.structs.replace(other, window={}, permits={})
         changed = other.state is not circuit.state
         return list(merge.untold[-1:]) if changed and not news else news

@@ -8,17 +8,18 @@ from pool.choices import CircuitState
 from pool.circuits.records import Merge, Operation
 from pool.snapshot import BackendSpec, CircuitPolicy, PoolSpec
 from proxy.core.balancing import balancer_class
+from proxy.core.circuit.breaker import Breaker
 from proxy.core.pool import build_pool
 from proxy.stores.agreement import Agreement
 from proxy.stores.memory import MemoryCircuits
 
 NOW = 1_700_000_000.0
-POLICY = CircuitPolicy(threshold=2, open_time=10.0, successes=1, permits=1, max_open=100)
+POLICY = CircuitPolicy(threshold=2, open_time=10.0, successes=1, permits=1, max_open=50)
 CLOSED, OPEN, HALF_OPEN, _ = CircuitState
 
 
 class Worker:
-    """One backend, and a Redis that may be away."""
+    """Of two backends one may be out; and Redis may be away. `breaker`: of the first."""
 
     def __init__(self, redis: MemoryCircuits) -> None:
         self._redis = redis
@@ -27,18 +28,23 @@ class Worker:
             id=1,
             name="shop",
             circuit=POLICY,
-            backends=(BackendSpec(id=7, name="a", url="http://a:80"),),
+            backends=(
+                BackendSpec(id=7, name="a", url="http://a:80"),
+                BackendSpec(id=8, name="b", url="http://b:80"),
+            ),
         )
         pool = build_pool(spec, balancer_class("round_robin"), None, offset=0)
         self.agreement = Agreement(lambda: None, lambda: self._now, logging.getLogger("test"))
         self.agreement.configure([pool])
-        breaker = pool.backends[7].breaker
+        breaker, other = (backend.breaker for backend in pool.backends.values())
         assert breaker is not None
-        self.breaker = breaker
+        assert other is not None
+        self.breaker, self.other = breaker, other
 
-    def fail(self) -> None:
+    def fail(self, breaker: Breaker | None = None) -> None:
+        one = breaker or self.breaker
         for _ in range(2):
-            self.breaker.failed(self.breaker.generation)
+            one.failed(one.generation)
 
     def succeed(self) -> None:
         self.breaker.begin()
@@ -51,9 +57,13 @@ class Worker:
         return self.breaker.circuit.state
 
     def agree(self, seconds: float) -> list[Operation]:
-        """Redis is there: what the worker tells it."""
+        """Redis is there, and has been read: what the worker tells it."""
+        records = self._redis.circuits.items()
+        self.agreement.take_all({str(key).encode(): msgspec.json.encode(c) for key, c in records})
+        return self.tell(seconds)
+
+    def tell(self, seconds: float) -> list[Operation]:
         self._now = NOW + seconds
-        self.agreement.take_all({b"7": msgspec.json.encode(self._redis.get(7))})
         steps = self.agreement.steps(self._now)
         circuits = [self._redis.apply(*step, self._now)[0] for step in steps]
         self.agreement.agreed(steps, circuits)
@@ -111,3 +121,25 @@ def test_a_clock_that_is_adjusted_a_little_changes_nothing() -> None:
     assert worker.alone(4.5) is OPEN
     assert worker.alone(14.9) is OPEN
     assert worker.alone(15) is HALF_OPEN
+
+
+def test_a_redis_that_has_lost_one_circuit_gets_all_back_before_another_can_open() -> None:
+    redis = MemoryCircuits()
+    worker = Worker(redis)
+    worker.fail(worker.other)
+    worker.tell(0)
+    worker.tell(10)
+    worker.other.begin()
+    worker.other.succeeded(worker.other.generation)
+    worker.tell(10)
+    assert (worker.other.generation, worker.other.circuit.state) == (3, CLOSED)
+    worker.fail()
+    worker.tell(11)
+    assert worker.breaker.circuit.state is OPEN
+    for number in (7, 8):
+        redis.forget(number)
+    worker.fail(worker.other)
+    worker.tell(12)
+    worker.fail(worker.other)
+    worker.tell(12)
+    assert (redis.get(7).state, redis.get(8).state) == (OPEN, CLOSED)
