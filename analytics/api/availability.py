@@ -41,9 +41,9 @@ _TABLES = {
 
 @extend_schema_view(get=described(AvailabilityReport, AvailabilityQuery, _TABLES))
 class AvailabilityReportView(ReportView):
-    """How much of the time backends and pools could serve, how often and for how long they could
-    not, and what is left of the error budget under a target. `route` narrows down the requests
-    alone; `top` takes those that were down for longest.
+    """How much of the time backends and pools could serve: outages, repairs, and what is left of
+    the error budget under a target. `route` narrows down the requests alone; `top` takes those
+    that were down for longest.
     """
 
     name = "availability"

@@ -44,7 +44,7 @@ class LastRequests:
 
 
 class RequestLog:
-    """The newest requests of the log. REST gives them out in pages."""
+    """The newest requests of the log: REST gives them out in pages."""
 
     name = "requests"
     query_class = LastRequestsQuery

@@ -28,7 +28,9 @@ class Command(BaseCommand):
         reports = parser.add_subparsers(dest="report", required=True, metavar="REPORT")
         for name, kind in KINDS.items():
             about = " ".join((kind.__doc__ or "").split())
-            one = reports.add_parser(name, help=about.partition(":")[0], description=about)
+            one = reports.add_parser(
+                name, help=about.partition(":")[0].rstrip("."), description=about
+            )
             one.add_argument(
                 "--format", choices=["table", "json", "csv"], default="table", dest="output"
             )
