@@ -33,6 +33,7 @@ PANELS = (
     Panel("errors", "What went wrong", "Tries that failed and requests refused, by cause."),
     Panel("availability", "Availability", "Green: up; orange: down for a part; red: for most."),
     Panel("share", "Shares", "Of its pool's requests: planned, and got.", timed=False),
+    Panel("paths", "Where it went wrong", "The newest of the errors.", timed=False, drawn=False),
 )
 
 

@@ -4,6 +4,7 @@ import * as availability from "./charts/availability.js";
 import * as errors from "./charts/errors.js";
 import * as heatmap from "./charts/heatmap.js";
 import * as latency from "./charts/latency.js";
+import * as paths from "./charts/paths.js";
 import * as share from "./charts/share.js";
 import { bucketsWithin, rangeOf } from "./charts/series.js";
 import * as traffic from "./charts/traffic.js";
@@ -17,7 +18,7 @@ import { onThemeChange } from "./theme.js";
 import { Toolbar } from "./toolbar.js";
 import { changeView, onChange, readView } from "./view.js";
 
-const CHARTS = { availability, errors, heatmap, latency, share, traffic };
+const CHARTS = { availability, errors, heatmap, latency, paths, share, traffic };
 
 const settings = JSON.parse(document.getElementById("report-settings").textContent);
 const toolbar = new Toolbar(settings.default_period, drawMarks);
@@ -41,16 +42,27 @@ async function load() {
 /** What needs to know when the charts begin and end. Panels tell of what fails in it. */
 async function loadOverview(view, ask, signal) {
   try {
-    overview = await ask(traffic.endpoint);
+    overview = await ask(traffic.endpoint, traffic.parameters);
     showFigures(overview);
     toolbar.tell(overview);
-    const found = await fetchMarks(settings.urls.events, view, rangeOf(overview), signal);
-    marks = found.marks;
-    toolbar.countMarks(found);
-    drawMarks();
+    await loadMarks(view, signal);
   } catch (error) {
     if (error.name !== "AbortError") toolbar.complain(error.message);
   }
+}
+
+/** Who may see the traffic may not see everything that happened. */
+async function loadMarks(view, signal) {
+  try {
+    const found = await fetchMarks(settings.urls.events, view, rangeOf(overview), signal);
+    marks = found.marks;
+    toolbar.countMarks(found);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    marks = [];
+    toolbar.lackMarks(error.message);
+  }
+  drawMarks();
 }
 
 /** Panels that show parts of one report ask for it once. */
@@ -58,11 +70,12 @@ function askOnce(view, signal) {
   const answers = new Map();
   const asked = { ...view, period: view.from ? "" : view.period || settings.default_period };
   return (endpoint, parameters = {}) => {
-    if (!answers.has(endpoint)) {
+    const key = JSON.stringify([endpoint, parameters]);
+    if (!answers.has(key)) {
       const url = settings.urls.reports + endpoint;
-      answers.set(endpoint, fetchJson(url, { ...asked, ...parameters }, signal));
+      answers.set(key, fetchJson(url, { ...asked, ...parameters }, signal));
     }
-    return answers.get(endpoint);
+    return answers.get(key);
   };
 }
 

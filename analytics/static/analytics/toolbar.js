@@ -22,7 +22,7 @@ export class Toolbar {
     form.addEventListener("click", (event) => this.#choosePeriod(event));
     form.addEventListener("submit", submitExact);
     reset.addEventListener("click", () => this.goBack());
-    legend.append(...SUBJECTS.map(subjectBox));
+    legend.append(...SUBJECTS.map(subjectBox), element("span"));
     legend.addEventListener("change", onMarksChosen);
   }
 
@@ -62,7 +62,11 @@ export class Toolbar {
       const count = marks.filter(({ subject }) => subject.key === key).length;
       legend.querySelector(`[value=${key}] ~ output`).textContent = count;
     }
-    legend.title = cut ? "There were more than can be shown: these are the latest." : "";
+    legend.lastElementChild.textContent = cut ? "There were more: these are the latest." : "";
+  }
+
+  lackMarks(words) {
+    legend.lastElementChild.textContent = words;
   }
 
   /** From a range to the period that was shown before it. */

@@ -3,7 +3,7 @@
 import { rangeOf } from "./series.js";
 import { milliseconds, number, percent } from "../wording.js";
 
-export const endpoint = "latency/";
+export { endpoint, parameters } from "./latency.js";
 
 const LEAST = 0.001; // milliseconds: what is timed is timed in microseconds
 const AROUND = 0.2; // powers of ten that are shown above and below

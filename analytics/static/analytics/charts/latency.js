@@ -4,6 +4,7 @@ import { lineOver, rangeOf, whenOf } from "./series.js";
 import { milliseconds, number } from "../wording.js";
 
 export const endpoint = "latency/";
+export const parameters = { top: 50 }; // backends, the slowest
 
 const LINES = [
   { key: "p50", name: "50 %", colour: "series-a" },
@@ -12,8 +13,19 @@ const LINES = [
   { key: "p999", name: "99.9 %", colour: "series-d" },
 ];
 
+const COLUMNS = [
+  ["avg", "Average"],
+  ["min", "Fastest"],
+  ["p50", "50 %"],
+  ["p90", "90 %"],
+  ["p95", "95 %"],
+  ["p99", "99 %"],
+  ["p999", "99.9 %"],
+  ["max", "Slowest"],
+];
+
 export function figure(answer, colour) {
-  const { series, totals } = answer;
+  const { series, totals, backends } = answer;
   if (!totals.total) return { words: "No request was timed in this time." };
   return {
     traces: LINES.map((line) =>
@@ -21,23 +33,34 @@ export function figure(answer, colour) {
     ),
     layout: { yaxis: { ticksuffix: " ms" } },
     range: rangeOf(answer),
-    tables: [tableOf(answer)],
+    tables: [
+      tableOf("Over time", "From", [
+        ["All of it", totals.requests, totals.total],
+        ...series.filter(isTimed).map((one) => [whenOf(one), one.requests, one.latency_ms]),
+      ]),
+      tableOf(
+        "By backend",
+        "Backend",
+        backends
+          .filter(({ total }) => total)
+          .map((one) => [`${one.pool}/${one.backend}`, one.requests, one.total]),
+      ),
+    ],
   };
 }
 
-function tableOf({ series, totals }) {
-  const row = (when, requests, latency) => [
-    when,
-    number(requests),
-    ...["avg", "min", "p50", "p90", "p95", "p99", "p999", "max"].map((key) => milliseconds(latency[key])),
-  ];
-  const timed = series.filter(({ latency_ms }) => latency_ms);
+function isTimed({ latency_ms }) {
+  return latency_ms;
+}
+
+function tableOf(caption, first, rows) {
   return {
-    caption: "Latency over time",
-    headers: ["From", "Requests", "Average", "Fastest", "50 %", "90 %", "95 %", "99 %", "99.9 %", "Slowest"],
-    rows: [
-      row("All of it", totals.requests, totals.total),
-      ...timed.map((bucket) => row(whenOf(bucket), bucket.requests, bucket.latency_ms)),
-    ],
+    caption,
+    headers: [first, "Requests", ...COLUMNS.map(([, name]) => name)],
+    rows: rows.map(([name, requests, latency]) => [
+      name,
+      number(requests),
+      ...COLUMNS.map(([key]) => milliseconds(latency[key])),
+    ]),
   };
 }

@@ -4,6 +4,7 @@ import { barsOver, rangeOf, whenOf } from "./series.js";
 import { number, percent } from "../wording.js";
 
 export const endpoint = "traffic/";
+export const parameters = { top: 50 }; // backends, those with most requests
 
 const CLASSES = ["2xx", "3xx", "4xx", "5xx", "1xx"]; // from the ground up: the usual ones first
 
@@ -17,7 +18,18 @@ export function figure(answer, colour) {
     ),
     layout: { barmode: "stack", bargap: 0, yaxis: { ticksuffix: "/s" } },
     range: rangeOf(answer),
-    tables: [tableOf(answer, seen)],
+    tables: [
+      tableOf("Over time", "From", seen, [
+        ["All of it", totals],
+        ...series.filter(({ requests }) => requests).map((bucket) => [whenOf(bucket), bucket]),
+      ]),
+      tableOf(
+        "By backend",
+        "Backend",
+        seen,
+        answer.backends.map((one) => [`${one.pool}/${one.backend}`, one]),
+      ),
+    ],
   };
 }
 
@@ -25,17 +37,15 @@ function countOf(sums, name) {
   return sums[`status_${name}`];
 }
 
-function tableOf({ series, totals }, seen) {
-  const row = (when, sums) => [
-    when,
-    number(sums.requests),
-    ...seen.map((name) => number(countOf(sums, name))),
-    percent(sums.errors, sums.requests),
-  ];
-  const busy = series.filter(({ requests }) => requests);
+function tableOf(caption, first, seen, rows) {
   return {
-    caption: "Requests over time",
-    headers: ["From", "Requests", ...seen, "Errors"],
-    rows: [row("All of it", totals), ...busy.map((bucket) => row(whenOf(bucket), bucket))],
+    caption,
+    headers: [first, "Requests", ...seen, "Errors"],
+    rows: rows.map(([name, sums]) => [
+      name,
+      number(sums.requests),
+      ...seen.map((status) => number(countOf(sums, status))),
+      percent(sums.errors, sums.requests),
+    ]),
   };
 }
