@@ -91,6 +91,9 @@ LB_HEALTH_CONCURRENCY = environment.positive("LB_HEALTH_CONCURRENCY", 500)
 LB_HEALTH_RETENTION_HOURS = environment.positive("LB_HEALTH_RETENTION_HOURS", 24)
 LB_HEALTH_SAMPLE_SECONDS = environment.natural("LB_HEALTH_SAMPLE_SECONDS", 60)
 
+LB_REQUESTS_KEPT = environment.positive("LB_REQUESTS_KEPT", 100_000)
+LB_REQUESTS_RETENTION_HOURS = environment.positive("LB_REQUESTS_RETENTION_HOURS", 168)
+
 LB_PUBLIC_URL = environment.public_url("LB_PUBLIC_URL")
 LB_ALERT_INTERNAL = env.bool("LB_ALERT_INTERNAL", False)
 _MAIL = environment.mail_server("LB_EMAIL_URL")
