@@ -16,8 +16,10 @@ from pool.admin.figures import Figure
 from pool.admin.health import (
     REDIS_AWAY,
     attach_conditions,
+    attach_outlooks,
     availability_badge,
     condition,
+    outlook,
     why_not,
 )
 from pool.admin.history import events_table
@@ -50,6 +52,7 @@ def add_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
 def _read_pools() -> list[Pool]:
     pools = list(Pool.objects.prefetch_related("backends"))
     attach_conditions(backend for pool in pools for backend in pool.backends.all())
+    attach_outlooks(pools)
     return pools
 
 
@@ -80,7 +83,7 @@ def _requests_figure() -> Figure:
 
 def _pools_table(pools: list[Pool]) -> dict[str, list[Any]]:
     return {
-        "headers": ["Pool", "Backends available", "Out of rotation"],
+        "headers": ["Pool", "Backends available", "Outlook", "Out of rotation"],
         "rows": [_pool_row(pool) for pool in sorted(pools, key=_trouble)[:POOLS]],
     }
 
@@ -98,5 +101,6 @@ def _pool_row(pool: Pool) -> list[Any]:
     return [
         format_html('<a href="{}" class="text-link">{}</a>', link, pool.name),
         availability_badge(backends),
+        outlook(pool),
         ", ".join(missing) or "-",
     ]

@@ -12,8 +12,10 @@ from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
 from pool.circuits.live import LiveCircuits
 from pool.circuits.records import Circuit
+from pool.failover.live import LiveTraffic
+from pool.history.pools import pool_health
 from pool.live import LiveHealth
-from pool.models import Backend
+from pool.models import Backend, Pool
 from pool.outliers.live import LiveEjections
 from pool.outliers.records import Ejection
 
@@ -45,6 +47,18 @@ def attach_conditions(backends: Iterable[Backend]) -> None:
         backend.condition = _condition(backend, live)  # type: ignore[attr-defined]
         backend.live_circuit = circuits.of(backend)  # type: ignore[attr-defined]
         backend.live_ejection = ejections.of(backend)  # type: ignore[attr-defined]
+
+
+def attach_outlooks(pools: Iterable[Pool]) -> None:
+    """Read Redis once for all these rows, whose backends should have been prefetched."""
+    live = LiveTraffic.read(LiveHealth.read())
+    for pool in pools:
+        pool.outlook = pool_health(pool, live).words  # type: ignore[attr-defined]
+
+
+def outlook(pool: Pool) -> str:
+    """What `attach_outlooks` found: how many are left, and what one more loss brings."""
+    return getattr(pool, "outlook", "-")
 
 
 def condition(backend: Backend | None) -> Condition:

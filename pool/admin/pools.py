@@ -20,7 +20,13 @@ from unfold.views import ChangeList
 from pool.admin.base import ConfigurationAdmin, Deletion
 from pool.admin.failover import FailoverActions
 from pool.admin.failover import advise as advise_on_tiers
-from pool.admin.health import attach_conditions, availability_badge, condition
+from pool.admin.health import (
+    attach_conditions,
+    attach_outlooks,
+    availability_badge,
+    condition,
+    outlook,
+)
 from pool.admin.relevance import RELEVANT_IF
 from pool.circuits.advice import advise
 from pool.models import Backend, Pool, Route
@@ -159,11 +165,15 @@ class PoolChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         attach_conditions(backend for pool in self.result_list for backend in pool.backends.all())
+        attach_outlooks(self.result_list)
 
 
 @admin.register(Pool)
 class PoolAdmin(FailoverActions, ConfigurationAdmin):
-    list_display = ("name", "shown_algorithm", "available", "routes_to_it", "last_change")
+    list_display = (
+        *("name", "shown_algorithm", "available", "what_is_left"),
+        *("routes_to_it", "last_change"),
+    )
     list_filter = (("algorithm", ChoicesDropdownFilter),)
     search_fields = ("name", "backends__name", "backends__url")
     search_help_text = "Name of a pool, or name or URL of one of its backends"
@@ -228,6 +238,10 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
     @display(description="Backends available")
     def available(self, pool: Pool) -> str:
         return availability_badge(pool.backends.all())
+
+    @display(description="Outlook")
+    def what_is_left(self, pool: Pool) -> str:
+        return outlook(pool)
 
     @display(description="Routes")
     def routes_to_it(self, pool: Pool) -> str:

@@ -27,6 +27,7 @@ from pool.models import Backend, Event, HealthRecord
 from pool.outliers.records import Ejection
 
 RECENT = 20  # probes and events that are told
+FLAPS = 3  # times that it went down within an hour, from which on it is said to come and go
 ON_TRIAL = "on_trial"
 
 
@@ -119,6 +120,7 @@ def explain(backend: Backend, now: datetime) -> Explanation:
     traffic = LiveTraffic.read(health)
     status, circuit = health.of(backend.pk), circuits.of(backend)
     probing = _probing(backend)
+    past = read_past(backend, now)
     facts = list(_operators(backend))
     if health.error:
         facts.append(Fact("redis_away", f"{health.error}."))
@@ -127,6 +129,7 @@ def explain(backend: Backend, now: datetime) -> Explanation:
         facts += _of_circuit(circuit, now)
         facts += _of_ejection(traffic.ejections.of(backend))
         facts += _of_traffic(backend, traffic.of(backend.pool), facts)
+    facts += _of_past(past)
     return Explanation(
         backend=backend,
         now=now,
@@ -136,7 +139,7 @@ def explain(backend: Backend, now: datetime) -> Explanation:
         probing=probing,
         next_words=next_in_words(probing, now.timestamp()),
         pool=pool_health(backend.pool, traffic),
-        past=read_past(backend, now),
+        past=past,
         probes=list(backend.health_records.all()[:RECENT]),
         events=tell(list(backend.events.select_related("backend__pool", "pool")[:RECENT])),
     )
@@ -214,6 +217,13 @@ def _of_health(backend: Backend, status: HealthStatus) -> Iterator[Fact]:
             event=event.pk if event else None,
             stops=down,
         )
+
+
+def _of_past(past: Past) -> Iterator[Fact]:
+    flaps = past.spans["1h"].flaps
+    if flaps >= FLAPS:
+        text = f"It comes and goes: it went down {flaps} times in the last hour"
+        yield Fact("flaps", text, stops=False)
 
 
 def _of_circuit(circuit: Circuit | None, now: datetime) -> Iterator[Fact]:

@@ -40,7 +40,9 @@ def test_a_backend_that_is_out_of_rotation_is_named_with_the_reason(
     redis_client.hset(HEALTH_KEY, str(backend.pk), msgspec.json.encode(status))
     page = admin_client.get(INDEX)
     assert figures(page)["Backends available"] == ("0 of 1", "in 1 pool")
-    assert "a: connection refused, for" in page.content.decode()
+    text = page.content.decode()
+    assert "a: connection refused, for" in text
+    assert "0 of 1 left, and panic: unhealthy backends get traffic too." in text
 
 
 def test_an_edge_that_lags_is_counted(admin_client, backend, redis_client):

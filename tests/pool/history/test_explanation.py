@@ -1,6 +1,7 @@
 """Each reason why a backend gets nothing, in an operator's words."""
 
 import time
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from pool.circuits.records import Circuit
 from pool.health.hysteresis import Standing
 from pool.health.schedule import DUE_KEY, STANDING_KEY
 from pool.history.explanation import explain
-from pool.models import Backend, Pool
+from pool.models import Backend, HealthRecord, Pool
 from pool.outliers.records import Ejection, Ejections
 
 pytestmark = pytest.mark.django_db
@@ -133,6 +134,19 @@ def test_a_stand_in_stands_by(backend, redis_client):
     assert explained(stand_in).state == "stands_by"
     say(redis_client, backend, HealthState.UNHEALTHY)
     assert explained(stand_in).state == "healthy"
+
+
+def test_one_that_comes_and_goes_is_said_to(backend, redis_client):
+    for minute in range(40, 0, -5):
+        for seconds, state in ((0, HealthState.UNHEALTHY), (30, HealthState.HEALTHY)):
+            at = timezone.now() - timedelta(minutes=minute, seconds=-seconds)
+            result = "fail" if state == HealthState.UNHEALTHY else "pass"
+            HealthRecord.objects.create(backend=backend, at=at, result=result, state=state)
+    say(redis_client, backend, HealthState.HEALTHY)
+    explanation = explained(backend)
+    texts = [fact.text for fact in explanation.facts]
+    assert texts == ["It comes and goes: it went down 7 times in the last hour"]
+    assert (explanation.state, explanation.out) == ("healthy", False)
 
 
 def stand(redis_client, backend, now, **standing):
