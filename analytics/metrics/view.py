@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
-from django.db import DatabaseError
+from django.db import DatabaseError, DataError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -84,5 +84,5 @@ def _check_access(request: HttpRequest) -> None:
 def _user(request: HttpRequest) -> AbstractUser | AnonymousUser:
     try:
         return Request(request, authenticators=[BearerAuthentication(), TokenAuthentication()]).user
-    except AuthenticationFailed:
+    except (AuthenticationFailed, DataError):  # of what no database can hold
         return AnonymousUser()
