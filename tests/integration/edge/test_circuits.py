@@ -307,6 +307,23 @@ def test_without_redis_each_worker_decides_alone_and_they_agree_when_it_is_back(
     assert {get(edge).backend for _ in range(20)} == {"good"}
 
 
+def test_all_that_happened_without_redis_is_told_later_and_once(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    bad, good = backend("bad"), backend("good")
+    serve(edge, bad, good, policy=SHORT)
+    edge.redis_server.kill()
+    bad.script = fail
+    request_until(edge, "a worker opens its own", lambda: heard(edge, bad, 1) >= 1)
+    bad.script = bad.echo
+    request_until(edge, "and closes it again", lambda: "shop/bad: closed" in edge.log)
+    edge.redis_server.start()
+    wait_until("the timeline is told", lambda: kinds(edge, bad)[2:] == ["circuit_closed"])
+    assert kinds(edge, bad)[:2] == ["circuit_opened", "circuit_half_opened"]
+    request_until(edge, "it is closed for all", lambda: state_of(edge, bad) is CLOSED)
+    assert len(kinds(edge, bad)) == circuit_of(edge, bad).generation
+
+
 def test_what_redis_has_lost_comes_back_from_the_workers(edge: Edge, backend: MakeBackend) -> None:
     bad, good = backend("bad", script=fail), backend("good")
     serve(edge, bad, good, policy=LASTING)
