@@ -134,21 +134,37 @@ def test_an_email_names_them_all_in_one(rule, rack, health, at, settings):
     assert f"/admin/pool/pool/{rack[0].pool_id}/change/" in message.body
 
 
-def test_an_ejection_ends_with_its_backends_return(rule, one, at, sent):
-    rule.kinds = [EventKind.EJECTED.value]
+@pytest.mark.parametrize(
+    ("begins", "ends", "titles"),
+    [
+        (
+            EventKind.EJECTED,
+            EventKind.UNEJECTED,
+            [
+                "Backend web/one is ejected as an outlier",
+                "Backend web/one is back from its ejection",
+            ],
+        ),
+        (
+            EventKind.EDGE_LAGS,
+            EventKind.EDGE_CAUGHT_UP,
+            ["Edge a, pid 7, does not run what is saved", "Edge a, pid 7, lags no more"],
+        ),
+    ],
+)
+def test_what_an_event_begins_another_ends(rule, one, at, begins, ends, titles):
+    rule.kinds = [begins.value]
     rule.save()
-    for kind, second in ((EventKind.EJECTED, 0), (EventKind.UNEJECTED, 30)):
+    of_edge = {"worker_id": "w1", "host": "a", "pid": 7}
+    for kind, second in ((begins, 0), (ends, 30)):
         Event.objects.record(
             kind,
             "told",
-            severity=Severity.WARNING if kind == EventKind.EJECTED else Severity.INFO,
-            backend=one,
-            data={"cause": "5 failures in a row"},
+            severity=Severity.WARNING if kind == begins else Severity.INFO,
+            backend=one if begins == EventKind.EJECTED else None,
+            data=of_edge if begins == EventKind.EDGE_LAGS else {"cause": "5 failures in a row"},
             at=T0 + timedelta(seconds=second),
         )
     at(200)
-    titles = list(AlertDelivery.objects.order_by("id").values_list("message__title", flat=True))
-    assert titles == [
-        "Backend web/one is ejected as an outlier",
-        "Backend web/one is back from its ejection",
-    ]
+    told = AlertDelivery.objects.order_by("id").values_list("message__title", flat=True)
+    assert list(told) == titles
