@@ -124,13 +124,16 @@ class Service:
 
 
 def _specs(backends: Iterable[_Backend]) -> list[BackendSpec]:
-    """Without those on unix sockets, which are on another machine, and their stand-ins' claims."""
+    """Without those on unix sockets, which are on another machine, and their stand-ins' claims.
+
+    ValueError for a URL that no lbsite has.
+    """
     reachable = [backend for backend in backends if not socket_path(backend.url)]
     id_of = {backend.name: backend.id for backend in reachable}
     return [
         BackendSpec(
             id=backend.id,
-            name=backend.url,
+            name=normalise_base(backend.url),
             url=backend.url,
             weight=backend.weight,
             tier=backend.tier,

@@ -19,7 +19,7 @@ from pool.choices import AdminState, HealthState
 from pool.models import Backend as Row
 from pool.models import Pool
 from proxy.client import LoadBalancer
-from tests.integration.edge.harness.backend import Backend
+from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,6 +126,45 @@ def test_without_the_service_the_last_answer_holds(
     assert shares(lb) == {"a": 3, "b": 3}
     assert token not in caplog.text
     assert caplog.text.count("the last answer holds") == 1
+
+
+ANSWERS: dict[str, Callable[[Call], None]] = {
+    "is refused": lambda call: call.answer(b"no", status="401 Unauthorized"),
+    "is a page": lambda call: call.answer(b"<html>"),
+    "is something else": lambda call: call.answer(b'{"backends": 5}'),
+    "is cut": lambda call: call.answer(b'{"algorithm": "round_robin", "backends": ['),
+    "leads elsewhere": lambda call: call.answer(
+        status="302 Found", fields="Location: http://127.0.0.1:9/\r\n"
+    ),
+    "names an algorithm that is not here": lambda call: call.answer(
+        b'{"algorithm": "newest", "backends": [], "traffic": null}'
+    ),
+    "names a host that is none": lambda call: call.answer(
+        b'{"algorithm": "random", "traffic": null, "backends": [{"id": 1, "name": "a", "url": "",'
+        b'"weight": 1, "tier": 0, "max_connections": 0, "admin_state": "active", "backup_of": null,'
+        b'"health": {"state": "healthy"}, "circuit": null}]}'
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_that_is_none_changes_nothing_until_there_is_one_again(
+    start: Start, rows: list[Row], caplog: pytest.LogCaptureFixture, answer: str
+) -> None:
+    lb = start()
+    service = lb._service
+    assert service is not None
+    url, broken = service._url, Backend("broken", script=ANSWERS[answer])
+    with caplog.at_level(logging.WARNING, "lbsite.client"):
+        service._url = broken.url
+        wait_until("it has asked twice", lambda: len(broken.calls) > 1)
+    assert shares(lb) == {"a": 3, "b": 3}
+    rows[0].weight = 2
+    rows[0].save()
+    service._url = url
+    wait_until("it follows again", lambda: shares(lb) == {"a": 4, "b": 2})
+    assert caplog.text.count("the last answer holds") == 1
+    broken.stop()
 
 
 def test_without_changes_nothing_is_sent_again(
