@@ -114,10 +114,12 @@ def run(stage: Stage, seed: int, *, workers_are_killed: bool) -> tuple[Tally, li
     product = stage.product
     before = reported(product)
     faults = Faults(product, stage.database, seed)
-    with Clients(product.port, ANSWERS, RATE, seed) as clients:
-        faults.go_on_until(lambda: clients.have_enough, workers_are_killed=workers_are_killed)
-        tally = clients.end(PATIENCE)
-    faults.drain()
+    try:
+        with Clients(product.port, ANSWERS, RATE, seed) as clients:
+            faults.go_on_until(lambda: clients.have_enough, workers_are_killed=workers_are_killed)
+            tally = clients.end(PATIENCE)
+    finally:  # what is left now is not the next test's
+        faults.drain()
     after = reported(product)
     print(f"seed {seed}: {sum(tally.answers.values())} answers, {dict(faults.done)}")
     return tally, [after[step] - before.get(step, Counter()) for step in STEPS]

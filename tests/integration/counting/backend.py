@@ -1,28 +1,41 @@
-"""A backend that answers as fast as it can with the status that the path asks for.
+"""A backend that answers as fast as it can with what the path asks for.
 
-`python backend.py NAME PORT`: /STATUS or /STATUS/SIZE, the size in bytes of the body.
+`python backend.py NAME PORT`: /STATUS, /STATUS/SIZE or /STATUS/SIZE/DELAY, with the body's
+size in bytes and the milliseconds until it is answered. In place of a status, `hang` is never
+answered, and what is `cut` ends half-way.
 """
 
 import asyncio
 import sys
 from functools import lru_cache
-from typing import cast
+from typing import NamedTuple, cast
 
 import uvloop
 
 _LENGTH = b"content-length: "
 
 
+class Answer(NamedTuple):
+    data: bytes
+    delay: float = 0.0  # seconds
+    whole: bool = True
+
+
 @lru_cache(maxsize=1000)
-def answer(name: str, path: str) -> bytes:
-    status, _, size = path.strip("/").partition("/")
-    if not status.isdigit():  # a probe
-        status = "200"
-    head = f"HTTP/1.1 {status} Whatever\r\nX-Backend: {name}\r\n"
-    if status in ("204", "304"):
-        return f"{head}\r\n".encode()
+def answer(name: str, path: str) -> Answer | None:
+    """None: none at all."""
+    status, size, delay = ([*path.strip("/").split("/"), "", ""])[:3]
+    if status == "hang":
+        return None
+    code = int(status) if status.isdigit() else 200  # a probe, or what is cut
+    head = f"HTTP/1.1 {code} Whatever\r\nX-Backend: {name}\r\n"
+    if code in (204, 304):
+        return Answer(f"{head}\r\n".encode())
     body = b"x" * int(size or 0)
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    data = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    if status == "cut":
+        return Answer(data[: -len(body) // 2], whole=False)
+    return Answer(data, int(delay or 0) / 1000)
 
 
 class Backend(asyncio.Protocol):
@@ -43,7 +56,20 @@ class Backend(asyncio.Protocol):
         if not end or len(body) < int(length or 0):
             self._buffer = data
             return
-        self._transport.write(answer(self._name, head.split(b" ", 2)[1].decode()))
+        found = answer(self._name, head.split(b" ", 2)[1].decode())
+        if found is None:
+            return
+        if found.delay:
+            asyncio.get_running_loop().call_later(found.delay, self._answer, found)
+        else:
+            self._answer(found)
+
+    def _answer(self, found: Answer) -> None:
+        if self._transport.is_closing():
+            return
+        self._transport.write(found.data)
+        if not found.whole:
+            self._transport.close()
 
 
 async def _main(name: str, port: int) -> None:

@@ -24,7 +24,7 @@ from tests.integration.product import PATIENCE, Product
 # Supervisor takes a program that ends sooner for one that cannot start, and lets it wait.
 GROWN_UP = 3.5  # seconds
 EDGE_WORKERS = 2
-CRASH_PATIENCE = 15.0  # for a batch to come by that a crashing aggregator can take
+CRASH_PATIENCE = 60.0  # for a batch to come by that a crashing aggregator can take
 
 
 class Faults:
