@@ -7,8 +7,9 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 
+from analytics.admin.compare import compare_view
 from analytics.models import TrafficRollup
 from analytics.reports import PERIODS, backend_names, pool_names, route_names
 from analytics.reports.span import DEFAULT_PERIOD
@@ -43,6 +44,17 @@ class TrafficAdmin(ReadOnlyAdmin):
 
     The page is a frame: its scripts fetch over REST what the address bar asks for.
     """
+
+    def get_urls(self) -> list[URLPattern]:
+        compare = path(
+            "compare/", self.admin_site.admin_view(self.compare_view), name="analytics_compare"
+        )
+        return [compare, *super().get_urls()]
+
+    def compare_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return compare_view(self, request)
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not self.has_view_permission(request):
@@ -79,7 +91,9 @@ def _settings() -> dict[str, Any]:
             "reports": reverse("report-traffic").removesuffix("traffic/"),
             "events": reverse("event-list"),
             "revisions": reverse("revision-list"),
+            "requests_page": reverse("admin:analytics_requestrecord_changelist"),
             "revision_page": reverse("admin:pool_revision_numbered", args=[0]).removesuffix("0/"),
+            "compare_page": reverse("admin:analytics_compare"),
             "event_page": reverse("admin:pool_event_changelist"),
         },
     }

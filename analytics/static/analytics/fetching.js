@@ -1,12 +1,13 @@
 // JSON from the REST API of this site, and what to say when there is none.
 
+import { queryOf } from "./view.js";
+
 /** Its message is for the person at the page. */
 export class ReportError extends Error {}
 
 /** Parameters without a value are left out. */
 export async function fetchJson(url, parameters, signal) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== "");
-  const response = await get(`${url}?${new URLSearchParams(given)}`, signal);
+  const response = await get(`${url}?${queryOf(parameters)}`, signal);
   if (response.ok) return response.json();
   throw new ReportError(await inWords(response));
 }

@@ -28,7 +28,11 @@ function happening({ at, severity, subject, event }, urls) {
 
 function linksOf({ id, data }, urls) {
   const links = [link("On the timeline", `${urls.event_page}${id}/change/`)];
-  if (data.revision) links.push(link(`Revision ${data.revision}`, `${urls.revision_page}${data.revision}/`));
+  const number = data.revision;
+  if (number) {
+    links.push(link(`Revision ${number}`, `${urls.revision_page}${number}/`));
+    links.push(link("Before and after it", `${urls.compare_page}?revision=${number}`));
+  }
   return links;
 }
 

@@ -9,7 +9,7 @@ import { palette } from "./theme.js";
 /** `chart`: a module of charts/, which makes of an answer what is to be drawn.
  *
  * Its `endpoint` says which report that is, and its `parameters`, if it has any, what more to
- * ask. Its `figure(answer, colour)` returns either `{words}`, if there is nothing to draw, or
+ * ask. Its `figure(answer, colour, urls)` returns either `{words}`, if there is nothing to draw, or
  * `{traces, layout, tables}`; of a chart over time also `range`, both ends of its axis in
  * milliseconds. Without traces it is tables only.
  */
@@ -17,6 +17,7 @@ export class Panel {
   #section;
   #chart;
   #actions;
+  #urls;
   #answer = null;
   #marks = [];
   #hidden = new Set(); // names of traces that somebody took out
@@ -24,10 +25,11 @@ export class Panel {
   /** `actions`: `open(marks)` when a mark is clicked, `select(from, to)` when a range was dragged
    * over, `reset()` to go back from it.
    */
-  constructor(section, chart, actions) {
+  constructor(section, chart, actions, urls) {
     this.#section = section;
     this.#chart = chart;
     this.#actions = actions;
+    this.#urls = urls;
     const lane = this.#part("lane");
     if (lane) new ResizeObserver(() => this.render()).observe(lane);
   }
@@ -53,7 +55,7 @@ export class Panel {
 
   render() {
     if (!this.#answer) return;
-    const figure = this.#chart.figure(this.#answer, palette());
+    const figure = this.#chart.figure(this.#answer, palette(), this.#urls);
     this.#say(figure.words ?? "");
     if (figure.words) return;
     if (figure.traces) this.#draw(figure);

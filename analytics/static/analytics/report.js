@@ -22,8 +22,9 @@ const CHARTS = { availability, errors, heatmap, latency, paths, share, traffic }
 
 const settings = JSON.parse(document.getElementById("report-settings").textContent);
 const toolbar = new Toolbar(settings.default_period, drawMarks);
+const actions = { open, select, reset };
 const panels = [...document.querySelectorAll("[data-panel]")].map(
-  (section) => new Panel(section, CHARTS[section.dataset.panel], { open, select, reset }),
+  (section) => new Panel(section, CHARTS[section.dataset.panel], actions, settings.urls),
 );
 let loading = new AbortController();
 let overview = { series: [] };

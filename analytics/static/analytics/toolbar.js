@@ -3,11 +3,12 @@
 import { SUBJECTS } from "./marks.js";
 import { element } from "./table.js";
 import { span, stepInWords, time } from "./wording.js";
-import { addressOf, changeView, readView } from "./view.js";
+import { addressOf, changeView, queryOf, readView } from "./view.js";
 
 const form = document.getElementById("report-query");
 const told = document.getElementById("report-span");
 const reset = document.getElementById("report-reset");
+const compare = document.getElementById("report-compare");
 const legend = document.getElementById("report-marks");
 const NARROWING = { pool: ["backend"], backend: [], route: [] }; // what does not outlive a choice
 
@@ -37,6 +38,8 @@ export class Toolbar {
     for (const name of Object.keys(NARROWING)) form.elements[name].value = view[name];
     form.elements.from.value = view.from.replace("Z", "");
     form.elements.to.value = view.to.replace("Z", "");
+    compare.href = `${compare.dataset.page}?${queryOf({ ...view, period })}`;
+    compare.hidden = period === "all";
     reset.hidden = Boolean(period);
     reset.lastElementChild.textContent = this.#lastPeriod;
   }

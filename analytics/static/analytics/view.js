@@ -10,8 +10,12 @@ export function readView() {
 }
 
 export function addressOf(view) {
-  const given = Object.entries(view).filter(([, value]) => value);
-  return `${location.pathname}?${new URLSearchParams(given)}`;
+  return `${location.pathname}?${queryOf(view)}`;
+}
+
+/** What is not given is left out. */
+export function queryOf(view) {
+  return new URLSearchParams(Object.entries(view).filter(([, value]) => value !== ""));
 }
 
 /** Go to another view, as a step that the browser's button takes back. */
