@@ -12,6 +12,7 @@ from pool.models import Revision
 
 DEFAULT_WINDOW = "1h"
 _WINDOW = re.compile(r"([1-9]\d{0,3})([mhd])", re.ASCII)
+_REVISIONS_SHOWN = 5
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -103,12 +104,13 @@ def _others(revision: Revision, before: Span, after: Span) -> tuple[str, ...]:
     others = Revision.objects.exclude(pk=revision.pk).filter(
         created_at__gte=before.at(before.start), created_at__lt=after.until
     )
-    numbers = [str(number) for number in others.order_by("number").values_list("number", flat=True)]
+    numbers = list(others.order_by("number").values_list("number", flat=True))
     if not numbers:
         return ()
-    many = f"Revisions {', '.join(numbers)} are" if len(numbers) > 1 else f"{numbers[0]} is"
-    one = "" if len(numbers) > 1 else "Revision "
-    return (f"{one}{many} within this time too: what changed may be due to them.",)
+    shown = ", ".join(map(str, numbers[:_REVISIONS_SHOWN]))
+    more = len(numbers) - _REVISIONS_SHOWN
+    also = f"{shown} and {more} more" if more > 0 else shown
+    return (f"What changed may be due to other revisions of this time, too: {also}.",)
 
 
 def _with_notes(sides: Sides) -> Sides:
