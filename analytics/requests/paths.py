@@ -2,9 +2,8 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import datetime
-from functools import reduce
-from operator import or_
+from datetime import UTC, datetime
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 _NO_ERRORS = (Cause.CLIENT_ABORT, Cause.COMPLETE)
 _SERVER_ERROR = 500  # and above
 
-_Place = tuple[str, str]  # host and path
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,19 @@ class TopErrorPaths:
     paths: list[PathErrors]
 
 
+class _Place:
+    """What went wrong at one host and path."""
+
+    def __init__(self) -> None:
+        self.statuses: Counter[str] = Counter()
+        self.causes: Counter[str] = Counter()
+        self.last_seen = _NEVER
+
+    @property
+    def count(self) -> int:
+        return self.statuses.total()
+
+
 def top_error_paths(
     span: "Span",
     pool: str | None = None,
@@ -54,14 +66,11 @@ def top_error_paths(
     among: Q = Q(),  # noqa: B008 - immutable
 ) -> TopErrorPaths:
     """`pool`: only of this one. `among`: of which requests; what was left out, nobody knows of."""
-    noted_errors = RequestRecord.objects.filter(among, _is_error(), notable=True)
-    errors = _during(noted_errors, span, pool)
+    errors = _during(RequestRecord.objects.filter(among, _is_error(), notable=True), span, pool)
     left_out = _during(RequestsLeftOut.objects.all(), span, pool)
-    noted = errors.count()
-    places = errors.order_by().values_list("host", "path")
-    counts = places.annotate(count=Count("key"), last_seen=Max("at"))
-    top = list(counts.order_by("-count", "-last_seen")[:limit])
-    statuses, causes = _parts(errors, [(host, path) for host, path, *_ in top])
+    places = _places(errors)
+    noted = sum(place.count for place in places.values())
+    top = nlargest(limit, places.items(), key=lambda item: (item[1].count, item[1].last_seen))
     return TopErrorPaths(
         noted=noted,
         left_out=left_out.aggregate(sum=Sum("count"))["sum"] or 0,
@@ -69,15 +78,27 @@ def top_error_paths(
             PathErrors(
                 host,
                 path,
-                count,
-                share=count / noted,
-                last_seen=last_seen.astimezone(span.zone),
-                statuses=dict(statuses[host, path].most_common()),
-                causes=dict(causes[host, path].most_common()),
+                count=place.count,
+                share=place.count / noted,
+                last_seen=place.last_seen.astimezone(span.zone),
+                statuses=dict(place.statuses.most_common()),
+                causes=dict(place.causes.most_common()),
             )
-            for host, path, count, last_seen in top
+            for (host, path), place in top
         ],
     )
+
+
+def _places(errors: "QuerySet") -> dict[tuple[str, str], _Place]:
+    """In one pass over the table: asked for the best first, a database needs three."""
+    places: dict[tuple[str, str], _Place] = defaultdict(_Place)
+    kinds = errors.order_by().values_list("host", "path", "status", "cause")
+    for host, path, status, cause, count, last in kinds.annotate(Count("key"), Max("at")):
+        place = places[host, path]
+        place.statuses[str(status)] += count
+        place.causes[cause] += count
+        place.last_seen = max(place.last_seen, last)
+    return places
 
 
 def _is_error() -> Q:
@@ -89,17 +110,3 @@ def _during(rows: "QuerySet", span: "Span", pool: str | None) -> "QuerySet":
     if not span.running:
         rows = rows.filter(at__lt=span.until)
     return rows if pool is None else rows.filter(pool=pool)
-
-
-def _parts(
-    errors: "QuerySet", places: list[_Place]
-) -> tuple[dict[_Place, Counter[str]], dict[_Place, Counter[str]]]:
-    statuses: dict[_Place, Counter[str]] = defaultdict(Counter)
-    causes: dict[_Place, Counter[str]] = defaultdict(Counter)
-    if places:
-        there = reduce(or_, (Q(host=host, path=path) for host, path in places))
-        rows = errors.filter(there).order_by().values_list("host", "path", "status", "cause")
-        for host, path, status, cause, count in rows.annotate(count=Count("key")):
-            statuses[host, path][str(status)] += count
-            causes[host, path][cause] += count
-    return statuses, causes
