@@ -194,7 +194,7 @@ def _operators(backend: Backend) -> Iterator[Fact]:
         draining = backend.admin_state == AdminState.DRAINING
         yield Fact(
             code=backend.admin_state,
-            text="Somebody drained it" if draining else "Somebody put it into maintenance",
+            text="It was drained" if draining else "It was put into maintenance",
             **_told_by(event),
         )
     if backend.weight == 0:

@@ -67,7 +67,7 @@ def test_who_drained_it_is_named_with_a_link_to_the_event(admin, one, redis_clie
     one.drain(by="olga")
     page = read(admin, one)
     event = Event.objects.get(kind=EventKind.ADMIN_STATE_CHANGED)
-    assert "Somebody drained it, by olga" in page
+    assert "It was drained by olga" in page
     assert reverse("admin:pool_event_change", args=[event.pk]) in page
 
 
