@@ -21,7 +21,8 @@ from pool.models import Backend, HealthRecord, HourlyUptime
 
 _TIMES = ("up", "degraded", "down")
 _SUMS = {f"of_{name}": Sum(name) for name in _TIMES}
-_PART = timedelta(minutes=10)
+_PARTS = 20  # of what is read from records, if these are then of a width between:
+_NARROWEST, _WIDEST = 10.0, 600.0  # seconds
 _KNOWN = F("up") + F("degraded") + F("down")
 
 
@@ -127,7 +128,7 @@ def _floor(at: datetime) -> datetime:
 
 def _from_records(ids: Sequence[int], stretch: Stretch, allowances: Allowances) -> _Ends:
     """In parts, so that it can be told when nobody probed."""
-    parts = ceil(stretch.seconds / _PART.total_seconds())
+    parts = ceil(stretch.seconds / min(_WIDEST, max(_NARROWEST, stretch.seconds / _PARTS)))
     edges = [stretch.start + (stretch.end - stretch.start) * part / parts for part in range(parts)]
     ends: _Ends = [(Stretch(*pair), {}) for pair in pairwise((*edges, stretch.end))]
     before = timedelta(seconds=max(map(allowances.of, ids), default=0.0))

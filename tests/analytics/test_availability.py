@@ -232,6 +232,14 @@ def test_a_cell_of_which_nothing_is_known_has_no_uptime(backend):
     assert strip.uptime == [None] * 36 + [100.0] * 12
 
 
+def test_a_short_strip_tells_as_well_when_nobody_knew(backend):
+    backend("a", made=238)
+    strip = report("5m", scope=Scope(pool="shop")).strips[1]
+    assert strip.step == 10
+    assert strip.uptime[:18] == [None] * 18
+    assert strip.uptime[-12:-1] == [100.0] * 11
+
+
 def test_of_all_pools_only_these_have_strips(backend):
     backend("a")
     assert [strip.backend for strip in report().strips] == [""]
