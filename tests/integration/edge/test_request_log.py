@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
 
+from analytics.requests import store
 from pool import bus
 from pool.bus import RequestBatch, RequestNote
 from pool.snapshot import LimitPolicy, PoolSpec, RetryPolicy, RouteSpec, TimeoutPolicy
@@ -215,6 +218,28 @@ def test_what_the_edge_answers_itself_is_notable(
     wait_until("it is noted", lambda: any(note.request_id == wanted for note in log.notes()))
     (note,) = [note for note in log.notes() if note.request_id == wanted]
     assert (note.status, note.cause, note.path) == (400, "bad_request", "")
+
+
+@pytest.mark.django_db
+def test_the_id_that_a_client_was_told_finds_its_request_over_rest(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    dead = backend("dead")
+    dead.stop()
+    edge.serve(dead.spec())
+    with Client(edge.port) as client:
+        told = client.get("/lost?token=s3cret").headers["x-request-id"]
+    rest = APIClient()
+    rest.force_authenticate(User.objects.create_superuser("olga"))
+
+    def found() -> bool:
+        store.keep(edge.redis)
+        return rest.get(f"/api/v1/reports/requests/{told}/").status_code == 200
+
+    wait_until("it is found", found)
+    row = rest.get(f"/api/v1/reports/requests/{told}/").json()
+    assert (row["status"], row["cause"], row["backend"]) == (502, "connect_failed", "dead")
+    assert row["path"] == "/lost"
 
 
 # --- bounds ---
