@@ -146,7 +146,12 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
 Name = Annotated[str, msgspec.Meta(max_length=260, pattern=r"\A[^\x00]*\Z")]
 
 
-class TrafficTimes(msgspec.Struct, frozen=True, array_like=True):
+# Checked as it is decoded; `proxy.core.histogram` has as many.
+Bucket = Annotated[int, msgspec.Meta(ge=0, lt=432)]
+
+
+# The collector need not look at these, of which there are many: they are part of no cycle.
+class TrafficTimes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How long something has taken, in microseconds.
 
     `min` and `max` are 0 where nobody knows them; `histogram` maps a bucket's index
@@ -156,10 +161,10 @@ class TrafficTimes(msgspec.Struct, frozen=True, array_like=True):
     sum: Count = 0
     min: Count = 0
     max: Count = 0
-    histogram: dict[Count, Count] = {}
+    histogram: dict[Bucket, Count] = {}
 
 
-class TrafficRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class TrafficRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """What one backend did for one route in one second.
 
     `backend_id` 0: answered by the edge itself, no backend was reached.

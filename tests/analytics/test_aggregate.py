@@ -1,6 +1,7 @@
 """Adding traffic up, and refusing what is no traffic."""
 
 from collections import Counter
+from typing import get_type_hints
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from analytics.aggregate import (
     decode_batch,
     pack_histogram,
     roll_up,
+    sum_of,
     unpack_histogram,
 )
 from analytics.levels import LEVELS
@@ -85,13 +87,6 @@ def everything(counts, kind):
     )
 
 
-def sum_of(given_rows):
-    sums = Counters()
-    for one in given_rows:
-        sums.add(one)
-    return sums
-
-
 @given(st.lists(rows, max_size=6).flatmap(lambda found: st.tuples(*[st.permutations(found)] * 2)))
 def test_the_order_in_which_rows_are_added_does_not_matter(orders):
     one, other = orders
@@ -123,6 +118,11 @@ def test_seconds_are_put_where_they_belong(batch, row):
     assert rollups[Key(60, NOON, A)].requests == 2
     assert rollups[Key(60, NOON - 60, A)].requests == 1
     assert rollups[Key(86400, NOON - 43200, A)].requests == 3
+
+
+def test_a_batch_may_name_each_bucket_that_there_is_and_no_other():
+    hint = get_type_hints(TrafficTimes, include_extras=True)["histogram"]
+    assert hint.__args__[0].__metadata__[0] == msgspec.Meta(ge=0, lt=BUCKETS)
 
 
 def test_series_are_told_apart(batch, row):
