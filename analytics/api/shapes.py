@@ -31,6 +31,8 @@ def shape_of(report: type) -> type[serializers.Serializer[Any]]:
     hints = get_type_hints(report)
     declared = {field.name: _field(hints[field.name]) for field in fields(report)}
     about = cleandoc(report.__doc__ or "")
+    if about.startswith(f"{report.__name__}("):  # made up by dataclasses
+        about = ""
     namespace = {**declared, "__doc__": about, "__module__": __name__}
     return type(f"{report.__name__}Serializer", (serializers.Serializer,), namespace)
 
