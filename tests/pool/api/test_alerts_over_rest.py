@@ -78,7 +78,7 @@ def test_a_rule_names_pools_and_channels(boss, pager, web):
     assert answer.status_code == 201
     assert answer.json() | rule == answer.json()
     assert answer.json()["kinds"] == [
-        *("health_changed", "configuration_not_published", "edge_left"),
+        *("health_changed", "configuration_not_published", "edge_left", "edge_lags"),
         *("failover", "circuit_opened"),
     ]
     assert boss.patch("/api/v1/alert-rules/down/", {"enabled": False}).json()["enabled"] is False
