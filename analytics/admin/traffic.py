@@ -15,6 +15,14 @@ from analytics.reports import PERIODS, backend_names, pool_names, route_names
 from analytics.reports.span import DEFAULT_PERIOD
 from pool.admin.base import ReadOnlyAdmin
 
+# Of which time the percentiles and the heat map are.
+KINDS = (
+    ("", "Of the whole request"),
+    ("first_byte", "Until the backend answers"),
+    ("connect", "To connect to the backend"),
+    ("queue", "In the queue for a backend"),
+)
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -29,7 +37,7 @@ class Panel:
 
 PANELS = (
     Panel("traffic", "Requests", "Answers a second, by the class of their status."),
-    Panel("latency", "Latency", "From a request's first byte to its answer's last."),
+    Panel("latency", "Latency", "What part of the requests took no longer."),
     Panel("heatmap", "All latencies", "How many requests took how long: the stronger, the more."),
     Panel("errors", "What went wrong", "Tries that failed and requests refused, by cause."),
     Panel("availability", "Availability", "Green: up; orange: down for a part; red: for most."),
@@ -70,6 +78,7 @@ class TrafficAdmin(ReadOnlyAdmin):
                 "pool": pool_names(),
                 "backend": backend_names(pool) if pool else [],
                 "route": _routes(),
+                "kind": KINDS,
             },
             "settings": _settings(),
         }

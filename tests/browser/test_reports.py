@@ -152,6 +152,27 @@ def test_a_period_and_a_pool_are_chosen(report, web, half_an_hour):
     assert pages.driver.execute_script(COUNTS) == {"2xx": 30 * ANSWERED, "5xx": 30 * FAILED}
 
 
+def test_latency_is_told_of_the_part_of_the_time_that_is_chosen(report, half_an_hour):
+    pages = report()
+    assert pages.driver.execute_script(DATA, "latency") == 4
+    pages.choose("kind", "In the queue for a backend")
+    pages.wait(lambda: "No request was timed" in pages.find("#panel-latency").text)
+    assert "kind=queue" in pages.driver.current_url
+
+
+def test_a_series_is_taken_out_of_its_chart_and_put_back(report, half_an_hour):
+    pages = report()
+    (errors,) = (
+        entry
+        for entry in pages.driver.find_elements(By.CSS_SELECTOR, "#panel-traffic .lb-legend button")
+        if entry.text == "5xx"
+    )
+    pages.click(errors)
+    assert set(pages.driver.execute_script(COUNTS)) == {"2xx"}
+    pages.click(pages.find("#panel-traffic .lb-legend [aria-pressed=false]"))
+    assert set(pages.driver.execute_script(COUNTS)) == {"2xx", "5xx"}
+
+
 def test_colours_follow_the_switch_to_dark(report, half_an_hour):
     pages = report()
     font = "return document.querySelector('#panel-traffic .lb-plot').layout.font.color"

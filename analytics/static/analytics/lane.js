@@ -5,7 +5,7 @@ import { element } from "./table.js";
 import { time } from "./wording.js";
 
 const WIDTH = 22; // of a button in pixels; marks closer than that are one
-const FEW = 12;
+const FEW = 8;
 const SEVERITIES = ["info", "warning", "error"];
 
 /** Lay the marks out; returns the times at which the chart below gets a line.

@@ -2,7 +2,7 @@
 
 import { isRunning, onChange, readView } from "./view.js";
 
-const SECONDS = { "5m": 5, "30m": 10, "1h": 10 };
+const SECONDS = { "5m": 5, "30m": 10, "1h": 10, "": 10 }; // "": the one that is shown at first
 const SELDOM = 60; // of longer periods
 
 const button = document.getElementById("report-pause");
@@ -14,7 +14,7 @@ export function keepUpToDate(load) {
     clearTimeout(timer);
     const view = readView();
     button.hidden = !isRunning(view);
-    if (!button.hidden) timer = setTimeout(next, (SECONDS[view.period || "1h"] ?? SELDOM) * 1000);
+    if (!button.hidden) timer = setTimeout(next, (SECONDS[view.period] ?? SELDOM) * 1000);
   };
   const next = async () => {
     if (!isPaused() && !held && !document.hidden) await load();

@@ -10,7 +10,7 @@ const told = document.getElementById("report-span");
 const reset = document.getElementById("report-reset");
 const compare = document.getElementById("report-compare");
 const legend = document.getElementById("report-marks");
-const NARROWING = { pool: ["backend"], backend: [], route: [] }; // what does not outlive a choice
+const CHOICES = ["pool", "backend", "route", "kind"];
 
 export class Toolbar {
   #defaultPeriod;
@@ -35,7 +35,7 @@ export class Toolbar {
       choice.href = addressOf({ ...view, period: choice.dataset.period, from: "", to: "" });
       choice.ariaCurrent = String(choice.dataset.period === period);
     }
-    for (const name of Object.keys(NARROWING)) form.elements[name].value = view[name];
+    for (const name of CHOICES) form.elements[name].value = view[name];
     form.elements.from.value = view.from.replace("Z", "");
     form.elements.to.value = view.to.replace("Z", "");
     compare.href = `${compare.dataset.page}?${queryOf({ ...view, period })}`;
@@ -89,12 +89,10 @@ export class Toolbar {
   }
 }
 
-/** Loads the page anew: which backends there are to choose from depends on the pool. */
+/** For another pool the page is loaded anew: there are other backends to choose from. */
 function choose({ name, value }) {
-  const narrower = NARROWING[name];
-  if (!narrower) return;
-  const cleared = Object.fromEntries(narrower.map((other) => [other, ""]));
-  location.assign(addressOf({ ...readView(), [name]: value, ...cleared }));
+  if (name === "pool") location.assign(addressOf({ ...readView(), pool: value, backend: "" }));
+  else if (CHOICES.includes(name)) changeView({ [name]: value });
 }
 
 function submitExact(event) {

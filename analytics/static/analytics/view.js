@@ -1,7 +1,7 @@
 // What the page shows. It is kept in the address bar alone, so that a link shows the same and
 // the way back leads to what was seen before.
 
-const NAMES = ["period", "from", "to", "pool", "backend", "route"];
+const NAMES = ["period", "from", "to", "pool", "backend", "route", "kind"];
 const listeners = [];
 
 export function readView() {

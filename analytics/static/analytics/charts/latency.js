@@ -25,8 +25,8 @@ const COLUMNS = [
 ];
 
 export function figure(answer, colour) {
-  const { series, totals, backends } = answer;
-  if (!totals.total) return { words: "No request was timed in this time." };
+  const { kind, series, totals, backends } = answer;
+  if (!totals[kind]) return { words: "No request was timed in this time." };
   return {
     traces: LINES.map((line) =>
       lineOver(series, line.name, colour(line.colour), ({ latency_ms }) => latency_ms?.[line.key]),
@@ -35,15 +35,15 @@ export function figure(answer, colour) {
     range: rangeOf(answer),
     tables: [
       tableOf("Over time", "From", [
-        ["All of it", totals.requests, totals.total],
+        ["All of it", totals.requests, totals[kind]],
         ...series.filter(isTimed).map((one) => [whenOf(one), one.requests, one.latency_ms]),
       ]),
       tableOf(
         "By backend",
         "Backend",
         backends
-          .filter(({ total }) => total)
-          .map((one) => [`${one.pool}/${one.backend}`, one.requests, one.total]),
+          .filter((one) => one[kind])
+          .map((one) => [`${one.pool}/${one.backend}`, one.requests, one[kind]]),
       ),
     ],
   };
