@@ -92,11 +92,11 @@ def runs(product: Product) -> int:
 
 def tell(product: Product) -> Story:
     began = int(time.time()) // NARROWEST * NARROWEST
-    first = Diary(write(product.port, [*oddities(), *slowly(2500, seed=1, errors=1)]))
+    first = Diary(write(product.port, [*oddities(), *slowly(2000, seed=1, errors=1)]))
     # An edge reads its counters once a second: what was answered until now is in this bucket.
     parted = (int(time.time()) + 3 + NARROWEST) // NARROWEST * NARROWEST
     time.sleep(parted - time.time())
-    second = Diary(write(product.port, slowly(1500, seed=2, errors=8)))
+    second = Diary(write(product.port, slowly(1200, seed=2, errors=8)))
     ended = (int(time.time()) + 3 + NARROWEST) // NARROWEST * NARROWEST
     story = Story(product, first, second, began, parted, ended)
     wanted = len(story.diary)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import ceil
 
-CLIENTS = 60
+CLIENTS = 100
 PATIENCE = 60.0
 GIVE_UP_AFTER = 0.2  # seconds; of those who ask for more than they wait for
 
