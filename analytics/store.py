@@ -73,7 +73,7 @@ def _add(batches: Sequence[TrafficBatch], now: datetime) -> int:
     CountedBatch.objects.bulk_create(
         [CountedBatch(source=source, seq=seq, counted_at=now) for source, seq in sorted(fresh)]
     )
-    _merge(roll_up(fresh.values()))
+    merge(roll_up(fresh.values()))
     return len(fresh)
 
 
@@ -90,7 +90,8 @@ def _counted(pairs: Iterable[Pair]) -> set[Pair]:
     return found
 
 
-def _merge(rollups: Rollups) -> None:
+def merge(rollups: Rollups) -> None:
+    """Add `rollups` to those that are stored; within a transaction."""
     ids = _lock_series({key.series for key in rollups})
     if not ids:
         return
@@ -129,10 +130,11 @@ def _add_stored(rollups: Rollups, series: dict[int, Series]) -> None:
     for key in rollups:
         starts[key.step].add(key.at)
     for step, ats in starts.items():
-        rows = TrafficRollup.objects.filter(step=step, at__in=[_datetime(at) for at in ats])
+        # Of these series only: a wide bucket has all that there ever were.
+        rows = TrafficRollup.objects.filter(
+            step=step, at__in=[_datetime(at) for at in ats], series_id__in=list(series)
+        )
         for at, number, *values in rows.values_list("at", "series_id", *COUNTERS):
-            if number not in series:
-                continue
             counters = rollups.get(Key(step, int(at.timestamp()), series[number]))
             if counters is not None:
                 counters.add(read_counters(values))
