@@ -26,32 +26,45 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.rollups", description=__doc__)
-    parser.add_argument("databases", nargs="*", default=["sqlite", "postgresql"])
+    parser.add_argument("parts", nargs="*", default=["ingest", "year"], help="ingest, year")
+    parser.add_argument("--database", dest="databases", action="append", help="of both: this one")
     parser.add_argument("--backends", type=int, default=1000)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.databases = options.databases or ["sqlite", "postgresql"]
+    return options
 
 
 def _measure(database: str, folder: Path, options: argparse.Namespace) -> int:
-    environment = {
-        **os.environ,
-        "LB_DATA_DIR": str(folder / "data"),
-        "LB_REDIS_URL": f"unix://{folder / 'redis.sock'}",
-        "DATABASE_URL": "",
-    }
-    command = [sys.executable, "-m", "tests.bench.rollups.measuring", str(options.backends)]
-    print(database, flush=True)
     if database == "sqlite":
-        return subprocess.run(command, env=environment, check=False).returncode
+        return _run(folder, "", options)
     if obstacle := postgresql.obstacle():
         print(obstacle)
         return 0
     with tempfile.TemporaryDirectory(prefix="lb-pg-") as name:
         server = postgresql.Server(Path(name))
         try:
-            environment["DATABASE_URL"] = server.url
-            return subprocess.run(command, env=environment, check=False).returncode
+            return _run(folder, server.url, options)
         finally:
             server.stop()
+
+
+def _run(folder: Path, database_url: str, options: argparse.Namespace) -> int:
+    environment = {
+        **os.environ,
+        "LB_DATA_DIR": str(folder / "data"),
+        "LB_REDIS_URL": f"unix://{folder / 'redis.sock'}",
+        "DATABASE_URL": database_url,
+    }
+    module = "tests.bench.rollups.measuring"
+    print("PostgreSQL" if database_url else "SQLite", flush=True)
+    return max(
+        subprocess.run(
+            [sys.executable, "-m", module, part, str(options.backends)],
+            env=environment,
+            check=False,
+        ).returncode
+        for part in options.parts
+    )
 
 
 if __name__ == "__main__":

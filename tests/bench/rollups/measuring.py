@@ -1,7 +1,9 @@
 """The part of the bench that runs inside of Django, against one database: see `__main__`."""
 
+import argparse
 import os
-import sys
+from pathlib import Path
+from time import perf_counter, time
 
 import django
 
@@ -9,22 +11,55 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lbsite.settings")
 django.setup()
 
 from django.core.management import call_command  # noqa: E402 - after Django's setup
+from django.db import connection  # noqa: E402
 
 from pool.connection import redis_client  # noqa: E402
-from tests.bench.rollups import ingesting  # noqa: E402
+from tests.bench.rollups import ingesting, reporting, year  # noqa: E402
+
+_MIB = 1 << 20
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("part", choices=["ingest", "year"])
+    parser.add_argument("backends", type=int)
+    options = parser.parse_args()
     call_command("migrate", verbosity=0)
-    backends = int(sys.argv[1])
+    if options.part == "ingest":
+        _ingest(options.backends)
+    else:
+        _year(options.backends)
+
+
+def _ingest(backends: int) -> None:
     redis = redis_client()
     for name, sources, seconds in (
-        ("50 workers, one second", 50, 1),
-        ("1 worker, 50 seconds", 1, 50),
-        ("10 workers, 10 seconds", 10, 10),
+        ("fifty workers, one second", 50, 1),
+        ("one worker, fifty seconds", 1, 50),
     ):
         rate = ingesting.measure(redis, sources=sources, seconds=seconds, backends=backends)
-        print(f"{rate:9,.0f} backend-seconds/s  {name}", flush=True)
+        print(f"{rate.wall:9,.0f} backend-seconds/s, {rate.own:,.0f} of own time: {name}")
+
+
+def _year(backends: int) -> None:
+    began = perf_counter()
+    rows = year.fill(backends, int(time()))
+    print(f"{rows:,} rollups, filled in {perf_counter() - began:.0f} s")
+    size = _tidy_up()
+    print(f"{size / _MIB:,.0f} MiB, {size / rows:.0f} bytes a rollup")
+    for name, seconds in reporting.measure().items():
+        print(f"{seconds * 1000:7.0f} ms  24 h, {name}", flush=True)
+
+
+def _tidy_up() -> int:
+    """As it is after a while; returns the size of the rollups in bytes."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return Path(connection.settings_dict["NAME"]).stat().st_size
+        cursor.execute("VACUUM ANALYZE analytics_trafficrollup")
+        cursor.execute("SELECT pg_total_relation_size('analytics_trafficrollup')")
+        return int(cursor.fetchone()[0])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ _PATTERNS = 200  # different seconds; the rest are repetitions
 
 def batches(sources: int, seconds: int, backends: int, start: int) -> Iterator[bytes]:
     """One batch a source and second, each with a row for every backend, encoded."""
-    patterns = [_row(Random(number)) for number in range(_PATTERNS)]
+    patterns = [some_second(Random(number)) for number in range(_PATTERNS)]
     encoder = msgspec.msgpack.Encoder()
     for seq in range(1, seconds + 1):
         rows = [
@@ -40,7 +40,7 @@ def pool_of(backend: int) -> int:
     return 1 + backend % 20
 
 
-def _row(random: Random) -> TrafficRow:
+def some_second(random: Random) -> TrafficRow:
     first = [int(random.lognormvariate(8, 0.7)) for _ in range(REQUESTS)]
     total = [us + int(random.expovariate(1 / 500)) for us in first]
     failed = int(random.random() < 0.1)
