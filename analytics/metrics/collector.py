@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from threading import Lock
+from typing import NamedTuple
 
 from django.db import DatabaseError
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import generate_latest as prometheus_text
 from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
 from prometheus_client.registry import Collector, CollectorRegistry
 from redis import RedisError
 
@@ -45,6 +47,26 @@ class LoadBalancerCollector(Collector):
         yield build
 
 
+class Format(NamedTuple):
+    content_type: str
+    encode: Callable[[CollectorRegistry], bytes]
+
+
+_TEXT = Format("text/plain; version=0.0.4; charset=utf-8", prometheus_text)
+_FORMATS = {
+    "text/plain": _TEXT,
+    "application/openmetrics-text": Format(
+        "application/openmetrics-text; version=1.0.0; charset=utf-8", openmetrics_text
+    ),
+}
+
+
+def choose(accept: str) -> Format:
+    """The first one that is asked for. The library's own way fails on a malformed version."""
+    asked = (part.partition(";")[0].strip().lower() for part in accept.split(","))
+    return next((_FORMATS[kind] for kind in asked if kind in _FORMATS), _TEXT)
+
+
 class Exposition:
     """The registry as text, in the format that is asked for."""
 
@@ -53,14 +75,14 @@ class Exposition:
         self._registry.register(LoadBalancerCollector())
         self._clock = clock
         self._lock = Lock()
-        self._made: dict[str, tuple[float, bytes]] = {}  # by content type
+        self._made: dict[Format, tuple[float, bytes]] = {}
 
     def text(self, accept: str) -> tuple[bytes, str]:
         """With its content type. Those that ask at once wait for one answer."""
-        encode, content_type = choose_encoder(accept)
+        wanted = choose(accept)
         with self._lock:
-            at, text = self._made.get(content_type, (float("-inf"), b""))
+            at, text = self._made.get(wanted, (float("-inf"), b""))
             if self._clock() - at > _FRESH:
-                text = encode(self._registry)
-                self._made[content_type] = (self._clock(), text)
-        return text, content_type
+                text = wanted.encode(self._registry)
+                self._made[wanted] = (self._clock(), text)
+        return text, wanted.content_type

@@ -131,6 +131,23 @@ def test_openmetrics_when_asked(traffic, token):
     assert families["lb_build"] == "info"
 
 
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("*/*", "text/plain"),
+        ("application/json", "text/plain"),
+        ("text/plain;version=0.0.4;q=0.5,application/openmetrics-text", "text/plain"),
+        ("application/openmetrics-text; version=abc", "application/openmetrics-text"),
+        ("Application/OpenMetrics-Text;version=99.0.0", "application/openmetrics-text"),
+        ("text/plain; version=x", "text/plain"),
+        (";,,;q=", "text/plain"),
+    ],
+)
+def test_whatever_is_asked_for_it_is_one_of_both(token, accept, media_type):
+    answer = ask(token, accept=accept)
+    assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (200, media_type)
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing")
 def test_promtool_has_nothing_to_say(traffic, token):
     text = ask(token).content
