@@ -138,6 +138,18 @@ def test_dragging_over_a_chart_narrows_all_of_them_and_the_address_says_so(repor
     pages.wait(lambda: "from=" not in pages.driver.current_url)
 
 
+def test_a_range_is_typed(report, half_an_hour):
+    pages = report("?from=2026-01-02T10:00:00%2B02:00&to=2026-01-02T09:00:00Z")
+    pages.click(pages.find(".lb-exact summary"))
+    start, end = pages.find("[name=from]"), pages.find("[name=to]")
+    assert start.get_attribute("value").startswith("2026-01-02T08:00")
+    assert end.get_attribute("value").startswith("2026-01-02T09:00")
+    later = "arguments[0].value = '2026-01-02T08:30:10'"
+    pages.driver.execute_script(later, start)
+    pages.click(pages.find(".lb-exact button"))
+    pages.wait(lambda: "from=2026-01-02T08%3A30%3A10Z" in pages.driver.current_url)
+
+
 def test_a_period_and_a_pool_are_chosen(report, web, half_an_hour):
     pages = report()
     pages.click(pages.find("[data-period='6h']"))

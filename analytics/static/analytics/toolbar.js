@@ -36,8 +36,7 @@ export class Toolbar {
       choice.ariaCurrent = String(choice.dataset.period === period);
     }
     for (const name of CHOICES) form.elements[name].value = view[name];
-    form.elements.from.value = view.from.replace("Z", "");
-    form.elements.to.value = view.to.replace("Z", "");
+    for (const name of ["from", "to"]) form.elements[name].value = inField(view[name]);
     compare.href = `${compare.dataset.page}?${queryOf({ ...view, period })}`;
     compare.hidden = period === "all";
     reset.hidden = Boolean(period);
@@ -93,6 +92,12 @@ export class Toolbar {
 function choose({ name, value }) {
   if (name === "pool") location.assign(addressOf({ ...readView(), pool: value, backend: "" }));
   else if (CHOICES.includes(name)) changeView({ [name]: value });
+}
+
+/** A time of the address as a field has it: in UTC, without saying so. */
+function inField(text) {
+  const at = new Date(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
+  return Number.isNaN(at.valueOf()) ? "" : at.toISOString().slice(0, 19);
 }
 
 function submitExact(event) {

@@ -30,7 +30,7 @@ export function onChange(listener) {
 
 /** Whether the view ends now, and so changes by itself. */
 export function isRunning(view) {
-  return !view.from && !view.to;
+  return !view.to;
 }
 
 function announce() {
