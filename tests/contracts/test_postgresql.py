@@ -17,11 +17,22 @@ SAME_ON_BOTH = [
 
 
 def test_the_configuration_is_kept_and_published_the_same_on_postgresql(postgresql_url):
+    _run(postgresql_url, *SAME_ON_BOTH)
+
+
+def test_traffic_is_reported_the_same_on_postgresql(postgresql_url):
+    _run(
+        postgresql_url,
+        *("tests/analytics/reports", "tests/analytics/requests", "tests/analytics/api"),
+    )
+
+
+def _run(postgresql_url, *folders):
     # Without the settings that this run has made for itself.
     ours = ("LB_", "DJANGO_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SAME_ON_BOTH],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *folders],
         cwd=ROOT,
         env={**environment, "DATABASE_URL": postgresql_url},
         capture_output=True,
