@@ -16,6 +16,7 @@ from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE
 from proxy.engine.settings import read_settings
 from proxy.errors import ProxyError
+from proxy.gateway.counting import Counting
 from proxy.gateway.gateway import Gateway, Relay, answer
 from proxy.gateway.published import Published
 
@@ -69,7 +70,9 @@ def _gateway() -> Gateway:
     """This process's."""
     mount = reverse("lb_proxy", args=["x"]).removesuffix("x/")
     key = derive_key(settings.SECRET_KEY, KEY_PURPOSE)
-    return Gateway(Published(redis_client(), mount, key), read_settings(), _secret_cookies())
+    edge = read_settings()
+    counting = Counting(edge.data_dir / "view", settings.LB_REDIS_URL)
+    return Gateway(Published(redis_client(), mount, key), edge, _secret_cookies(), counting)
 
 
 def _cookie_name(field: str) -> str:

@@ -16,12 +16,14 @@ from proxy.client.relay import Ending
 from proxy.client.tries import Tries
 from proxy.core.answers import error_answer
 from proxy.core.backend import Backend
+from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
 from proxy.core.head import HEAD_END, HeadLimits, ResponseHead, parse_response_head
 from proxy.core.routing import Route
 from proxy.engine.prepared import Prepared, prepare
 from proxy.engine.settings import EdgeSettings
-from proxy.errors import BadResponse, NoBackend, NoRoute, ProxyError
+from proxy.errors import BadResponse, ClientGone, NoBackend, NoRoute, ProxyError
+from proxy.gateway.counting import Account, Counting
 from proxy.gateway.incoming import Environ, peer, raw_head, read_body
 from proxy.gateway.published import Published
 from proxy.gateway.transport import Transport
@@ -32,32 +34,44 @@ PIECE = 65536  # bytes
 class Relay:
     """A response as it is passed on: its head, and the body piece by piece, as it comes."""
 
-    def __init__(self, head: ResponseHead, response: requests.Response, ending: Ending) -> None:
+    def __init__(
+        self, head: ResponseHead, response: requests.Response, ending: Ending, account: Account
+    ) -> None:
         self.head = head
         self._response = response
         self._ending = ending
+        self._account = account
 
     def __iter__(self) -> Iterator[bytes]:
         raw: Any = self._response.raw
         try:
             while piece := raw.read1(PIECE, decode_content=False):
+                self._account.bytes_out += len(piece)
                 yield piece
         except HTTPError as error:
             self._ending.cut(failure_of(error))
+            self._account.ended(self.head.status, cut=True)
             raise  # so that the web server breaks off as well, and it does not look complete
         self._ending.done()
+        self._account.ended(self.head.status)
 
     def close(self) -> None:
         """Called by the web server in any case."""
         self._response.close()
         self._ending.done()
+        self._account.ended(ClientGone.status, aborted=True)  # if it has not ended before
 
 
 class Gateway:
     def __init__(
-        self, published: Published, settings: EdgeSettings, secret_cookies: frozenset[str]
+        self,
+        published: Published,
+        settings: EdgeSettings,
+        secret_cookies: frozenset[str],
+        counting: Counting,
     ) -> None:
         self._published = published
+        self._counting = counting
         self._settings = settings
         self._limits = HeadLimits(
             settings.max_request_line, settings.max_request_head, settings.max_request_fields
@@ -68,6 +82,14 @@ class Gateway:
     def forward(self, environ: Environ) -> Relay:
         """Raises a `ProxyError`, for `answer`."""
         configuration = self._published.configuration
+        account = Account(self._counting, configuration)
+        try:
+            return self._forward(configuration, environ, account)
+        except ProxyError as error:
+            account.answered(error)
+            raise
+
+    def _forward(self, configuration: Configuration, environ: Environ, account: Account) -> Relay:
         trusted = self._trusts(str(environ.get("REMOTE_ADDR", "")))
         prepared = prepare(
             raw_head(environ, self._secret_cookies),
@@ -78,9 +100,11 @@ class Gateway:
         )
         if prepared.route is None:
             raise NoRoute("No pool has this name.")
-        return self._relay(prepared, prepared.route, environ)
+        account.route = prepared.route
+        account.bytes_in = len(prepared.raw) + max(0, prepared.head.content_length)
+        return self._relay(prepared, prepared.route, environ, account)
 
-    def _relay(self, prepared: Prepared, route: Route, environ: Environ) -> Relay:
+    def _relay(self, prepared: Prepared, route: Route, environ: Environ, account: Account) -> Relay:
         pool, head = route.pool, prepared.head
         limit = pool.spec.limits.max_body
         body = Body(read_body(environ, head.content_length, chunked=head.chunked, limit=limit))
@@ -88,12 +112,15 @@ class Gateway:
         exchange = Exchange(
             pool, prepared.idempotent, prepared.key, claim.preferred if claim else None
         )
+        account.exchange = exchange
         request_id = prepared.request_id or token_hex(16).encode("ascii")
         heads: dict[requests.Response, tuple[ResponseHead, Backend]] = {}
 
         def send(backend: Backend) -> requests.Response:
+            account.begin_try(backend)
             sent = (prepared.prefix or prepared.prefix_for(backend)) + request_id
             response = self._transport.send(backend, pool.spec, sent, body.content)
+            account.responded()
             heads[response] = _head_of(response), backend
             return response
 
@@ -109,7 +136,7 @@ class Gateway:
         told, backend = heads[response]
         rules = claim.response_rules(backend) if claim else route.response_rules
         told.headers = rules.apply(told.headers)
-        return Relay(told, response, tries.ending)
+        return Relay(told, response, tries.ending, account)
 
     def _trusts(self, address: str) -> bool:
         networks = self._settings.trusted_proxies

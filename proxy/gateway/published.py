@@ -134,9 +134,9 @@ class Published:
 
 
 def _routes_by_name(snapshot: Snapshot, mount: str) -> tuple[RouteSpec, ...]:
-    """In the place of the operator's: each pool under its name."""
+    """In the place of the operator's: each pool under its name; counted as of no route."""
     return tuple(
-        RouteSpec(id=pool.id, pool_id=pool.id, path_prefix=mount + pool.name, strip_prefix=True)
+        RouteSpec(id=0, pool_id=pool.id, path_prefix=mount + pool.name, strip_prefix=True)
         for pool in snapshot.pools
     )
 
