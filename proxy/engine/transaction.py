@@ -376,12 +376,12 @@ class Transaction(Tries):
         exchange.finish(status)
         self.done = True
         edge = self._edge
-        attempts = exchange.attempts
+        attempts = exchange.attempts - self.hedged
         edge.counters.request(
             self._route,
             self._backend,
             status,
-            attempts=attempts - self.hedged,
+            attempts=attempts,
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             duration=((self._switched or edge.clock.now) - self._started) // 1000,

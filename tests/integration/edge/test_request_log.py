@@ -145,7 +145,20 @@ def test_a_wait_for_a_place_and_a_try_that_failed_are_told_apart(
     retried = max((log.of(f"/retried-{number}") for number in range(2)), key=lambda n: n.attempts)
     assert (retried.attempts, retried.backend, retried.notable) == (2, "alive", True)
     assert (retried.retries or 0) >= DELAY * 1e6
-    assert (retried.first_byte or 0) < DELAY * 1e6
+
+
+def test_a_second_try_beside_a_slow_one_is_no_failure(
+    edge: Edge, log: Log, backend: MakeBackend
+) -> None:
+    slow, quick = backend("slow", slowly), backend("quick")
+    edge.serve(
+        slow.spec(weight=1000), quick.spec(), retry=RetryPolicy(attempts=2, hedge_after=0.02)
+    )
+    with Client(edge.port) as client:
+        assert client.get("/hedged").status == 200
+    note = log.of("/hedged")
+    assert (note.backend, note.attempts, note.notable) == ("quick", 2, False)
+    assert (note.retries or 0) >= 20_000
 
 
 @pytest.mark.parametrize(
