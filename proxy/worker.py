@@ -37,6 +37,7 @@ from proxy.engine.descriptors import room_for_clients
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.edge import Edge
 from proxy.engine.feed import Feed
+from proxy.engine.folder import folders_for
 from proxy.engine.listener_tls import ListenerTls
 from proxy.engine.live import LiveBoard
 from proxy.engine.orphans import Orphans
@@ -148,18 +149,18 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
 
     async def _serve(self) -> None:
         settings = self._settings()
-        folder = settings.data_dir / "edge"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folders = folders_for(settings.data_dir)
         host = socket.gethostname()
         worker_id = f"{host}-{self.pid or os.getpid()}-{token_hex(4)}"
         redis: Redis = Redis.from_url(settings.redis_url, socket_timeout=5)
         # What a circuit does cannot wait: without an answer the worker decides alone.
         impatient: Redis = Redis.from_url(settings.redis_url, retry=Retry(NoBackoff(), 0))
-        counters = Counters(folder / f"{worker_id}.board")
-        live = LiveBoard(folder / f"{worker_id}.live")
+        counters = Counters(folders[0] / f"{worker_id}.board")
+        live = LiveBoard(folders[0] / f"{worker_id}.live")
         self.edge = Edge(self.loop, counters, settings, live, offset=self.age - 1)
         shipper = Shipper(counters.board, redis)
-        feed = Feed(self.edge, redis, folder / "snapshot.json", _report(settings, worker_id, host))
+        snapshot = settings.data_dir / "edge" / "snapshot.json"
+        feed = Feed(self.edge, redis, snapshot, _report(settings, worker_id, host))
         feed.load_file()
         following = [
             self.loop.create_task(self._repeat(live.refresh, LIVE_INTERVAL)),
@@ -179,7 +180,10 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             self.loop.create_task(
                 self._repeat(partial(self.edge.request_log.ship, redis), SHIP_INTERVAL)
             ),
-            self.loop.create_task(self._repeat(Orphans(folder, redis).ship, ORPHAN_INTERVAL)),
+            *(
+                self.loop.create_task(self._repeat(Orphans(folder, redis).ship, ORPHAN_INTERVAL))
+                for folder in folders
+            ),
         ]
         if self.edge.access_log is not None:
             shipping.append(

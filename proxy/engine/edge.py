@@ -83,7 +83,7 @@ class Edge:
         )
         self.ends = Ends(self.access_log, self.request_log)
         self.circuits = Circuits()
-        self.rates = Rates(settings.data_dir / "edge" / "rates")
+        self.rates = Rates(counters.board.path.with_name("rates"))
         self.outliers = Outliers(self.circuits.wake)
         self._offset = offset
         self._resolver = Resolver(loop)

@@ -111,7 +111,8 @@ class LiveBoard:
 
     def _map(self, capacity: int) -> None:
         size = 8 * (1 + _RECORD * capacity)
-        os.ftruncate(self._descriptor, size)
+        # Allocated, not just sized: on a full disk a hole would be a SIGBUS at the first write.
+        os.posix_fallocate(self._descriptor, 0, size)
         self._capacity = capacity
         self._words: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
 

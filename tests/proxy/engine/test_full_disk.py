@@ -1,28 +1,17 @@
 """A disk without room may cost a row of one's own, but mixes up no rows."""
 
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from proxy.engine.board import Board, RowName
+from tests.proxy.engine.disk import no_file_beyond
 
 OpenBoard = Callable[..., Board]
 NameOf = Callable[[int], RowName]
-
-
-@contextmanager
-def no_file_beyond(size: int) -> Iterator[None]:
-    """The kernel writes as much of a file as fits, and refuses the rest, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("room", [0, 10])
