@@ -55,7 +55,12 @@ function differenceOf(diff) {
       const what = `${kind} ${name}`;
       const changed = Object.entries(fields ?? {});
       if (!changed.length) return [[what, action, "", ""]];
-      return changed.map(([field, [before, after]]) => [what, field, inWords(before), inWords(after)]);
+      return changed.map(([field, [before, after]]) => [
+        what,
+        field,
+        inWords(before),
+        inWords(after),
+      ]);
     }),
     numeric: false,
   };

@@ -1,7 +1,7 @@
 // The marks above a chart: buttons at the places of its axis of time where something happened.
 
 import { LEFT, RIGHT } from "./plot.js";
-import { element } from "./table.js";
+import { element, iconOf } from "./table.js";
 import { time } from "./wording.js";
 
 const WIDTH = 22; // of a button in pixels; marks closer than that are one
@@ -16,7 +16,10 @@ export function layOut(lane, marks, [start, end], open) {
   const width = lane.clientWidth - LEFT - RIGHT;
   if (width <= 0 || end <= start) return [];
   const place = (at) => ((at - start) / (end - start)) * width;
-  const groups = groupsOf(marks.filter(({ at }) => at >= start && at <= end), place);
+  const groups = groupsOf(
+    marks.filter(({ at }) => at >= start && at <= end),
+    place,
+  );
   const focused = [...lane.children].indexOf(document.activeElement);
   lane.replaceChildren(
     ...groups.map((group) => button(group, LEFT + place(group[0].at), () => open(group))),
@@ -44,7 +47,8 @@ function groupsOf(marks, place) {
 function button(group, left, open) {
   const worst = SEVERITIES.findLast((severity) => group.some((mark) => mark.severity === severity));
   const words = wordsOf(group);
-  const made = element("button", [group.length > 1 ? countOf(group) : icon(group[0])], {
+  const sign = group.length > 1 ? countOf(group) : iconOf(group[0].subject.icon);
+  const made = element("button", [sign], {
     type: "button",
     class: `lb-${worst}`,
     title: words,
@@ -58,10 +62,6 @@ function button(group, left, open) {
 
 function countOf(group) {
   return group.length > 99 ? "99+" : String(group.length);
-}
-
-function icon({ subject }) {
-  return element("span", [subject.icon], { class: "material-symbols-outlined", "aria-hidden": "true" });
 }
 
 function wordsOf(group) {

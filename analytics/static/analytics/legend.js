@@ -12,7 +12,10 @@ export function showLegend(place, traces, hidden, toggle) {
 
 function entry({ name, marker, line }, isHidden, toggle) {
   const swatch = element("i", [], { style: `background: ${line?.color ?? marker.color}` });
-  const made = element("button", [swatch, name], { type: "button", "aria-pressed": String(!isHidden) });
+  const made = element("button", [swatch, name], {
+    type: "button",
+    "aria-pressed": String(!isHidden),
+  });
   made.addEventListener("click", () => toggle(name));
   return made;
 }

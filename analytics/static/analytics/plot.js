@@ -19,8 +19,11 @@ export function draw(element, { traces, layout = {} }, colour, range, lines) {
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     font: { family: "Inter, sans-serif", size: 12, color: colour("text") },
-    colorway: ["a", "b", "c", "d", "e", "f", "g"].map((letter) => colour(`series-${letter}`)),
-    hoverlabel: { bgcolor: colour("surface"), bordercolor: colour("grid"), font: { color: colour("text") } },
+    hoverlabel: {
+      bgcolor: colour("surface"),
+      bordercolor: colour("grid"),
+      font: { color: colour("text") },
+    },
     hovermode: "x unified",
     dragmode: range ? dragmode : false,
     showlegend: false, // there is one beside the plot, which takes no room from it
@@ -71,7 +74,10 @@ function verticalLine(at, colour) {
     type: "line",
     xref: "x",
     yref: "paper",
-    ...{ x0: at, x1: at, y0: 0, y1: 1 },
+    x0: at,
+    x1: at,
+    y0: 0,
+    y1: 1,
     layer: "above",
     line: { color: colour("mark"), width: 1, dash: "dot" },
   };

@@ -9,7 +9,7 @@ import * as share from "./charts/share.js";
 import { bucketsWithin, rangeOf } from "./charts/series.js";
 import * as traffic from "./charts/traffic.js";
 import { fetchJson } from "./fetching.js";
-import { showFigures } from "./figures.js";
+import { clearFigures, showFigures } from "./figures.js";
 import * as happening from "./happening.js";
 import { fetchMarks } from "./marks.js";
 import { Panel } from "./panel.js";
@@ -48,7 +48,9 @@ async function loadOverview(view, ask, signal) {
     toolbar.tell(overview);
     await loadMarks(view, signal);
   } catch (error) {
-    if (error.name !== "AbortError") toolbar.complain(error.message);
+    if (error.name === "AbortError") return;
+    clearFigures();
+    toolbar.complain(error.message);
   }
 }
 

@@ -2,11 +2,17 @@
 
 /** A cell is a text, or `{text, href}`. All but the first column are numbers unless said. */
 export function tableOf({ caption, headers, rows, numeric = true }) {
-  const head = element("tr", headers.map((text) => element("th", [text], { scope: "col" })));
+  const head = element(
+    "tr",
+    headers.map((text) => element("th", [text], { scope: "col" })),
+  );
   const table = element("table", [
     element("caption", [caption]),
     element("thead", [head]),
-    element("tbody", rows.map((row) => element("tr", row.map(cell)))),
+    element(
+      "tbody",
+      rows.map((row) => element("tr", row.map(cell))),
+    ),
   ]);
   table.classList.toggle("lb-numeric", numeric);
   return table;
@@ -17,6 +23,11 @@ export function element(name, children = [], attributes = {}) {
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.append(...children);
   return made;
+}
+
+/** A name of unfold's font of icons, whose words nobody is to hear. */
+export function iconOf(name) {
+  return element("span", [name], { class: "material-symbols-outlined", "aria-hidden": "true" });
 }
 
 export function link(text, href) {

@@ -1,7 +1,7 @@
 // What the page can be asked: the period, of which pool, and which marks to show.
 
 import { SUBJECTS } from "./marks.js";
-import { element } from "./table.js";
+import { element, iconOf } from "./table.js";
 import { span, stepInWords, time } from "./wording.js";
 import { addressOf, changeView, queryOf, readView } from "./view.js";
 
@@ -15,7 +15,6 @@ const CHOICES = ["pool", "backend", "route", "kind"];
 export class Toolbar {
   #defaultPeriod;
   #lastPeriod;
-  #counts = new Map();
 
   constructor(defaultPeriod, onMarksChosen) {
     this.#defaultPeriod = this.#lastPeriod = defaultPeriod;
@@ -108,6 +107,5 @@ function submitExact(event) {
 
 function subjectBox({ key, name, icon }) {
   const box = element("input", [], { type: "checkbox", value: key, checked: "" });
-  const sign = element("span", [icon], { class: "material-symbols-outlined", "aria-hidden": "true" });
-  return element("label", [box, sign, name, element("output")]);
+  return element("label", [box, iconOf(icon), name, element("output")]);
 }

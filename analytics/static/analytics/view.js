@@ -20,7 +20,9 @@ export function queryOf(view) {
 
 /** Go to another view, as a step that the browser's button takes back. */
 export function changeView(change) {
-  history.pushState(null, "", addressOf({ ...readView(), ...change }));
+  const address = addressOf({ ...readView(), ...change });
+  if (address === addressOf(readView())) return;
+  history.pushState(null, "", address);
   announce();
 }
 

@@ -4,10 +4,19 @@ const LOCALE = "en-GB";
 const UTC = { timeZone: "UTC" };
 const count = new Intl.NumberFormat("en");
 const share = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 2 });
-const day = new Intl.DateTimeFormat(LOCALE, { ...UTC, day: "numeric", month: "short", year: "numeric" });
+const day = new Intl.DateTimeFormat(LOCALE, {
+  ...UTC,
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+});
 const clock = new Intl.DateTimeFormat(LOCALE, { ...UTC, timeStyle: "medium" });
 
-const UNITS = [["d", 86400], ["h", 3600], ["min", 60]];
+const UNITS = [
+  ["d", 86400],
+  ["h", 3600],
+  ["min", 60],
+];
 
 export const NONE = "–";
 

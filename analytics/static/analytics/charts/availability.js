@@ -24,8 +24,16 @@ export function figure(answer, colour) {
     },
     range: rangeOf(answer),
     tables: [
-      tableOf("Pools", answer.pools.map((one) => [one.pool, one]), answer),
-      tableOf("Backends", answer.backends.map((one) => [`${one.pool}/${one.backend}`, one]), answer),
+      tableOf(
+        "Pools",
+        answer.pools.map((one) => [one.pool, one]),
+        answer,
+      ),
+      tableOf(
+        "Backends",
+        answer.backends.map((one) => [`${one.pool}/${one.backend}`, one]),
+        answer,
+      ),
     ],
   };
 }
@@ -45,7 +53,10 @@ function traceOf({ start, step, uptime, down }, index, colour) {
     x: edges,
     y: [index - 0.4, index + 0.1],
     z: [states],
-    ...{ zmin: -1, zmax: 2, colorscale: scaleOf(colour), showscale: false },
+    zmin: -1,
+    zmax: 2,
+    colorscale: scaleOf(colour),
+    showscale: false,
     customdata: [uptime.map((value, cell) => wordsOf(value, down[cell]))],
     hovertemplate: "%{customdata}<br>from %{x|%-d %b, %H:%M:%S}<extra></extra>",
   };
@@ -60,7 +71,10 @@ function stateOf(uptime) {
 /** A colour for each whole number from -1 to 2, without any in between. */
 function scaleOf(colour) {
   const colours = ["unknown", ...STATES].map(colour);
-  return colours.flatMap((one, index) => [[index / 4, one], [(index + 1) / 4, one]]);
+  return colours.flatMap((one, index) => [
+    [index / 4, one],
+    [(index + 1) / 4, one],
+  ]);
 }
 
 function wordsOf(uptime, down) {
@@ -74,7 +88,11 @@ function nameOf({ pool, backend }, index, { pools, backends }) {
     : pools.find((one) => one.pool === pool);
   const name = backend ? `${pool}/${backend}` : `${pool}, by any of its backends`;
   return {
-    ...{ xref: "paper", x: 0, xanchor: "left", y: index + 0.1, yanchor: "bottom" },
+    xref: "paper",
+    x: 0,
+    xanchor: "left",
+    y: index + 0.1,
+    yanchor: "bottom",
     text: `${plain(name)}: ${percentUp(found?.uptime)}`,
     showarrow: false,
   };
@@ -88,8 +106,15 @@ function tableOf(caption, rows, { target }) {
   return {
     caption,
     headers: [
-      ...["Name", "Up", "Down for", "Outages", "Mean time to repair", "Longest"],
-      ...[`Left of the time for ${target} %`, "Requests without error", `Left of the errors for ${target} %`],
+      "Name",
+      "Up",
+      "Down for",
+      "Outages",
+      "Mean time to repair",
+      "Longest",
+      `Left of the time for ${target} %`,
+      "Requests without error",
+      `Left of the errors for ${target} %`,
     ],
     rows: rows.map(([name, one]) => [
       name,

@@ -33,7 +33,12 @@ export function figure(answer, colour) {
         ["All of them", totals],
         ...backends.filter(hasFailed).map((one) => [`${one.pool}/${one.backend}`, one]),
       ]),
-      tableOf("Over time", "From", seen, busy.map((bucket) => [whenOf(bucket), bucket])),
+      tableOf(
+        "Over time",
+        "From",
+        seen,
+        busy.map((bucket) => [whenOf(bucket), bucket]),
+      ),
     ],
   };
 }

@@ -26,7 +26,9 @@ export function figure(answer, colour) {
 
 /** Above zero, which a logarithmic axis does not have. */
 function edgesOf(rows) {
-  return [rows[0].low_ms, ...rows.map(({ high_ms }) => high_ms)].map((edge) => Math.max(edge, LEAST));
+  return [rows[0].low_ms, ...rows.map(({ high_ms }) => high_ms)].map((edge) =>
+    Math.max(edge, LEAST),
+  );
 }
 
 function traceOf({ rows, columns, counts }, edges, until, colour) {
@@ -37,10 +39,16 @@ function traceOf({ rows, columns, counts }, edges, until, colour) {
     // Few slow requests beside many fast ones are what one looks for: so, by magnitude.
     z: counts.map((row) => row.map((count) => (count ? Math.log10(count) : null))),
     zmin: 0,
-    customdata: counts.map((row, index) => row.map((count) => [number(count), bandOf(rows[index])])),
-    colorscale: [[0, colour("heat-low")], [1, colour("heat-high")]],
+    customdata: counts.map((row, index) =>
+      row.map((count) => [number(count), bandOf(rows[index])]),
+    ),
+    colorscale: [
+      [0, colour("heat-low")],
+      [1, colour("heat-high")],
+    ],
     showscale: false,
-    hovertemplate: "%{customdata[0]} requests<br>%{customdata[1]}<br>from %{x|%-d %b, %H:%M:%S}<extra></extra>",
+    hovertemplate:
+      "%{customdata[0]} requests<br>%{customdata[1]}<br>from %{x|%-d %b, %H:%M:%S}<extra></extra>",
     hoverongaps: false,
   };
 }

@@ -5,11 +5,24 @@ import { number, percent, plain } from "../wording.js";
 export const endpoint = "distribution/";
 export const parameters = { top: 40 }; // those that are furthest from their plan
 
+// Places of the two bars of a backend, whose names are one apart.
+const WIDTH = 0.38;
+const LEFT = -0.39;
+const RIGHT = 0.01;
+
 // By the verdict: only what nothing explains is alarming.
 const VERDICTS = [
   { name: "got", colour: "series-a", isOf: (verdict) => !/explained/.test(verdict) },
-  { name: "got, with a reason to differ", colour: "warning", isOf: (verdict) => verdict === "explained" },
-  { name: "got, for no known reason", colour: "error", isOf: (verdict) => verdict === "unexplained" },
+  {
+    name: "got, with a reason to differ",
+    colour: "warning",
+    isOf: (verdict) => verdict === "explained",
+  },
+  {
+    name: "got, for no known reason",
+    colour: "error",
+    isOf: (verdict) => verdict === "unexplained",
+  },
 ];
 
 export function figure({ backends, backend_count, requests }, colour) {
@@ -19,16 +32,16 @@ export function figure({ backends, backend_count, requests }, colour) {
   const names = shown.map((one) => plain(isOnePool ? one.backend : nameOf(one)));
   return {
     traces: [
-      barsOf("planned", names, shown.map(({ planned }) => planned), colour("planned")),
-      ...VERDICTS.filter(({ isOf }) => shown.some(({ verdict }) => isOf(verdict))).map((one) =>
-        barsOf(
-          one.name,
-          names,
-          shown.map(({ verdict, share }) => (one.isOf(verdict) ? share : null)),
-          colour(one.colour),
-          1,
-        ),
-      ),
+      {
+        ...barsOf("planned", colour("planned"), LEFT),
+        x: names,
+        y: shown.map(({ planned }) => planned),
+      },
+      ...VERDICTS.filter(({ isOf }) => shown.some(({ verdict }) => isOf(verdict))).map((one) => ({
+        ...barsOf(one.name, colour(one.colour), RIGHT),
+        x: names,
+        y: shown.map(({ verdict, share }) => (one.isOf(verdict) ? share : null)),
+      })),
     ],
     layout: {
       barmode: "overlay",
@@ -43,18 +56,23 @@ function nameOf({ pool, backend }) {
   return `${pool}/${backend}`;
 }
 
-/** Bars of one group stand in the same place beside those of the other. */
-function barsOf(name, x, y, color, group = 0) {
+function barsOf(name, color, offset) {
   return {
-    ...{ type: "bar", name, x, y, marker: { color }, hovertemplate: "%{y:.2%}" },
-    ...{ width: 0.38, offset: group ? 0.01 : -0.39 },
+    type: "bar",
+    name,
+    width: WIDTH,
+    offset,
+    marker: { color },
+    hovertemplate: "%{y:.2%}",
   };
 }
 
 function tableOf(shown, count) {
   const rest = count - shown.length;
   return {
-    caption: rest ? `The ${shown.length} furthest from their plan; ${number(rest)} more` : "All backends",
+    caption: rest
+      ? `The ${shown.length} furthest from their plan; ${number(rest)} more`
+      : "All backends",
     headers: ["Backend", "Requests", "Planned", "Got", "Why"],
     rows: shown.map((one) => [
       nameOf(one),
