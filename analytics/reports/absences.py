@@ -65,14 +65,6 @@ class Absence:
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     returns: int = 0
 
-    @property
-    def out(self) -> float:
-        """Seconds in which it was to get nothing new; at least, where causes overlap."""
-        return max((self.seconds[cause] for cause in _OUT if cause in self.seconds), default=0.0)
-
-
-_OUT = (DOWN, DRAINING, MAINTENANCE, CIRCUIT, EJECTED)
-
 
 def read_absences(backends: Iterable[int], span: Span, start: int) -> dict[int, Absence]:
     """By the backends' ids, those that were away or ill between `start` and the span's end."""
@@ -84,11 +76,9 @@ def read_absences(backends: Iterable[int], span: Span, start: int) -> dict[int, 
         subject = _SUBJECT_OF[kind]
         key = (backend, subject.name)
         before, after = states.get(key, ""), subject.kinds[kind](data)
-        if before == after:
-            continue
         if before:
             found[backend].seconds[before] += at.timestamp() - since[key]
-        found[backend].returns += before == DOWN
+        found[backend].returns += before == DOWN != after
         states[key], since[key] = after, at.timestamp()
     for key, state in states.items():
         if state:
