@@ -32,6 +32,7 @@ from analytics.aggregate import (
     unpack_histogram,
 )
 from analytics.models import CountedBatch, TrafficRollup, TrafficSeries
+from analytics.writing import write
 from pool.bus import TrafficBatch
 
 # The columns of a rollup that hold its `Counters`, in their order.
@@ -42,7 +43,6 @@ COUNTERS: tuple[str, ...] = (
 )
 _TIMES = len(SUMMED) + 1  # where the columns of the times begin
 _FIELDS = len(Times.__struct_fields__)
-_KEY_COLUMNS = ("step", "at", "series_id")
 _ATTEMPTS = 10  # each failed one means that another aggregator counted a batch
 _DELETE_AT_ONCE = 5000
 
@@ -96,10 +96,7 @@ def merge(rollups: Rollups) -> None:
     if not ids:
         return
     _add_stored(rollups, {number: series for series, number in ids.items()})
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            _upsert(), [_row(key, counters, ids[key.series]) for key, counters in rollups.items()]
-        )
+    write(COUNTERS, [_row(key, counters, ids[key.series]) for key, counters in rollups.items()])
 
 
 def _lock_series(wanted: set[Series]) -> dict[Series, int]:
@@ -150,19 +147,8 @@ def _read_times(total: int, low: int, high: int, histogram: Any) -> Times:
     return Times(total, low, high, unpack_histogram(histogram))
 
 
-def _upsert() -> str:
-    """As `bulk_create(update_conflicts=True)`, which spends five times as long on each row."""
-    columns = (*_KEY_COLUMNS, *COUNTERS)
-    values = ", ".join(["%s"] * len(columns))
-    updates = ", ".join(f"{name} = excluded.{name}" for name in COUNTERS)
-    table = TrafficRollup._meta.db_table
-    # Names of the model's own table and columns only.
-    insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"  # noqa: S608
-    return f"{insert} ON CONFLICT ({', '.join(_KEY_COLUMNS)}) DO UPDATE SET {updates}"
-
-
 def _row(key: Key, counters: Counters, series_id: int) -> tuple[Any, ...]:
-    """The parameters of `_upsert`."""
+    """As `write` takes it."""
     at = connection.ops.adapt_datetimefield_value(_datetime(key.at))
     values = [*astuple(counters)[:_TIMES]]
     for times in (counters.queue, counters.connect, counters.first_byte, counters.total):
