@@ -88,6 +88,7 @@ def test_charts_and_tables_show_what_was_counted(report, half_an_hour):
         assert pages.driver.execute_script(DATA, panel), panel
     assert pages.driver.execute_script(COUNTS) == {"2xx": 60 * ANSWERED, "5xx": 60 * FAILED}
     pages.click(pages.find("#panel-errors summary"))
+    pages.wait(lambda: pages.driver.find_elements(By.CSS_SELECTOR, "#panel-errors table"))
     rows = [row.text for row in pages.driver.find_elements(By.CSS_SELECTOR, "#panel-errors tr")]
     assert rows[:4] == [
         "Backend Answers of 500 or more Part of all No connection",

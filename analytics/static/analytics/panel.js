@@ -20,6 +20,7 @@ export class Panel {
   #urls;
   #answer = null;
   #marks = [];
+  #tables = [];
   #hidden = new Set(); // names of traces that somebody took out
 
   /** `actions`: `open(marks)` when a mark is clicked, `select(from, to)` when a range was dragged
@@ -32,6 +33,7 @@ export class Panel {
     this.#urls = urls;
     const lane = this.#part("lane");
     if (lane) new ResizeObserver(() => this.render()).observe(lane);
+    section.querySelector("details")?.addEventListener("toggle", () => this.#fillTables());
   }
 
   /** `ask(endpoint, parameters)` resolves to the answer. */
@@ -49,6 +51,7 @@ export class Panel {
   }
 
   mark(marks) {
+    if (areSame(marks, this.#marks)) return;
     this.#marks = marks;
     this.render();
   }
@@ -59,7 +62,15 @@ export class Panel {
     this.#say(figure.words ?? "");
     if (figure.words) return;
     if (figure.traces) this.#draw(figure);
-    this.#part("scroll").replaceChildren(...figure.tables.map(tableOf));
+    this.#tables = figure.tables;
+    this.#fillTables();
+  }
+
+  /** Only where they are seen: there may be some hundred rows in each. */
+  #fillTables() {
+    const place = this.#part("scroll");
+    if (place.closest("details:not([open])")) return;
+    place.replaceChildren(...this.#tables.map(tableOf));
   }
 
   #draw({ traces, layout, range }) {
@@ -91,4 +102,11 @@ export class Panel {
   #part(name) {
     return this.#section.querySelector(`.lb-${name}`);
   }
+}
+
+function areSame(marks, others) {
+  return (
+    marks.length === others.length &&
+    marks.every(({ event }, index) => event.id === others[index].event.id)
+  );
 }
