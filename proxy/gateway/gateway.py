@@ -44,6 +44,9 @@ class Relay:
 
     def __iter__(self) -> Iterator[bytes]:
         raw: Any = self._response.raw
+        # The head goes out before the body's first byte, as streams need it; and what breaks
+        # off before that byte is no fault of this application's: gunicorn would answer 500.
+        yield b""
         try:
             while piece := raw.read1(PIECE, decode_content=False):
                 self._account.bytes_out += len(piece)

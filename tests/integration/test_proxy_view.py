@@ -213,11 +213,14 @@ def test_a_response_that_stops_is_broken_off(web: Web, backend: Make) -> None:
     assert not web.ask().complete
 
 
-def test_a_response_that_breaks_off_never_looks_complete(web: Web, backend: Make) -> None:
+@pytest.mark.parametrize("begun", [b"5\r\nfirst\r\n", b""])
+def test_a_response_that_breaks_off_never_looks_complete(
+    begun: bytes, web: Web, backend: Make
+) -> None:
     def break_off(call: Call) -> None:
         if call.method == "OPTIONS":
             return call.answer()
-        call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + begun)
         return call.cut()
 
     web.serve(backend("a", break_off))
