@@ -18,6 +18,7 @@ lb:traffic          stream   one field "b" an entry: `TrafficBatch`
 lb:requests         stream   one field "b" an entry: `RequestBatch`; the newest only
 lb:circuits         hash     backend id → `pool.circuits.records.Circuit`
 lb:circuits:out:N   set      ids of the backends of pool N whose circuit is not closed
+lb:circuits:alone:N list     `pool.circuits.records.LoneChange`, until failover has looked at it
 lb:rate:COUNTER     string   what a shared rate limit has let through; expires with it
 lb:ejections        hash     pool id → `pool.outliers.records.Ejections`
 lb:events           stream   one field "e" an entry: `Happening`, for the timeline
@@ -49,6 +50,7 @@ REQUESTS_STREAM = "lb:requests"
 REQUESTS_FIELD = b"b"
 CIRCUITS_KEY = "lb:circuits"
 OUT_CIRCUITS_KEY = "lb:circuits:out:%d"
+LONE_CHANGES = "lb:circuits:alone:%d"
 CIRCUIT_CHANNEL = "lb:circuits:announce"  # message: a `pool.circuits.records.CircuitChange`
 EJECTIONS_KEY = "lb:ejections"
 EJECTIONS_CHANNEL = "lb:ejections:announce"  # message: a `pool.outliers.records.EjectionsChange`

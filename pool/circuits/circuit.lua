@@ -1,10 +1,11 @@
 -- One step of a circuit: `proxy.core.circuit.machine` in Redis, atomically for all workers.
 --
--- KEYS  circuits (hash: backend id → circuit), the pool's ids that are out (set), events (stream)
+-- KEYS  circuits (hash: backend id → circuit), the pool's ids that are out (set), events (stream),
+--       the pool's changes that were made without Redis (list)
 -- ARGV  id, now, operation, terms, channel; operation and terms as JSON, see records.py
 -- Returns the circuit after the step, and each thing that was told of it, as JSON.
 
-local circuits, out, events = unpack(KEYS)
+local circuits, out, events, alone = unpack(KEYS)
 local id, now, channel = ARGV[1], tonumber(ARGV[2]), ARGV[5]
 local operation, terms = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local policy = terms.policy
@@ -230,6 +231,11 @@ for _, one in ipairs(news) do
       severity = one.kind == 'circuit_opened' and 'warning' or 'info',
     })
   )
+  if operation.type == 'merge' then
+    redis.call('RPUSH', alone, cjson.encode({backend_id = tonumber(id), told = one}))
+    redis.call('LTRIM', alone, -1000, -1)
+    redis.call('EXPIRE', alone, 3600)  -- nobody asks for those of a pool with one tier
+  end
   reply[#reply + 1] = cjson.encode(one)
 end
 return reply

@@ -99,6 +99,13 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
 
 
+class LoneChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that was made without Redis, and laid before the others later."""
+
+    backend_id: int
+    told: Told
+
+
 class Merge(msgspec.Struct, frozen=True, kw_only=True, tag="merge"):
     """What a worker knows that was without Redis, or whose Redis has lost the circuit.
 

@@ -5,7 +5,13 @@ from importlib import resources
 
 import msgspec
 
-from pool.bus import CIRCUIT_CHANNEL, CIRCUITS_KEY, EVENTS_STREAM, OUT_CIRCUITS_KEY
+from pool.bus import (
+    CIRCUIT_CHANNEL,
+    CIRCUITS_KEY,
+    EVENTS_STREAM,
+    LONE_CHANGES,
+    OUT_CIRCUITS_KEY,
+)
 from pool.circuits.records import Circuit, Operation, Terms, Told
 
 
@@ -19,7 +25,8 @@ def as_function(name: str) -> str:
 
 
 def keys(terms: Terms) -> list[str]:
-    return [CIRCUITS_KEY, OUT_CIRCUITS_KEY % terms.pool_id, EVENTS_STREAM]
+    pool_id = terms.pool_id
+    return [CIRCUITS_KEY, OUT_CIRCUITS_KEY % pool_id, EVENTS_STREAM, LONE_CHANGES % pool_id]
 
 
 def arguments(

@@ -66,7 +66,7 @@ def follow(
         if state.serving and after > state.serving and _holds(pool.tiers):
             floor = after[0]
     same = after == state.serving
-    cause = state.cause if same else _cause(pool, out, shares, (state.serving or after, after))
+    cause = state.cause if same else cause_of(pool, out, shares, (state.serving or after, after))
     new = msgspec.structs.replace(
         state,
         floor=floor,
@@ -78,7 +78,7 @@ def follow(
     )
     if same or not state.serving:
         return new, None
-    return new, _move(pool, state, new, now)
+    return new, move_between(pool, state, new, now)
 
 
 def fail_over(
@@ -122,7 +122,7 @@ def _by_hand(
     after = msgspec.structs.replace(
         after, serving=after.serving or before.serving, since=now, cause="by hand"
     )
-    return after, msgspec.structs.replace(_move(pool, before, after, now), kind=kind)
+    return after, msgspec.structs.replace(move_between(pool, before, after, now), kind=kind)
 
 
 def _lowered(
@@ -147,7 +147,7 @@ def _in_words(preposition: str, tiers: Tiers) -> str:
     return f"{preposition} {'tiers' if len(tiers) > 1 else 'tier'} {', '.join(map(str, tiers))}"
 
 
-def _cause(pool: PoolSpec, out: Out, shares: list[Share], move: tuple[Tiers, Tiers]) -> str:
+def cause_of(pool: PoolSpec, out: Out, shares: list[Share], move: tuple[Tiers, Tiers]) -> str:
     """The state of the tier that the move is about."""
     before, after = move
     by_tier = {share.tier: share for share in shares}
@@ -165,7 +165,8 @@ def _cause(pool: PoolSpec, out: Out, shares: list[Share], move: tuple[Tiers, Tie
     return ", ".join(said)
 
 
-def _move(pool: PoolSpec, before: FailoverState, after: FailoverState, now: float) -> Move:
+def move_between(pool: PoolSpec, before: FailoverState, after: FailoverState, now: float) -> Move:
+    """From where one state had the traffic to where the other one has it."""
     return Move(
         pool_id=pool.id,
         at=now,

@@ -58,5 +58,6 @@ def _write(move: Move) -> None:
     at = datetime.fromtimestamp(move.at, UTC)
     with transaction.atomic():
         pool = Pool.objects.select_for_update().filter(pk=move.pool_id).first()
-        if pool is not None and not pool.events.filter(kind=move.kind.value, at=at).exists():
+        same = {"kind": move.kind.value, "at": at, "data__to": list(move.after)}
+        if pool is not None and not pool.events.filter(**same).exists():
             pool.tell_of(move)

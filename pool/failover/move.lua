@@ -1,14 +1,20 @@
 -- Puts a pool's new failover state in place, and tells edges and the timeline.
 --
--- KEYS  failover, moves
+-- KEYS  failover, moves, the pool's changes of circuits that were made without Redis
 -- ARGV  pool, state before ("" if none), state after ("" removes it), channel,
---       change ("" if edges need not know), move ("" if there is none)
--- Returns 1; 0 if the state is not the one before.
+--       change ("" if edges need not know), move ("" if there is none),
+--       how many of those changes are done with, the last one of them,
+--       and the moves before the other one
+-- Returns 1; 0 if the state is not the one before, or somebody else is done with the changes.
 
-local failover, moves = unpack(KEYS)
-local pool, before, after, channel, change, move = unpack(ARGV)
+local failover, moves, alone = unpack(KEYS)
+local pool, before, after, channel, change, move, done, last = unpack(ARGV)
+done = tonumber(done)
 
 if (redis.call('HGET', failover, pool) or '') ~= before then return 0 end
+if done > 0 and redis.call('LINDEX', alone, done - 1) ~= last then return 0 end
+redis.call('LTRIM', alone, done, -1)
+for i = 9, #ARGV do redis.call('RPUSH', moves, ARGV[i]) end
 if after == '' then redis.call('HDEL', failover, pool) else redis.call('HSET', failover, pool, after) end
 if move ~= '' then redis.call('RPUSH', moves, move) end
 if change ~= '' then redis.call('PUBLISH', channel, change) end

@@ -2,6 +2,8 @@
 as they were read, so that of several workers that see the same one tells of it.
 """
 
+import logging
+from collections.abc import Iterable
 from importlib import resources
 from time import time
 from typing import cast
@@ -16,22 +18,30 @@ from pool.bus import (
     FAILOVER_KEY,
     FAILOVER_MOVES,
     HEALTH_KEY,
+    LONE_CHANGES,
     FailoverState,
     FloorChange,
 )
 from pool.choices import AdminState, HealthState
+from pool.circuits.records import LoneChange
 from pool.failover.decide import Move
 from pool.outage import Known
 from pool.outliers.records import read_ejections
 from pool.snapshot import PoolSpec
 
+logger = logging.getLogger(__name__)
+
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """`raw`: the state as it is stored, "" if none is. `known`: of each backend, by its id."""
+    """`raw`: the state as it is stored, "" if none is. `known`: of each backend, by its id.
+
+    `alone`: as they are stored, the changes of circuits that were made without Redis.
+    """
 
     pool: PoolSpec
     raw: bytes
     known: dict[int, Known]
+    alone: tuple[bytes, ...] = ()
 
     @property
     def state(self) -> FailoverState:
@@ -42,6 +52,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         """Why a backend cannot serve, by the ids of those that cannot."""
         why = {number: known.why_out(self.pool) for number, known in self.known.items()}
         return {number: reason for number, reason in why.items() if reason}
+
+    @property
+    def lone_changes(self) -> list[LoneChange]:
+        return list(_readable(self.alone))
 
     @property
     def complete(self) -> bool:
@@ -59,13 +73,18 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
-    """What to put in place of what: a script's arguments."""
+    """What to put in place of what: a script's arguments.
+
+    `earlier`: moves before `move`. `alone`: what they came of, which is done with then.
+    """
 
     pool_id: int
     before: bytes
     after: bytes
     change: bytes
     move: bytes
+    earlier: tuple[bytes, ...] = ()
+    alone: tuple[bytes, ...] = ()
 
     @property
     def arguments(self) -> list[bytes | int | str]:
@@ -73,8 +92,13 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def replacement(
-    pool_id: int, before: bytes, after: FailoverState, move: Move | None
+    pool_id: int,
+    before: bytes,
+    after: FailoverState,
+    moves: Iterable[Move] = (),
+    alone: tuple[bytes, ...] = (),
 ) -> Replacement:
+    encoded = [msgspec.json.encode(move) for move in moves]
     changed = read_state(before).floor != after.floor
     change = FloorChange(pool_id=pool_id, floor=after.floor)
     return Replacement(
@@ -82,7 +106,9 @@ def replacement(
         before=before,
         after=msgspec.json.encode(after),
         change=msgspec.json.encode(change) if changed else b"",
-        move=msgspec.json.encode(move) if move else b"",
+        move=encoded[-1] if encoded else b"",
+        earlier=tuple(encoded[:-1]),
+        alone=alone,
     )
 
 
@@ -102,15 +128,16 @@ class FailoverStore:
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hget(FAILOVER_KEY, str(pool.id))
             pipe.hget(EJECTIONS_KEY, str(pool.id))
+            pipe.lrange(LONE_CHANGES % pool.id, 0, -1)
             for key in (HEALTH_KEY, CIRCUITS_KEY) if ids else ():
                 pipe.hmget(key, ids)
-            raw, ejections, *records = pipe.execute()
+            raw, ejections, alone, *records = pipe.execute()
         out = read_ejections(ejections).out(time())
         known = {
             backend.id: Known.read(*both, ejected=backend.id in out)
             for backend, both in zip(pool.backends, zip(*records, strict=True), strict=True)
         }
-        return Reading(pool=pool, raw=raw or b"", known=known)
+        return Reading(pool=pool, raw=raw or b"", known=known, alone=tuple(alone))
 
     def read_all(self) -> dict[int, bytes]:
         stored = cast("dict[bytes, bytes]", self._redis.hgetall(FAILOVER_KEY))
@@ -118,7 +145,11 @@ class FailoverStore:
 
     def replace(self, replacement: Replacement) -> bool:
         """Whether it was done: not if somebody else has replaced the state meanwhile."""
-        return bool(self._replace([FAILOVER_KEY, FAILOVER_MOVES], replacement.arguments))
+        keys = [FAILOVER_KEY, FAILOVER_MOVES, LONE_CHANGES % replacement.pool_id]
+        alone, earlier = replacement.alone, replacement.earlier
+        last = alone[-1] if alone else b""
+        arguments = [*replacement.arguments, len(alone), last, *earlier]
+        return bool(self._replace(keys, arguments))
 
 
 def read_state(raw: bytes | None) -> FailoverState:
@@ -127,3 +158,11 @@ def read_state(raw: bytes | None) -> FailoverState:
         return msgspec.json.decode(raw, type=FailoverState) if raw else FailoverState()
     except msgspec.DecodeError:
         return FailoverState()
+
+
+def _readable(alone: Iterable[bytes]) -> Iterable[LoneChange]:
+    for raw in alone:
+        try:
+            yield msgspec.json.decode(raw, type=LoneChange)
+        except msgspec.DecodeError as error:
+            logger.error("a circuit's change is malformed, and moves no traffic: %s", error)

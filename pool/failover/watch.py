@@ -3,7 +3,8 @@
 Each verdict of a probe is looked at before it is put into Redis (`foresee`), so that
 edges hear of a backend's health and of the floor in one step. What comes about
 otherwise (time passes, a circuit opens or is tried, the configuration changes, Redis has
-lost something) is found once a second (`follow`). Any number of workers may do both.
+lost something, edges have been without it) is found once a second (`follow`). Any number
+of workers may do both.
 """
 
 import logging
@@ -14,7 +15,7 @@ from redis import Redis
 
 from pool.bus import FailoverState
 from pool.choices import HealthState
-from pool.failover import decide, events
+from pool.failover import decide, events, meanwhile
 from pool.failover.store import FailoverStore, Replacement, removal, replacement
 from pool.snapshot import PoolSpec, Snapshot
 
@@ -42,11 +43,14 @@ class FailoverWatch:
         if pool is None:
             return None
         reading = self._store.read(pool)
+        if reading.alone:  # what was so before the verdict is told before it
+            self._bring_up(pool, now)
+            reading = self._store.read(pool)
         if not reading.raw:
             return None  # `follow` begins
         out = reading.after(backend_id, state).out
         after, move = decide.follow(pool, reading.state, out, now)
-        return replacement(pool.id, reading.raw, after, move)
+        return replacement(pool.id, reading.raw, after, [move] if move else [])
 
     def follow(self, now: float) -> None:
         """Bring all states up to now."""
@@ -65,10 +69,11 @@ class FailoverWatch:
         if not reading.complete:
             return  # Redis was emptied, or the backend is new: the probes speak soon
         before = reading.state if known is None else known
-        after, move = decide.follow(pool, before, reading.out, now)
-        if reading.raw and after == reading.state:
+        past = meanwhile.outages(pool, reading.known, reading.lone_changes)
+        after, moves = meanwhile.catch_up(pool, before, past, reading.out, now)
+        if reading.raw and after == reading.state and not reading.alone:
             return
-        self._store.replace(replacement(pool.id, reading.raw, after, move))
+        self._store.replace(replacement(pool.id, reading.raw, after, moves, reading.alone))
 
     def _begin(self, pool_ids: Iterable[int], now: float) -> None:
         """Take up pools without a state: from what the timeline remembers of them."""

@@ -90,7 +90,7 @@ class Pool(PoolPolicies, ConfigurationModel):
                 raise ValidationError({"tier": str(error)}) from error
             with transaction.atomic(), acting_as(by):
                 self.tell_of(move)
-                done = store.replace(replacement(spec.id, reading.raw, state, move=None))
+                done = store.replace(replacement(spec.id, reading.raw, state))
                 if not done:
                     transaction.set_rollback(True)
 
