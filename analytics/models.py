@@ -56,7 +56,12 @@ class TrafficRollup(models.Model):
         choices=[(step, f"{step} s") for step in STEPS], help_text="Width of the bucket in seconds."
     )
     at = models.DateTimeField(help_text="Start of the bucket.")
-    series = models.ForeignKey(TrafficSeries, on_delete=models.PROTECT, related_name="rollups")
+    series = models.ForeignKey(
+        TrafficSeries,
+        on_delete=models.PROTECT,
+        related_name="rollups",
+        db_index=False,  # an index that begins with it is below
+    )
     requests = models.BigIntegerField(default=0)
     status_1xx = models.BigIntegerField(default=0)
     status_2xx = models.BigIntegerField(default=0)
@@ -100,8 +105,12 @@ class TrafficRollup(models.Model):
     class Meta:
         ordering = ["-at", "step"]
         constraints = [
-            # In the order in which reports and pruning look rows up.
+            # In the order in which reports on everything and pruning look rows up.
             models.UniqueConstraint(fields=["step", "at", "series"], name="analytics_rollup_unique")
+        ]
+        indexes = [
+            # And those on a pool or a backend.
+            models.Index(fields=["series", "step", "at"], name="analytics_rollup_of_series")
         ]
 
     def __str__(self) -> str:

@@ -139,7 +139,8 @@ def _sums(rows: _Rows, by: str, kinds: Kinds) -> Iterator[tuple[Any, Counters]]:
 
 
 def _packed(rows: _Rows, by: str, kinds: Kinds) -> Iterable[tuple[Any, ...]]:
-    return rows.values_list(by, *(f"{kind}_histogram" for kind in kinds)).iterator(10_000)
+    # Not by a cursor: PostgreSQL plans one for its first rows, and reads the whole table then.
+    return rows.values_list(by, *(f"{kind}_histogram" for kind in kinds))
 
 
 def _merge(into: Histogram, packed: bytes) -> None:
