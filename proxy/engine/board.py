@@ -227,7 +227,10 @@ class Board:
         # at the first count that falls into it, instead of raising here.
         os.posix_fallocate(self._descriptor, 0, size)
         self._bytes = size
-        self._words: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
+        mapped = mmap.mmap(self._descriptor, size)
+        # Or else the kernel reads ahead, and keeps all of the histograms that nobody counts in.
+        mapped.madvise(mmap.MADV_RANDOM)
+        self._words: memoryview[int] = memoryview(mapped).cast("Q")
         self._look_at_parts()
 
     def _look_at_parts(self) -> None:
