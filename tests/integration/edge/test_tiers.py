@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -12,8 +14,8 @@ from pool.bus import FailoverState, FloorChange
 from pool.choices import AdminState, Failback, HealthState, TierMode
 from pool.connection import redis_client
 from pool.health.prober import Prober
-from pool.snapshot import BackendSpec, BalancingPolicy, HealthPolicy, TierPolicy
-from tests.integration.edge.harness.backend import Backend
+from pool.snapshot import BackendSpec, BalancingPolicy, CircuitPolicy, HealthPolicy, TierPolicy
+from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.processes import Edge, wait_until
 
@@ -62,6 +64,15 @@ class Fleet:
         self.redis.hset(bus.FAILOVER_KEY, "1", msgspec.json.encode(FailoverState(floor=floor)))
         change = FloorChange(pool_id=1, floor=floor)
         self.redis.publish(bus.FAILOVER_CHANNEL, msgspec.json.encode(change))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Redis is away, and comes back with all that it knew."""
+        self.edges[0].redis_server.kill()
+        try:
+            yield
+        finally:
+            self.edges[0].redis_server.start()
 
     def answers(self, count: int = 40) -> Counter[str]:
         """Who answers, over many connections, so that all workers are asked."""
@@ -248,7 +259,9 @@ class ControlPlane:
         self.prober = Prober(fleet.redis, 8)
         fleet.redis.delete(bus.FAILOVER_KEY, bus.FAILOVER_MOVES)
 
-    def serve(self, *specs: BackendSpec, **policy: object) -> rows.Pool:
+    def serve(
+        self, *specs: BackendSpec, circuit: CircuitPolicy | None = None, **policy: object
+    ) -> rows.Pool:
         pool = rows.Pool.objects.create(
             pk=1,
             name="shop",
@@ -259,7 +272,8 @@ class ControlPlane:
                 pk=spec.id, pool=pool, name=spec.name, url=spec.url, tier=spec.tier
             )
         health = HealthPolicy(interval=0.2, timeout=0.2, rise=1, fall=1)
-        self.fleet.serve(*specs, tiers=pool.compile().tiers, health=health)
+        circuit = circuit or pool.compile().circuit
+        self.fleet.serve(*specs, tiers=pool.compile().tiers, health=health, circuit=circuit)
         self.until("a state", lambda: self.fleet.redis.hlen(bus.FAILOVER_KEY))
         return pool
 
@@ -344,3 +358,28 @@ def test_failback_waits_for_its_delay(control_plane: ControlPlane, backend: Make
     well = rows.Event.objects.filter(kind="health_changed", backend_id=a.id).latest("at")
     assert (back.at - well.at).total_seconds() >= 2.0
     control_plane.until_they_serve("a")
+
+
+def test_failovers_that_were_over_before_redis_was_back_are_told_with_their_times(
+    control_plane: ControlPlane, backend: MakeBackend
+) -> None:
+    def fail(call: Call) -> None:
+        call.answer(b"no", status="500 Internal Server Error")
+
+    a, backup, fleet = backend("a"), backend("backup"), control_plane.fleet
+    circuit = CircuitPolicy(threshold=3, open_time=0.5, max_open_time=0.5, successes=1)
+    control_plane.serve(a.spec(), backup.spec(tier=1), circuit=circuit)
+    control_plane.until_they_serve("a")
+    with fleet.alone():
+        a.script = fail
+        fleet.wait_for("backup")
+        a.script = a.echo
+        fleet.wait_for("a")
+        over_at = datetime.now(UTC)
+    control_plane.until("they are told", lambda: BACK in control_plane.told())
+    told = control_plane.told()
+    assert told[::2] == [OVER] * (len(told) // 2)  # another one for each trial that failed
+    assert told[1::2] == [BACK] * (len(told) // 2)
+    moves = rows.Event.objects.filter(kind__in=["failover", "failback"])
+    assert all(move.at < over_at and "without Redis" in move.message for move in moves)
+    assert set(fleet.answers()) == {"a"}
