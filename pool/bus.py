@@ -10,6 +10,8 @@ lb:snapshot         string   the current snapshot, `pool.snapshot.encode`d
 lb:health           hash     backend id → `HealthStatus`
 lb:failover         hash     pool id → `FailoverState`
 lb:failover:moves   list     `pool.failover.decide.Move`, until the timeline has it
+lb:panic            hash     pool id → the `EventKind` that the timeline was told last of it
+lb:panic:alarms     list     `pool.panic.events.Alarm`, until the timeline has it
 lb:edges            hash     worker id → `EdgeReport`
 lb:edges:known      hash     worker id → `EdgeReport`, as when it joined the timeline
 lb:edges:lagging    hash     worker id → `EdgeReport`, as when the timeline was told that it lags
@@ -41,6 +43,8 @@ HEALTH_CHANNEL = "lb:health:announce"  # message: a `HealthChange`
 FAILOVER_KEY = "lb:failover"
 FAILOVER_CHANNEL = "lb:failover:announce"  # message: a `FloorChange`
 FAILOVER_MOVES = "lb:failover:moves"
+PANIC_KEY = "lb:panic"
+PANIC_ALARMS = "lb:panic:alarms"
 EDGES_KEY = "lb:edges"
 KNOWN_EDGES_KEY = "lb:edges:known"
 LAGGING_EDGES_KEY = "lb:edges:lagging"

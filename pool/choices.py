@@ -142,6 +142,9 @@ class EventKind(StrEnum):
     EDGE_CAUGHT_UP = "edge_caught_up"
     FAILOVER = "failover"
     FAILBACK = "failback"
+    PANIC = "panic"  # too few of a pool are well: those that are not get traffic too
+    NO_HEALTHY_UPSTREAM = "no_healthy_upstream"  # nobody of a pool is left who can serve
+    POOL_RECOVERED = "pool_recovered"  # neither of both any more
     CIRCUIT_OPENED = "circuit_opened"
     CIRCUIT_HALF_OPENED = "circuit_half_opened"
     CIRCUIT_CLOSED = "circuit_closed"

@@ -116,6 +116,10 @@ def _failback(event: Occurrence) -> _Read:
     return Effect.ENDS, f"{_object(event)}:failover", title
 
 
+def _panic(effect: Effect, state: str) -> Callable[[Occurrence], _Read]:
+    return lambda event: (effect, f"{_object(event)}:panic", f"Pool {event.name} {state}")
+
+
 def _lag(effect: Effect, state: str) -> Callable[[Occurrence], _Read]:
     """Each worker by itself: one of a machine may hang where the others go on."""
     return lambda event: (
@@ -140,6 +144,9 @@ _READERS: dict[str, Callable[[Occurrence], _Read]] = {
     EventKind.UNEJECTED: _ejection(Effect.ENDS, "back from its ejection"),
     EventKind.FAILOVER: _failover,
     EventKind.FAILBACK: _failback,
+    EventKind.PANIC: _panic(Effect.BEGINS, "is in panic"),
+    EventKind.NO_HEALTHY_UPSTREAM: _panic(Effect.BEGINS, "has nobody left who can serve"),
+    EventKind.POOL_RECOVERED: _panic(Effect.ENDS, "has enough healthy backends"),
     EventKind.EDGE_LAGS: _lag(Effect.BEGINS, "does not run what is saved"),
     EventKind.EDGE_CAUGHT_UP: _lag(Effect.ENDS, "lags no more"),
     EventKind.CONFIGURATION_NOT_PUBLISHED: _configuration(

@@ -3,10 +3,11 @@ as they were read, so that of several workers that see the same one tells of it.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import resources
+from itertools import islice
 from time import time
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from redis import Redis
@@ -124,20 +125,22 @@ class FailoverStore:
         self._replace = redis.register_script(script)
 
     def read(self, pool: PoolSpec) -> Reading:
-        ids = [str(backend.id) for backend in pool.backends]
+        (reading,) = self.read_many([pool])
+        return reading
+
+    def read_many(self, pools: Iterable[PoolSpec]) -> list[Reading]:
+        """In one journey."""
+        pools = list(pools)
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hget(FAILOVER_KEY, str(pool.id))
-            pipe.hget(EJECTIONS_KEY, str(pool.id))
-            pipe.lrange(LONE_CHANGES % pool.id, 0, -1)
-            for key in (HEALTH_KEY, CIRCUITS_KEY) if ids else ():
-                pipe.hmget(key, ids)
-            raw, ejections, alone, *records = pipe.execute()
-        out = read_ejections(ejections).out(time())
-        known = {
-            backend.id: Known.read(*both, ejected=backend.id in out)
-            for backend, both in zip(pool.backends, zip(*records, strict=True), strict=True)
-        }
-        return Reading(pool=pool, raw=raw or b"", known=known, alone=tuple(alone))
+            for pool in pools:
+                ids = [str(backend.id) for backend in pool.backends]
+                pipe.hget(FAILOVER_KEY, str(pool.id))
+                pipe.hget(EJECTIONS_KEY, str(pool.id))
+                pipe.lrange(LONE_CHANGES % pool.id, 0, -1)
+                for key in (HEALTH_KEY, CIRCUITS_KEY) if ids else ():
+                    pipe.hmget(key, ids)
+            replies = iter(pipe.execute())
+        return [_reading(pool, replies) for pool in pools]
 
     def read_all(self) -> dict[int, bytes]:
         stored = cast("dict[bytes, bytes]", self._redis.hgetall(FAILOVER_KEY))
@@ -150,6 +153,18 @@ class FailoverStore:
         last = alone[-1] if alone else b""
         arguments = [*replacement.arguments, len(alone), last, *earlier]
         return bool(self._replace(keys, arguments))
+
+
+def _reading(pool: PoolSpec, replies: Iterator[Any]) -> Reading:
+    """From the next ones of `replies`."""
+    raw, ejections, alone = islice(replies, 3)
+    records = islice(replies, 2 if pool.backends else 0)
+    out = read_ejections(ejections).out(time())
+    known = {
+        backend.id: Known.read(*both, ejected=backend.id in out)
+        for backend, both in zip(pool.backends, zip(*records, strict=True), strict=True)
+    }
+    return Reading(pool=pool, raw=raw or b"", known=known, alone=tuple(alone))
 
 
 def read_state(raw: bytes | None) -> FailoverState:

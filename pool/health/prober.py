@@ -30,6 +30,8 @@ from pool.health.records import Recorder
 from pool.health.schedule import Claim, Next, Schedule, Stale, read_standing
 from pool.history.sampling import Finding
 from pool.outliers.release import Release
+from pool.panic.events import write_alarms
+from pool.panic.watch import PanicWatch
 from pool.snapshot import HealthPolicy, SnapshotError, TlsPolicy, decode
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class Prober:
         self._schedule = Schedule(redis)
         self._recorder = Recorder(sample)
         self._failover = FailoverWatch(redis)
+        self._panic = PanicWatch(redis)
         self._threads = threads
         self._release = Release(redis)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="probe")
@@ -80,6 +83,8 @@ class Prober:
             plan = self._current_plan()
             self._failover.follow(self._clock())
             events.write_moves(self._redis)
+            self._panic.follow(self._clock())
+            write_alarms(self._redis)
             self._run_due(plan)
         except RedisError as error:
             self._say_redis_failing(error)
@@ -137,6 +142,7 @@ class Prober:
                 snapshot = decode(raw)
                 self._plan = plan_of(snapshot)
                 self._failover.take(snapshot)
+                self._panic.take(snapshot)
             except SnapshotError as error:
                 logger.error("probing goes on by the snapshot before: %s", error)
             self._raw = raw

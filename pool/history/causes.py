@@ -60,27 +60,33 @@ def _same_person(event: Event, cause: Event) -> bool:
     return bool(event.actor) and event.actor == cause.actor
 
 
+_LOSS = _Rule(
+    (
+        *(EventKind.HEALTH_CHANGED, EventKind.ADMIN_STATE_CHANGED),
+        *(EventKind.CIRCUIT_OPENED, EventKind.EJECTED),
+    ),
+    _SOON,
+    _loss_in_pool,
+)
+_GAIN = _Rule(
+    (
+        *(EventKind.HEALTH_CHANGED, EventKind.ADMIN_STATE_CHANGED),
+        *(EventKind.CIRCUIT_CLOSED, EventKind.UNEJECTED),
+    ),
+    _LONG,
+    _gain_in_pool,
+)
+
 _RULES: dict[str, _Rule] = {
     EventKind.HEALTH_CHANGED: _Rule((EventKind.HEALTH_CHANGED,), _LONG, _recovery_of),
     EventKind.CIRCUIT_HALF_OPENED: _Rule((EventKind.CIRCUIT_OPENED,), _LONG, _same_backend),
     EventKind.CIRCUIT_CLOSED: _Rule((EventKind.CIRCUIT_OPENED,), _LONG, _same_backend),
     EventKind.UNEJECTED: _Rule((EventKind.EJECTED,), _LONG, _same_backend),
-    EventKind.FAILOVER: _Rule(
-        (
-            *(EventKind.HEALTH_CHANGED, EventKind.ADMIN_STATE_CHANGED),
-            *(EventKind.CIRCUIT_OPENED, EventKind.EJECTED),
-        ),
-        _SOON,
-        _loss_in_pool,
-    ),
-    EventKind.FAILBACK: _Rule(
-        (
-            *(EventKind.HEALTH_CHANGED, EventKind.ADMIN_STATE_CHANGED),
-            *(EventKind.CIRCUIT_CLOSED, EventKind.UNEJECTED),
-        ),
-        _LONG,
-        _gain_in_pool,
-    ),
+    EventKind.FAILOVER: _LOSS,
+    EventKind.FAILBACK: _GAIN,
+    EventKind.PANIC: _LOSS,
+    EventKind.NO_HEALTHY_UPSTREAM: _LOSS,
+    EventKind.POOL_RECOVERED: _GAIN,
     EventKind.CONFIGURATION_APPLIED: _Rule((EventKind.ADMIN_STATE_CHANGED,), _SOON, _same_person),
 }
 

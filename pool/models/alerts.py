@@ -54,6 +54,8 @@ def usual_kinds() -> list[str]:
         EventKind.EDGE_LEFT.value,
         EventKind.EDGE_LAGS.value,
         EventKind.FAILOVER.value,
+        EventKind.PANIC.value,
+        EventKind.NO_HEALTHY_UPSTREAM.value,
         EventKind.CIRCUIT_OPENED.value,
     ]
 

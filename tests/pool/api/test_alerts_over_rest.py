@@ -79,7 +79,7 @@ def test_a_rule_names_pools_and_channels(boss, pager, web):
     assert answer.json() | rule == answer.json()
     assert answer.json()["kinds"] == [
         *("health_changed", "configuration_not_published", "edge_left", "edge_lags"),
-        *("failover", "circuit_opened"),
+        *("failover", "panic", "no_healthy_upstream", "circuit_opened"),
     ]
     assert boss.patch("/api/v1/alert-rules/down/", {"enabled": False}).json()["enabled"] is False
 
