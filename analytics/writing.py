@@ -19,7 +19,7 @@ _FRESH = "analytics_fresh_rollups"  # this connection's own
 def write(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """`columns`: those that the values in `rows` are of, after step, at and series.
 
-    Many times faster than `bulk_create(update_conflicts=True)`. To be called in a transaction.
+    As `bulk_create(update_conflicts=True)`, but fast. To be called in a transaction.
     """
     with connection.wrap_database_errors:
         if connection.vendor == "postgresql":
@@ -37,7 +37,7 @@ def _execute(columns: Sequence[str], update: str, rows: Sequence[Sequence[Any]])
 
 
 def _copy(columns: Sequence[str], update: str, rows: Sequence[Sequence[Any]]) -> None:
-    """PostgreSQL parses and plans each INSERT anew, which costs it ten times what a row does."""
+    """PostgreSQL parses and plans each INSERT anew, which costs it more than the row."""
     names = ", ".join(columns)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -173,9 +173,8 @@ def test_the_pools_times_are_not_the_tunnels(
         assert client.ends()
         assert 0.9 < time.monotonic() - begun < 1.8
     wait_until("the backend is let go of", lambda: not a.open_connections)
-    wait_until("it is counted", lambda: edge.rows_of("quiet"))
-    (row,) = edge.rows_of("quiet")
-    assert (row.requests, row.errors) == (1, 0)
+    wait_until("it is counted", lambda: sum(row.requests for row in edge.rows_of("quiet")) == 1)
+    assert sum(row.errors for row in edge.rows_of("quiet")) == 0
 
 
 def test_tunnels_last_while_a_worker_drains_and_end_before_it_is_killed(
@@ -192,5 +191,5 @@ def test_tunnels_last_while_a_worker_drains_and_end_before_it_is_killed(
         assert client.stream.read() == b"", "an end in the regular way, not a reset"
     edge.process.wait(10)
     wait_until("the backend is let go of", lambda: not a.open_connections)
-    assert [row.requests for row in edge.rows_of("tunnelled")] == [1]
+    assert sum(row.requests for row in edge.rows_of("tunnelled")) == 1
     assert "WORKER TIMEOUT" not in edge.log

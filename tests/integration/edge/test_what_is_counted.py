@@ -92,10 +92,10 @@ def times(rows: list[TrafficRow], kind: str) -> tuple[int, int, int]:
 @pytest.mark.parametrize(
     ("name", "script", "cause", "status"),
     [
-        ("stalling", stall, "timeouts", "status_5xx"),
-        ("resetting", reset, "", "status_5xx"),
-        ("cutting", cut, "cuts", "status_2xx"),
-        ("stuck", stall_halfway, "cuts", "status_2xx"),
+        ("counted-stalling", stall, "timeouts", "status_5xx"),
+        ("counted-resetting", reset, "", "status_5xx"),
+        ("counted-cutting", cut, "cuts", "status_2xx"),
+        ("counted-stuck", stall_halfway, "cuts", "status_2xx"),
     ],
 )
 def test_a_try_that_fails_is_counted_by_what_went_wrong(
