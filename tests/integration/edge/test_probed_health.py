@@ -28,9 +28,10 @@ class Probed:
     def __init__(self, edge: Edge) -> None:
         self.edge = edge
         self.prober = Prober(edge.redis, 8)
+        edge.redis.delete(bus.PANIC_KEY, bus.PANIC_ALARMS)
 
     def serve(self, *specs: BackendSpec, health: HealthPolicy) -> None:
-        pool = rows.Pool.objects.create(name="shop")
+        pool = rows.Pool.objects.create(pk=1, name="shop")
         for spec in specs:
             rows.Backend.objects.create(pk=spec.id, pool=pool, name=spec.name, url=spec.url)
         self.edge.serve(*specs, health=health)
@@ -47,6 +48,16 @@ class Probed:
         status = self.status(spec)
         assert status is not None
         return status.reason
+
+    def until_told(self, *kinds: str) -> None:
+        """Until the timeline tells just this of the pool."""
+
+        def told() -> bool:
+            self.prober.tick()
+            events = rows.Event.objects.filter(pool=1, backend=None).order_by("at")
+            return list(events.values_list("kind", flat=True)) == list(kinds)
+
+        wait_until(f"{kinds} are told", told, patience=30)
 
     def status(self, spec: BackendSpec) -> HealthStatus | None:
         raw = self.edge.redis.hget(bus.HEALTH_KEY, str(spec.id))
@@ -130,3 +141,17 @@ def test_a_backend_is_judged_by_its_own_checks(probed: Probed, backend: MakeBack
     assert probed.until(a_spec, HealthState.UNHEALTHY) == "connection refused"
     probed.until_shares(4, {"b": 4})
     assert not [call for call in a.calls if call.headers.get("user-agent") == "lbsite-health"]
+
+
+def test_panic_is_told_when_it_begins_and_when_it_is_over(
+    probed: Probed, backend: MakeBackend
+) -> None:
+    a, b, c = (backend(name) for name in "abc")
+    probed.serve(a.spec(), b.spec(), c.spec(), health=FAST)
+    probed.until(c.spec(), HealthState.HEALTHY)
+    b.stop()
+    c.stop()
+    probed.until_told("panic")
+    assert probed.shares(30) == {"a": 30}  # the dead are asked too, and their share comes back
+    b.start()
+    probed.until_told("panic", "pool_recovered")

@@ -109,3 +109,12 @@ def test_a_return_comes_from_the_ejection_and_either_moves_its_pools_traffic(bac
     back = event(EventKind.UNEJECTED, backend, -10)
     assert cause(back) == ejected
     assert cause(event(EventKind.FAILBACK, pool=backend.pool)) == back
+
+
+@pytest.mark.parametrize("kind", [EventKind.PANIC, EventKind.NO_HEALTHY_UPSTREAM])
+def test_panic_comes_from_the_loss_before_it_and_ends_with_a_recovery(backend, kind):
+    down = health(backend, "unhealthy", -61)
+    began = event(kind, pool=backend.pool, seconds=-60)
+    up = health(backend, "healthy", -1)
+    over = event(EventKind.POOL_RECOVERED, pool=backend.pool)
+    assert (cause(began), cause(over)) == (down, up)
