@@ -26,6 +26,12 @@ hypothesis.settings.load_profile("lbsite")
 django.setup()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Let each process read the settings by itself, when this file has given it a folder."""
+    del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The URL of a real redis-server on a unix socket, stopped at the end."""
