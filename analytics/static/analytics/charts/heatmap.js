@@ -17,11 +17,21 @@ export function figure(answer, colour) {
     traces: [traceOf(map, edges, answer.until, colour)],
     layout: {
       hovermode: "closest",
-      yaxis: { type: "log", ticksuffix: " ms", range, showgrid: false },
+      yaxis: { type: "log", range, showgrid: false, ...ticksOf(range) },
     },
     range: rangeOf(answer),
     tables: [tableOf(map)],
   };
+}
+
+/** 1, 2 and 5 of each power of ten: left to itself, Plotly writes a bare 2 for 0.2 as for 20. */
+function ticksOf([low, high]) {
+  const digits = high - low > 3 ? [1] : [1, 2, 5];
+  const tickvals = [];
+  for (let power = Math.floor(low); power <= high; power++) {
+    tickvals.push(...digits.map((digit) => Number(`${digit}e${power}`)));
+  }
+  return { tickvals, ticktext: tickvals.map(milliseconds) };
 }
 
 /** Above zero, which a logarithmic axis does not have. */
