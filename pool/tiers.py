@@ -64,7 +64,11 @@ def places_of(specs: Iterable[BackendSpec], out: Container[int]) -> list[Place]:
     for spec in specs:
         if spec.backup_of or not spec.weight:
             continue
-        holders = [one for one in (spec, *stand_ins.get(spec.id, ())) if accepts_new(one)]
+        if spec.id not in stand_ins:  # as most are: there may be thousands
+            if accepts_new(spec):
+                places.append(Place(spec.tier, spec.weight, spec.id, spec.id not in out))
+            continue
+        holders = [one for one in (spec, *stand_ins[spec.id]) if accepts_new(one)]
         if holders:
             well = next((one for one in holders if one.id not in out), None)
             holder = well or holders[0]

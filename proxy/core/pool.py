@@ -2,12 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Mapping
-from functools import lru_cache
 from itertools import accumulate
 from random import random
 from zlib import crc32
 
-from pool.addresses import parse_status_ranges
+from pool.addresses import statuses_in
 from pool.bus import HealthStatus
 from pool.choices import HealthState
 from pool.snapshot import PoolSpec
@@ -55,7 +54,7 @@ class Pool:
         self.budget: RetryBudget = RetryBudget() if previous is None else previous.budget
         self.queue: Queue | None = self._queue(previous)
         retry = spec.retry
-        self.unwanted = _statuses(retry.on_statuses)
+        self.unwanted = statuses_in(retry.on_statuses)
         self.selective = bool(retry.on_statuses or retry.try_timeout or retry.hedge_after)
         if previous is not None:
             self.floor = previous.floor
@@ -230,12 +229,6 @@ class Pool:
             for backend, since in self._starting.items()
             if self.backends.get(backend.id) is backend and grown(policy, now - since) < 100
         }
-
-
-@lru_cache
-def _statuses(ranges: str) -> frozenset[int]:
-    parts = parse_status_ranges(ranges) if ranges else ()
-    return frozenset(status for part in parts for status in part)
 
 
 def build_pool(

@@ -10,7 +10,7 @@ are not even counted, unless the policy goes by shares of all calls.
 from collections.abc import Callable
 from math import floor
 
-from pool.addresses import parse_status_ranges
+from pool.addresses import statuses_in
 from pool.choices import CircuitMode, CircuitState
 from pool.circuits.records import BUCKETS, Calls, Circuit, Lease, Operation, Report, Terms
 from proxy.core.circuit.results import Results
@@ -76,8 +76,7 @@ class Breaker:
     def configure(self, terms: Terms) -> None:
         policy = terms.policy
         self.terms = terms
-        ranges = parse_status_ranges(policy.statuses) if policy.statuses else ()
-        self.failing = frozenset(status for part in ranges for status in part)
+        self.failing = statuses_in(policy.statuses)
         self._by_ratio = policy.mode is not CircuitMode.CONSECUTIVE
         slow = policy.mode is CircuitMode.SLOW_RATIO
         self._slow_after = policy.slow_call * 1e9 if slow else 0.0  # nanoseconds; 0: never
