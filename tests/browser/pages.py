@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
+
+ANOTHER_PAGE_IS_COMPLETE = "return !window.wasClicked && document.readyState == 'complete'"
 
 
 class AdminPages:
@@ -47,10 +49,9 @@ class AdminPages:
 
     def click_through(self, element: WebElement) -> None:
         """Clicks what leads to another page, and waits until that one is complete."""
-        old = self.find("html")
+        self.driver.execute_script("window.wasClicked = true")
         self.click(element)
-        self.wait(lambda: self._is_gone(old))
-        self.wait(lambda: self.driver.execute_script("return document.readyState") == "complete")
+        self.wait(lambda: self.driver.execute_script(ANOTHER_PAGE_IS_COMPLETE))
 
     def save(self, button: str = "_save") -> None:
         self.click_through(self.driver.find_element(By.NAME, button))
@@ -59,18 +60,18 @@ class AdminPages:
         # A page that keeps itself up to date may replace what was just found in it.
         ignored = [StaleElementReferenceException]
         waiting = WebDriverWait(self.driver, 10, poll_frequency=0.05, ignored_exceptions=ignored)
-        waiting.until(lambda _: condition())
+        waiting.until(lambda _: self._holds(condition))
+
+    @staticmethod
+    def _holds(condition: Callable[[], object]) -> object:
+        try:
+            return condition()
+        except WebDriverException as error:
+            # chromedriver's words for a page that goes away while it is being looked at.
+            if "inspector error" in str(error) or "detached" in str(error):
+                return False
+            raise
 
     @property
     def text(self) -> str:
         return self.find("body").text
-
-    @staticmethod
-    def _is_gone(element: WebElement) -> bool:
-        try:
-            element.is_enabled()
-        except Exception as error:  # chromedriver names a stale element in several ways
-            if "stale" in str(error).lower() or "detached" in str(error).lower():
-                return True
-            raise
-        return False

@@ -111,6 +111,10 @@ def _reset(sock: socket.socket) -> None:
     sock.close()
 
 
+def _is_closed(sock: socket.socket) -> bool:
+    return sock.fileno() < 0
+
+
 class Backend:
     """Listens from the beginning. `calls` are the requests that have come, in order."""
 
@@ -161,7 +165,7 @@ class Backend:
 
     def stop(self) -> None:
         """Go down as a killed process does: nothing listens, all connections are reset."""
-        if self._listener.fileno() >= 0:
+        if not _is_closed(self._listener):
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
         for sock in list(self._open):
@@ -199,9 +203,13 @@ class Backend:
                 _reset(sock)
                 continue
             self._open.add(sock)
-            threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
+            if _is_closed(listener):  # `stop()` came between the two, and has not seen it
+                _reset(sock)
+                return
+            serving = (sock, self.connections, listener)
+            threading.Thread(target=self._serve, args=serving, daemon=True).start()
 
-    def _serve(self, sock: socket.socket, number: int) -> None:
+    def _serve(self, sock: socket.socket, number: int, listener: socket.socket) -> None:
         try:
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
@@ -211,6 +219,8 @@ class Backend:
                 self._open.add(sock)
             with sock, sock.makefile("rb") as stream:
                 while (call := _read_call(sock, stream, number)) is not None:
+                    if _is_closed(listener):  # what comes after `stop()` can still be read
+                        break
                     self.calls.append(call)
                     self.script(call)
                     if not call.body_read or call.headers.get("connection") == "close":
