@@ -3,9 +3,9 @@
 nginx adds to every peer's `current` its weight, takes the largest, and takes
 the total from the winner: after `t` turns a peer's current is
 `weight·t - total·wins`. Peers of one weight therefore keep their order among
-themselves until one of them wins, and a heap for each distinct weight knows its
-best without looking at the others. A pick compares the heaps' tops: its cost is
-the number of distinct weights plus log(peers), and the sequence is the same to
+themselves until one of them wins, and goes behind all of them then: each distinct
+weight has a queue. A pick compares the queues' heads: its cost is the number of
+distinct weights, however many peers there are, and the sequence is the same to
 the letter, `a a b a c a a` for the weights 5, 1, 1.
 
 A peer that is passed over, because it is full or has failed this request, gains
@@ -15,12 +15,13 @@ The currents of all peers always add up to (nearly) nothing, so none can run awa
 
 A peer that fails gains nothing either at first, and then more with each turn, until
 it gains its weight again: nginx's `effective_weight`. Meanwhile it stands beside the
-heaps, for its current does not keep step with those of its weight. A pick looks at
+queues, for its current does not keep step with those of its weight. A pick looks at
 each peer that recovers, and a failure at those of the same weight.
 """
 
-from collections.abc import Container, Sequence
-from heapq import heapify, heappop, heappush, heapreplace
+from bisect import insort
+from collections import deque
+from collections.abc import Container, Iterable, Sequence
 
 from proxy.core.backend import Backend
 from proxy.core.balancing.base import NOTHING, Balancer
@@ -34,11 +35,20 @@ _RECOVERED_BY_A_TURN = 1
 
 
 class _WeightClass:
-    __slots__ = ("heap", "weight")
+    """`queue`: its peers' entries in their order."""
 
-    def __init__(self, weight: float) -> None:
+    __slots__ = ("queue", "weight")
+
+    def __init__(self, weight: float, entries: Iterable[_Entry] = ()) -> None:
         self.weight = weight
-        self.heap: list[_Entry] = []
+        self.queue: deque[_Entry] = deque(sorted(entries))
+
+    def add(self, entry: _Entry) -> None:
+        queue = self.queue
+        if queue and entry < queue[-1]:
+            insort(queue, entry)
+        else:  # as a winner's does: it had the least, and now has all the others' gains on top
+            queue.append(entry)
 
 
 class WeightedRoundRobin(Balancer):
@@ -59,7 +69,7 @@ class WeightedRoundRobin(Balancer):
         carried = {
             backend: group.weight * self._turn - owed
             for group in self._classes
-            for owed, _, backend in group.heap
+            for owed, _, backend in group.queue
         }
         super().update(backends)
         stay = [carried[backend] for backend in backends if backend in carried]
@@ -68,20 +78,19 @@ class WeightedRoundRobin(Balancer):
         drift = sum(stay) // len(stay) if stay else 0
         self._turn = 0
         effective, self._effective = self._effective, {}
-        self._recovering = _WeightClass(0)
-        classes: dict[float, _WeightClass] = {}
-        self._class_of = {}
+        entries: dict[float, list[_Entry]] = {}
+        recovering: list[_Entry] = []
         for place, backend in enumerate(backends):
             weight = backend.weight
-            group = classes.setdefault(weight, _WeightClass(weight))
-            self._class_of[backend] = group
+            equals = entries.setdefault(weight, [])
+            current = carried[backend] - drift if backend in carried else 0
             if backend in effective and effective[backend] < weight:
                 self._effective[backend] = effective[backend]
-                group = self._recovering
-            current = carried[backend] - drift if backend in carried else 0
-            group.heap.append((-current, place, backend))
-        for group in classes.values():
-            heapify(group.heap)
+                equals = recovering
+            equals.append((-current, place, backend))
+        classes = {weight: _WeightClass(weight, equals) for weight, equals in entries.items()}
+        self._class_of = {backend: classes[backend.weight] for backend in backends}
+        self._recovering = _WeightClass(0, recovering)
         self._classes = list(classes.values())
         if self._effective:
             self._classes.append(self._recovering)
@@ -93,22 +102,19 @@ class WeightedRoundRobin(Balancer):
 
     def _sum_up(self) -> None:
         # Afresh each time: adding and taking away would let fractions drift.
-        self._total = sum(group.weight * len(group.heap) for group in self._classes)
+        self._total = sum(group.weight * len(group.queue) for group in self._classes)
 
     def failed(self, backend: Backend) -> None:
         group = self._class_of.get(backend)
         if group is None:
             return
         if backend not in self._effective:
-            heap = group.heap
-            index = next(index for index, entry in enumerate(heap) if entry[2] is backend)
-            owed, place, _ = heap[index]
-            heap[index] = heap[-1]
-            heap.pop()
-            heapify(heap)
+            entry = next(entry for entry in group.queue if entry[2] is backend)
+            group.queue.remove(entry)
+            owed, place, _ = entry
             if not self._effective:
                 self._classes.append(self._recovering)
-            self._recovering.heap.append((owed - group.weight * self._turn, place, backend))
+            self._recovering.add((owed - group.weight * self._turn, place, backend))
             self._sum_up()
         self._effective[backend] = _AFTER_A_FAILURE
 
@@ -123,9 +129,11 @@ class WeightedRoundRobin(Balancer):
         group = classes[0] if len(classes) == 1 else self._leading()
         if group is None:
             return None
-        owed, place, backend = group.heap[0]
+        queue = group.queue
+        owed, place, backend = queue[0]
         if backend.available() and backend not in excluded:
-            heapreplace(group.heap, (owed + self._total, place, backend))
+            queue.popleft()
+            group.add((owed + self._total, place, backend))
             return backend
         return self._pick_past(excluded, self._total)
 
@@ -133,17 +141,16 @@ class WeightedRoundRobin(Balancer):
         effective, recovering = self._effective, self._recovering
         total = self._total
         recovered = False
-        heap: list[_Entry] = []
-        for owed, place, backend in recovering.heap:
+        entries: list[_Entry] = []
+        for owed, place, backend in recovering.queue:
             gain: float = 0
             if backend.available() and backend not in excluded:
                 gain, weight = effective[backend], self._class_of[backend].weight
                 total += gain
                 effective[backend] = min(gain + _RECOVERED_BY_A_TURN, weight)
                 recovered = recovered or effective[backend] == weight
-            heap.append((owed - gain, place, backend))
-        heapify(heap)
-        recovering.heap = heap
+            entries.append((owed - gain, place, backend))
+        recovering.queue = deque(sorted(entries))
         chosen = self._pick_past(excluded, total)
         if recovered:
             self._put_back()
@@ -152,15 +159,15 @@ class WeightedRoundRobin(Balancer):
     def _put_back(self) -> None:
         """Those that have their weight again go back among their equals, at the same current."""
         still: list[_Entry] = []
-        for entry in self._recovering.heap:
+        for entry in self._recovering.queue:
             owed, place, backend = entry
             group = self._class_of[backend]
             if self._effective[backend] < group.weight:
                 still.append(entry)
             else:
                 del self._effective[backend]
-                heappush(group.heap, (owed + group.weight * self._turn, place, backend))
-        self._recovering.heap = still
+                group.add((owed + group.weight * self._turn, place, backend))
+        self._recovering.queue = deque(still)
         if not still:
             self._classes.remove(self._recovering)
         self._sum_up()
@@ -172,9 +179,9 @@ class WeightedRoundRobin(Balancer):
         best_current: float = 0
         best_place = 0
         for group in self._classes:
-            if not group.heap:
+            if not group.queue:
                 continue
-            owed, place, _ = group.heap[0]
+            owed, place, _ = group.queue[0]
             current = group.weight * turn - owed
             if (
                 best is None
@@ -189,7 +196,7 @@ class WeightedRoundRobin(Balancer):
         aside: list[tuple[_WeightClass, _Entry]] = []
         chosen: Backend | None = None
         while chosen is None and (group := self._leading()) is not None:
-            entry = heappop(group.heap)
+            entry = group.queue.popleft()
             owed, place, backend = entry
             if backend.available() and backend not in excluded:
                 chosen = backend
@@ -199,5 +206,5 @@ class WeightedRoundRobin(Balancer):
                 entry = (owed + group.weight, place, backend)
             aside.append((group, entry))
         for group, entry in aside:
-            heappush(group.heap, entry)
+            group.add(entry)
         return chosen
