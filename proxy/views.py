@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from pool.connection import redis_client
-from proxy.core.head import ResponseHead
+from proxy.core.head.response import ResponseHead
 from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE
 from proxy.engine.settings import read_settings

@@ -3,7 +3,9 @@
 from typing import NamedTuple
 
 from proxy.core.backend import Backend
-from proxy.core.head import Headers, RequestHead, ResponseHead
+from proxy.core.head.message import Headers
+from proxy.core.head.request import RequestHead
+from proxy.core.head.response import ResponseHead
 from proxy.core.routing import Route
 from proxy.core.rules import HeaderRules
 

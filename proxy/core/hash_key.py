@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from pool.hash_key import HashKey, HashSource, parse
-from proxy.core.head import RequestHead
+from proxy.core.head.request import RequestHead
 
 _SPACE = b" \t"
 

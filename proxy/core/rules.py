@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from pool.choices import HeaderAction
 from pool.snapshot import HeaderRule
-from proxy.core.head import Headers
+from proxy.core.head.message import Headers
 
 
 class HeaderRules:

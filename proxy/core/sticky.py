@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pool.choices import CookieSecure, SameSite, StickyMode
 from pool.snapshot import PoolSpec, StickyPolicy
 from proxy.core.backend import Backend
-from proxy.core.head import Headers
+from proxy.core.head.message import Headers
 from proxy.core.marks import Marks
 from proxy.core.pool import Pool
 from proxy.core.rules import HeaderRules, Then

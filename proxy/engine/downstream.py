@@ -14,7 +14,8 @@ from time import monotonic_ns, time
 from typing import TYPE_CHECKING, cast
 
 from proxy.core.answers import answer, error_answer
-from proxy.core.head import HEAD_END, RequestHead, check_unfinished
+from proxy.core.head.message import HEAD_END
+from proxy.core.head.request import RequestHead, check_unfinished
 from proxy.engine import flow
 from proxy.engine.peer import peer_of
 from proxy.engine.prepared import HEALTH_PATH, Prepared

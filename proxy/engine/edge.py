@@ -14,7 +14,7 @@ from proxy.core.backend import Backend
 from proxy.core.clock import Clock
 from proxy.core.configuration import Configuration
 from proxy.core.debug import DebugKey
-from proxy.core.head import HeadLimits, RequestHead
+from proxy.core.head.request import HeadLimits, RequestHead
 from proxy.core.queue import Queue
 from proxy.core.rate_limit import RateLimit, fields_of
 from proxy.core.secret import derive_key

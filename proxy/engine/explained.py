@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from proxy.core.balancing.base import NOTHING
 from proxy.core.explain import PoolView, explain_pool
 from proxy.core.explain_header import HEADER, explanation_header
-from proxy.core.head import Headers, ResponseHead
+from proxy.core.head.message import Headers
+from proxy.core.head.response import ResponseHead
 from proxy.core.rules import Then
 from proxy.engine.prepared import Prepared
 from proxy.engine.transaction import Transaction

@@ -8,7 +8,8 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
 from proxy.core.exchange import Exchange
-from proxy.core.head import HEAD_END, ResponseHead
+from proxy.core.head.message import HEAD_END
+from proxy.core.head.response import ResponseHead
 from proxy.engine.anatomy import AT_ONCE, NEVER
 from proxy.errors import Cause, ClientGone, ProxyError, UnwantedStatus
 

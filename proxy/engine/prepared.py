@@ -13,7 +13,7 @@ from proxy.core.client import client_address
 from proxy.core.configuration import Configuration
 from proxy.core.forward import HOST_OF_BACKEND, Peer, request_prefix
 from proxy.core.hash_key import request_key
-from proxy.core.head import DEFAULT_LIMITS, HeadLimits, RequestHead, parse_request_head
+from proxy.core.head.request import DEFAULT_LIMITS, HeadLimits, RequestHead, parse_request_head
 from proxy.core.rate_limit import tag_of
 from proxy.core.routing import Route
 from proxy.core.sticky import Claim

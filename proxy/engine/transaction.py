@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from proxy.core.exchange import Exchange
 from proxy.core.forward import response_bytes
 from proxy.core.framing import BodyReader, ChunkedReader, CloseReader, LengthReader
-from proxy.core.head import HEAD_END, ResponseHead
+from proxy.core.head.message import HEAD_END
+from proxy.core.head.response import ResponseHead
 from proxy.core.retry import MAX_REPLAY_BODY
 from proxy.engine import counters, flow
 from proxy.engine.prepared import Prepared

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
-from proxy.core.head import ResponseHead
+from proxy.core.head.response import ResponseHead
 from proxy.engine.anatomy import NEVER, Course
 from proxy.engine.hedge import Hedge
 from proxy.errors import (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.core.forward import response_bytes, switching_bytes
 from proxy.core.framing import BodyReader, CloseReader, response_reader
-from proxy.core.head import HEAD_END, MAX_RESPONSE_HEAD, ResponseHead, parse_response_head
+from proxy.core.head.message import HEAD_END
+from proxy.core.head.response import MAX_RESPONSE_HEAD, ResponseHead, parse_response_head
 from proxy.core.rules import HeaderRules
 from proxy.engine.flow import ReadGate
 from proxy.errors import (

@@ -18,7 +18,9 @@ from proxy.core.answers import error_answer
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
-from proxy.core.head import HEAD_END, HeadLimits, ResponseHead, parse_response_head
+from proxy.core.head.message import HEAD_END
+from proxy.core.head.request import HeadLimits
+from proxy.core.head.response import ResponseHead, parse_response_head
 from proxy.core.routing import Route
 from proxy.engine.prepared import Prepared, prepare
 from proxy.engine.settings import EdgeSettings

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.head import HEAD_END
+from proxy.core.head.message import HEAD_END
 from tests.integration.raw.case import Step, load
 from tests.integration.raw.client import RawClient
 from tests.integration.raw.judge import Judge, judging_an_edge

@@ -8,7 +8,8 @@ from pool.choices import HeaderAction
 from pool.snapshot import BackendSpec, HeaderPolicy, HeaderRule
 from proxy.core.backend import Backend
 from proxy.core.forward import Peer, request_prefix, response_bytes, switching_bytes
-from proxy.core.head import parse_request_head, parse_response_head
+from proxy.core.head.request import parse_request_head
+from proxy.core.head.response import parse_response_head
 from proxy.core.pool import Pool
 from proxy.core.routing import Route
 from proxy.core.rules import HeaderRules

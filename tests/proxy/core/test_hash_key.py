@@ -6,7 +6,7 @@ from pool.choices import algorithm_names
 from pool.hash_key import BY_KEY
 from proxy.core.balancing import balancer_class
 from proxy.core.hash_key import request_key
-from proxy.core.head import parse_request_head
+from proxy.core.head.request import parse_request_head
 
 
 def key(hash_key: str, target: str = "/", *fields: str, client: bytes = b"192.0.2.7") -> bytes:

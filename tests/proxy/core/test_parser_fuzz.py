@@ -20,12 +20,9 @@ from proxy.core.framing import (
     LengthReader,
     response_reader,
 )
-from proxy.core.head import (
-    HEAD_END,
-    check_unfinished,
-    parse_request_head,
-    parse_response_head,
-)
+from proxy.core.head.message import HEAD_END
+from proxy.core.head.request import check_unfinished, parse_request_head
+from proxy.core.head.response import parse_response_head
 from proxy.errors import BadRequest, BadResponse, HeadTooLarge, ProxyError, TargetTooLong
 from tests.integration.raw.case import Step, load
 from tests.integration.raw.message import read_request, read_response

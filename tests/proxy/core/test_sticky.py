@@ -13,7 +13,7 @@ from pool.snapshot import BackendSpec, HeaderRule, PoolSpec, Snapshot, StickyPol
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
-from proxy.core.head import Headers
+from proxy.core.head.message import Headers
 from proxy.core.marks import Marks
 from proxy.core.pool import Pool
 from proxy.core.rules import HeaderRules

@@ -9,7 +9,7 @@ from pool.choices import StickyMode
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, StickyPolicy, build
 from proxy.core.configuration import Configuration
 from proxy.core.forward import Peer
-from proxy.core.head import DEFAULT_LIMITS
+from proxy.core.head.request import DEFAULT_LIMITS
 from proxy.engine.prepared import (
     HEALTH_PATH,
     MAX_KNOWN,
