@@ -22,6 +22,7 @@ from pool.outliers.script import encode
 from pool.outliers.words import tell_back, tell_ejected
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
+from proxy.core.ejected import show_ejected
 from proxy.core.outlier import Monitor, far_below
 from proxy.core.pool import Pool
 from proxy.stores.ejections import RedisEjections
@@ -50,14 +51,24 @@ class Watch:
         self.returns: dict[int, str] = {}
         self._sweep_at = 0.0
         if previous is not None:
-            self.state, self.raw, self.alone = previous.state, previous.raw, previous.alone
-            self._sweep_at = previous._sweep_at
+            self._go_on_from(previous)
         for backend in pool.backends.values():
-            known = previous.pool.backends.get(backend.id) if previous is not None else None
-            if known is not None and known.spec.url != backend.spec.url:
-                self.returns[backend.id] = "its URL was changed"
             self._equip(backend)
         self._show()
+
+    def _go_on_from(self, previous: "Watch") -> None:
+        """Also with what was not settled when the configuration came."""
+        self.state, self.raw, self.alone = previous.state, previous.raw, previous.alone
+        self._sweep_at = previous._sweep_at
+        for number, backend in self.pool.backends.items():
+            known = previous.pool.backends.get(number)
+            if known is not None and known.spec.url != backend.spec.url:
+                self.returns[number] = "its URL was changed"
+                continue
+            if number in previous.returns:
+                self.returns[number] = previous.returns[number]
+            if number in previous.suspects:
+                self.suspects[number] = previous.suspects[number]
 
     def _equip(self, backend: Backend) -> None:
         suspect = partial(self._suspect, backend.id)
@@ -124,18 +135,8 @@ class Watch:
         self._show()
 
     def _show(self) -> None:
-        changed = False
-        for backend in self.pool.backends.values():
-            ejection = self.state.by_id.get(backend.id)
-            if ejection is not None and ejection.ended:
-                ejection = None
-            if (ejection is None) is not (backend.ejection is None):
-                changed = True
-                if backend.monitor is not None:
-                    backend.monitor.clear()
-            backend.ejection = ejection
-        if changed:
-            self.pool.refresh()
+        ejections = self.state.by_id.items()
+        show_ejected(self.pool, {number: one for number, one in ejections if not one.ended})
 
 
 class Outliers:
@@ -187,15 +188,27 @@ class Outliers:
             try:
                 reply = await self._ask(watch, shared, after, told)
             except (RedisError, OSError, TimeoutError) as error:
+                if self._is_over(watch):
+                    return
                 log.debug("ejections are decided without Redis: %s", error)
                 watch.alone = True
                 watch.take(after, watch.raw)
                 break
+            if self._is_over(watch):
+                return
             if reply is None:
                 watch.take(after, encode(after))
                 break
             watch.take(read_ejections(reply), reply)
         watch.settled()
+
+    def _is_over(self, watch: Watch) -> bool:
+        """Whether a configuration has come meanwhile: another watch has gone on from this one.
+
+        Two configurations of a pool have their algorithms in common, and this one's members
+        are not those of now.
+        """
+        return self._watches.get(watch.pool.spec.id) is not watch
 
     async def _ask(
         self, watch: Watch, shared: RedisEjections, after: Ejections, told: list[Happening]
