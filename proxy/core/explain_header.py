@@ -20,7 +20,8 @@ MAX_BYTES = 2048
 _MAX_BACKENDS = 30  # more never fit
 _MAX_TRIES = 5  # the last ones
 _MAX_TEXT = 60  # characters of a name or a value
-_OUT = (PassedOver.UNHEALTHY, PassedOver.CIRCUIT_OPEN)  # where the detail is news
+# Where the detail is news.
+_OUT = (PassedOver.UNHEALTHY, PassedOver.CIRCUIT_OPEN, PassedOver.EJECTED)
 
 
 def explanation_header(

@@ -8,10 +8,12 @@ from pool.choices import CircuitMode
 from pool.circuits.records import terms_of
 from proxy.core.backend import Backend
 from proxy.core.circuit.breaker import Breaker
+from proxy.core.ejected import show_ejected
 from proxy.core.pool import Pool
 from proxy.explain.published import (
     Figures,
     read_circuits,
+    read_ejected,
     read_figures,
     read_floor,
     read_health,
@@ -24,6 +26,8 @@ def inform(pool: Pool, redis: Redis) -> Figures:
     _show_figures(pool, figures)
     _equip(pool, redis)
     pool.set_all_health(read_health(redis, pool.backends))
+    if pool.spec.outlier.enabled:
+        show_ejected(pool, read_ejected(redis, pool.spec.id))
     pool.set_floor(read_floor(redis, pool.spec.id))
     pool.refresh()
     if pool.spec.balancing.slow_start:

@@ -12,6 +12,7 @@ from pool.bus import (
     CIRCUITS_KEY,
     EDGE_REPORT_EXPIRY,
     EDGES_KEY,
+    EJECTIONS_KEY,
     FAILOVER_KEY,
     HEALTH_KEY,
     SNAPSHOT_KEY,
@@ -22,6 +23,7 @@ from pool.bus import (
     load_key,
 )
 from pool.circuits.records import Circuit
+from pool.outliers.records import Ejection, read_ejections
 from pool.snapshot import Snapshot, decode
 
 
@@ -65,6 +67,12 @@ def read_figures(redis: Redis, backends: Iterable[int], now: float | None = None
 def read_circuits(redis: Redis, backends: Iterable[int]) -> dict[int, Circuit]:
     """Of those that are not as they are at first."""
     return _by_backend(redis, CIRCUITS_KEY, list(backends), Circuit)
+
+
+def read_ejected(redis: Redis, pool_id: int) -> dict[int, Ejection]:
+    """Who of the pool is out as an outlier now, by the backends' ids."""
+    raw = cast("bytes | None", redis.hget(EJECTIONS_KEY, str(pool_id)))
+    return read_ejections(raw).out(time.time())
 
 
 def read_floor(redis: Redis, pool_id: int) -> int:

@@ -16,6 +16,7 @@ _COLOURS = {
     PassedOver.DRAINING: ORANGE,
     PassedOver.FULL: ORANGE,
     PassedOver.CIRCUIT_OPEN: RED,
+    PassedOver.EJECTED: RED,
 }
 _FIGURES = ["Backend", "State", "Share", "Tier", "Weight", "In flight", "Latency", "Score"]
 _IN_WORDS = {

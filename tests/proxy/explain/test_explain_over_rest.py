@@ -1,15 +1,18 @@
 """`POST /api/v1/explain/`: where a request would go, and why."""
 
+import time
+
 import msgspec
 import pytest
 from django.conf import settings
 from redis import RedisError
 from rest_framework.test import APIClient
 
-from pool.bus import CIRCUITS_KEY, FAILOVER_KEY, FailoverState
+from pool.bus import CIRCUITS_KEY, EJECTIONS_KEY, FAILOVER_KEY, FailoverState
 from pool.choices import AdminState, CircuitState, HealthState, StickyMode
 from pool.circuits.records import Circuit
-from pool.snapshot import BalancingPolicy, RouteSpec, StickyPolicy
+from pool.outliers.records import Ejection, Ejections
+from pool.snapshot import BalancingPolicy, OutlierPolicy, RouteSpec, StickyPolicy
 from proxy.core.backend import Backend
 from proxy.core.marks import Marks
 from proxy.core.secret import derive_key
@@ -60,6 +63,22 @@ def test_health_is_that_of_now(ask, publish, specs, say_health):
     assert passed_over(answer) == {"a": "unhealthy", "b": None}
     assert backends(answer)["a"]["detail"] == "Status 503"
     assert answer["choice"] == {"by": "only", "backend": "b", "shares": {"b": 100.0}, "picks": 2000}
+
+
+def test_who_is_ejected_is_passed_over_for_as_long_as_that_lasts(ask, publish, specs, redis_client):
+    policy = OutlierPolicy(enabled=True)
+    publish(*specs("a", "b", "c", "d"), outlier=policy)
+    now = time.time()
+    one = Ejection(since=now - 60, until=now + 60, times=1, cause="5 failures in a row")
+    over = msgspec.structs.replace(one, until=now - 30)
+    back = msgspec.structs.replace(one, ended=now - 30)
+    record = msgspec.json.encode(Ejections(by_id={1: one, 2: over, 3: back}))
+    redis_client.hset(EJECTIONS_KEY, "1", record)
+    answer = ask()
+    assert passed_over(answer) == {"a": "ejected", "b": None, "c": None, "d": None}
+    assert backends(answer)["a"]["detail"] == "5 failures in a row"
+    publish(*specs("a", "b", "c", "d"), outlier=OutlierPolicy())
+    assert passed_over(ask())["a"] is None
 
 
 def test_figures_of_all_workers_count_and_their_age_is_told(ask, publish, specs, report):
