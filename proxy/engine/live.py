@@ -47,7 +47,13 @@ class LiveBoard:
 
         `queues` by their pools' ids.
         """
-        self._backends = {backend.id: backend for backend in backends}
+        before, self._backends = self._backends, {backend.id: backend for backend in backends}
+        for backend_id, backend in before.items():
+            if self._backends.get(backend_id) is not backend:
+                # Its URL was changed, or it has left: it has requests still, and another server,
+                # now or later, is shown under its id.
+                backend.cell = [0]
+                self._cells[backend_id][_IN_FLIGHT] = 0
         for backend_id, backend in self._backends.items():
             if backend_id not in self._cells:
                 self._cells[backend_id] = self._append(backend_id)

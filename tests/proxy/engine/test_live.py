@@ -38,6 +38,35 @@ def test_a_worker_sees_the_requests_of_another(board: Callable[[str], LiveBoard]
     assert mine.load() == 2
 
 
+def test_requests_of_a_backend_that_was_moved_are_none_of_its_new_server(
+    board: Callable[[str], LiveBoard],
+) -> None:
+    here, there = board("here"), board("there")
+    old, new, mine = backend(1), backend(1), backend(1)
+    here.show([mine])
+    there.show([old])
+    here.refresh()
+    old.take()
+    there.show([new])
+    assert mine.load() == 0
+    new.take()
+    old.give_back()
+    assert mine.load() == 1
+
+
+def test_what_a_backend_had_when_it_left_is_not_shown_for_ever(
+    board: Callable[[str], LiveBoard],
+) -> None:
+    here, there = board("here"), board("there")
+    leaving, mine = backend(1), backend(1)
+    here.show([mine])
+    there.show([leaving])
+    here.refresh()
+    leaving.take()
+    there.show([backend(2)])
+    assert mine.load() == 0
+
+
 def test_backends_that_come_later_are_seen_too(board: Callable[[str], LiveBoard]) -> None:
     here, there = board("here"), board("there")
     numbers = range(1, 1000)  # more than fits at first
