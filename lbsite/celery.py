@@ -24,12 +24,14 @@ PERIODIC_TASKS: dict[str, float] = {
     "pool.alerts.tasks.deliver": 1,
     "pool.tasks.republish": 3,
     "pool.tasks.track_edges": 5,
+    "pool.tasks.prune": 300,
     "pool.health.tasks.prune": 300,
     "pool.circuits.tasks.forget_deleted": 300,
     "analytics.tasks.prune": 300,
     "analytics.tasks.prune_requests": 60,
     "pool.alerts.tasks.tidy": 10,
     "pool.alerts.tasks.prune": 300,
+    "lbsite.tasks.clear_sessions": 3600,
 }
 
 
@@ -75,7 +77,9 @@ app.conf.update(
     beat_schedule=beat_schedule(PERIODIC_TASKS),
     beat_schedule_filename=str(settings.DATA_DIR / "celerybeat-schedule"),
 )
-app.autodiscover_tasks(["pool", "pool.health", "pool.circuits", "pool.alerts", "analytics"])
+app.autodiscover_tasks(
+    ["pool", "pool.health", "pool.circuits", "pool.alerts", "analytics", "lbsite"]
+)
 
 
 @signals.setup_logging.connect

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from pool.alerts import delivery, evaluate, retention
+from pool.retention import alerts_kept
 
 _delivering = Lock()
 
@@ -32,4 +33,4 @@ def tidy() -> None:
 
 @shared_task
 def prune() -> None:
-    retention.prune(timezone.now())
+    retention.prune(timezone.now() - alerts_kept())

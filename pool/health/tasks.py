@@ -1,6 +1,5 @@
 """What Celery does for health."""
 
-from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -11,11 +10,11 @@ from django.utils import timezone
 from pool.connection import redis_client
 from pool.health.prober import Prober
 from pool.history import folding
+from pool.history.folding import SAMPLE_SECONDS
+from pool.retention import health_kept, history_kept
 
-# Django settings, with their defaults.
+# Django setting, with its default.
 CONCURRENCY = ("LB_HEALTH_CONCURRENCY", 500)  # probes at the same time, for each worker process
-RETENTION_HOURS = ("LB_HEALTH_RETENTION_HOURS", 24)  # how long health records are kept
-SAMPLE_SECONDS = ("LB_HEALTH_SAMPLE_SECONDS", 60)  # one pass in so many is kept; 0: every probe
 
 
 @cache
@@ -36,7 +35,8 @@ def prune() -> None:
     """Fold the hours that are over, then let go of what is old and folded."""
     now = timezone.now()
     folding.fold_hours(now, getattr(settings, *SAMPLE_SECONDS))
-    folding.prune(timedelta(hours=getattr(settings, *RETENTION_HOURS)), now)
+    folding.prune_records(now - health_kept())
+    folding.prune_hours(now - history_kept())
 
 
 @signals.worker_shutdown.connect

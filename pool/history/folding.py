@@ -18,14 +18,16 @@ from pool.compilation import compile_configuration
 from pool.health.plan import plan_of
 from pool.history.tally import Probe, Tally, fold
 from pool.models import Backend, HealthRecord, HourlyUptime
+from pool.retention import delete_in_steps
 from pool.snapshot import PoolSpec, build
 
+# Django setting, with its default: one pass in so many seconds is kept; 0: every probe.
+SAMPLE_SECONDS = ("LB_HEALTH_SAMPLE_SECONDS", 60)
+
 HOUR = timedelta(hours=1)
-KEPT_HOURS = timedelta(days=400)  # a year, and a month to compare with
 _GRACE = timedelta(minutes=10)  # for findings that waited while the database was away
 _HOURS_AT_ONCE = 6  # of a backlog, in one run
 _BACKENDS_AT_ONCE = 200  # whose records are in memory together
-_ROWS_AT_ONCE = 5000  # that one statement deletes
 _FIELDS = tuple(field.name for field in fields(Tally))
 _COLUMNS = (
     "backend_id",
@@ -52,15 +54,19 @@ def fold_hours(now: datetime, sample: float) -> int:
     return folded
 
 
-def prune(keep: timedelta, now: datetime) -> int:
-    """Delete what is older than `keep` and folded; in steps, so that no lock is held for long.
+def prune_records(before: datetime) -> int:
+    """Delete records from before that time that are folded.
 
     The last folded hour stays: its end says how the next one began.
     """
     unfolded = _next_hour()
-    before = min(now - keep, (unfolded or now) - HOUR)
-    _delete(HourlyUptime.objects.filter(hour__lt=now - KEPT_HOURS).order_by("hour"))
-    return _delete(HealthRecord.objects.filter(at__lt=before).order_by("at"))
+    if unfolded is not None:
+        before = min(before, unfolded - HOUR)
+    return delete_in_steps(HealthRecord.objects.filter(at__lt=before).order_by("at"))
+
+
+def prune_hours(before: datetime) -> int:
+    return delete_in_steps(HourlyUptime.objects.filter(hour__lt=before).order_by("hour"))
 
 
 def folded_until() -> datetime | None:
@@ -145,10 +151,3 @@ def _save(hour: datetime, tallies: Iterator[tuple[int, Tally]]) -> None:
 def _row(backend_id: int, hour: datetime, tally: Tally) -> HourlyUptime:
     fields = {name: getattr(tally, name) for name in _FIELDS}
     return HourlyUptime(backend_id=backend_id, hour=hour, **fields)
-
-
-def _delete(rows: QuerySet[HealthRecord] | QuerySet[HourlyUptime]) -> int:
-    deleted = 0
-    while ids := list(rows.values_list("pk", flat=True)[:_ROWS_AT_ONCE]):
-        deleted += rows.model._base_manager.filter(pk__in=ids).delete()[0]
-    return deleted

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from pool.choices import EventKind, HealthState
-from pool.history.folding import HOUR, Allowances, folded_until, read_probes
+from pool.history.folding import HOUR, SAMPLE_SECONDS, Allowances, folded_until, read_probes
 from pool.history.tally import Probe, Tally, fold, total
 from pool.models import Backend, Event, HealthRecord, HourlyUptime
 
@@ -74,8 +74,7 @@ def read_repairs(backend: Backend, since: datetime) -> Repairs:
 
 def _allowance(backend: Backend) -> float:
     pool = backend.pool.compile([backend.compile()])
-    sample: int = getattr(settings, "LB_HEALTH_SAMPLE_SECONDS", 60)
-    return Allowances([pool], sample).of(backend.pk)
+    return Allowances([pool], getattr(settings, *SAMPLE_SECONDS)).of(backend.pk)
 
 
 def _hours(backend: Backend, since: datetime) -> dict[datetime, Tally]:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db.models import F, Max, QuerySet, Sum
 
-from pool.history.folding import HOUR, Allowances, folded_until, read_probes
+from pool.history.folding import HOUR, SAMPLE_SECONDS, Allowances, folded_until, read_probes
 from pool.history.tally import Tally, fold
 from pool.models import Backend, HealthRecord, HourlyUptime
+from pool.retention import health_kept
 
 _TIMES = ("up", "degraded", "down")
 _SUMS = {f"of_{name}": Sum(name) for name in _TIMES}
@@ -108,8 +109,8 @@ def read_uptimes(
     start, end = _floor(since + HOUR - timedelta.resolution), _floor(min(until, folded))
     if start >= end:
         start = end = since
-    kept = now - timedelta(hours=getattr(settings, "LB_HEALTH_RETENTION_HOURS", 24))
-    allowances = Allowances.read(getattr(settings, "LB_HEALTH_SAMPLE_SECONDS", 60))
+    kept = now - health_kept()
+    allowances = Allowances.read(getattr(settings, *SAMPLE_SECONDS))
     ids = [backend.pk for backend in backends]
     ends: _Ends = []
     for stretch in (Stretch(since, start), Stretch(end, until)):

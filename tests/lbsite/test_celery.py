@@ -1,8 +1,13 @@
 """What Celery is told."""
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from lbsite.celery import PERIODIC_TASKS, app, broker_url
+from lbsite.tasks import clear_sessions
 
 
 @pytest.mark.parametrize(
@@ -27,3 +32,12 @@ def test_every_periodic_task_exists() -> None:
 def test_a_tick_expires_when_the_next_one_is_due() -> None:
     for entry in app.conf.beat_schedule.values():
         assert entry["options"]["expires"] == entry["schedule"]
+
+
+@pytest.mark.django_db
+def test_sessions_that_have_expired_are_cleared() -> None:
+    for name, days in (("old", -1), ("new", 1)):
+        at = timezone.now() + timedelta(days=days)
+        Session.objects.create(session_key=name, session_data="", expire_date=at)
+    clear_sessions()
+    assert [session.session_key for session in Session.objects.all()] == ["new"]

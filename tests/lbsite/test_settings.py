@@ -50,6 +50,7 @@ def settings(folder: Path, *names: str, **variables: str) -> list[Any]:
         ("LB_HTTPS", "maybe", "Not a valid boolean"),
         ("LB_LOG_LEVEL", "loud", "use DEBUG, INFO, WARNING or ERROR, not LOUD"),
         ("LB_HEALTH_CONCURRENCY", "0", "whole number from 1, not 0"),
+        ("LB_HISTORY_RETENTION_DAYS", "0", "whole number from 1, not 0"),
         ("DATABASE_URL", "nonsense", "write postgres://"),
         ("DATABASE_URL", "postgres://me:hunter2@[x/db", "write postgres://"),
         ("LB_DATA_DIR", "/proc/nowhere", "name another one"),

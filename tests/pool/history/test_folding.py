@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import OperationalError
 
+from pool import retention
 from pool.history import folding
-from pool.history.folding import fold_hours, folded_until, prune
+from pool.history.folding import fold_hours, folded_until, prune_hours, prune_records
 from pool.models import Backend, HealthRecord, HourlyUptime, Pool
 
 pytestmark = pytest.mark.django_db
@@ -127,24 +128,24 @@ def test_of_a_sampled_backend_all_of_the_hour_is_known(backend):
 
 def test_records_that_are_not_folded_stay(backend):
     record(backend, NOON)
-    assert prune(HOUR, NOON + 30 * HOUR) == 0
+    assert prune_records(NOON + 29 * HOUR) == 0
     fold_hours(NOON + 30 * HOUR, SAMPLE)
-    assert prune(HOUR, NOON + 30 * HOUR) == 1
+    assert prune_records(NOON + 29 * HOUR) == 1
 
 
 def test_records_are_deleted_in_steps(backend, monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr(folding, "_ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(retention, "_ROWS_AT_ONCE", 10)
     fill(backend, NOON, 600)
     fold_hours(NOON + 30 * HOUR, SAMPLE)
-    assert prune(HOUR, NOON + 30 * HOUR) == 20
+    assert prune_records(NOON + 29 * HOUR) == 20
 
 
-def test_hours_older_than_a_year_and_a_month_go(backend):
+def test_hours_from_before_the_time_that_is_kept_go(backend):
     record(backend, NOON)
     fold_hours(NOON + HOUR * 2, SAMPLE)
-    prune(HOUR, NOON + timedelta(days=399))
+    prune_hours(NOON)
     assert HourlyUptime.objects.exists()
-    prune(HOUR, NOON + timedelta(days=401))
+    prune_hours(NOON + HOUR)
     assert not HourlyUptime.objects.exists()
 
 
