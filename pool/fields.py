@@ -5,6 +5,7 @@ so that forms, REST, commands and the shell all end up with the same text.
 """
 
 import re
+from abc import ABC, abstractmethod
 from typing import Any
 
 import msgspec
@@ -23,12 +24,12 @@ MAX_JSON_BYTES = 16 * 1024  # it travels with every snapshot
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-class NormalisedCharField(models.CharField):
+class NormalisedCharField(models.CharField, ABC):
     """Text of which one spelling is stored."""
 
+    @abstractmethod
     def normalise(self, text: str) -> str:
         """The one form of `text`; ValueError with the fix if it has none."""
-        raise NotImplementedError
 
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:
         return super().clean(self.spelling(self.to_python(value) or ""), model_instance)

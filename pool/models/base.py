@@ -1,13 +1,19 @@
 """The rule that no way of saving goes around the rules."""
 
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
 from django.db import models, transaction
+from django.db.models.base import ModelBase
 
 
-class ConfigurationModel(models.Model):
+class _AbstractModelBase(ModelBase, ABCMeta):
+    """Of models with abstract methods: no row can be made of one that lacks any."""
+
+
+class ConfigurationModel(models.Model, metaclass=_AbstractModelBase):
     """A part of the configuration: checked whoever saves it, and compiled before it is stored.
 
     `QuerySet.update()` and `bulk_create()` skip `save()`, as ever in Django: the
@@ -30,9 +36,9 @@ class ConfigurationModel(models.Model):
             _check_types(self.compile())
             super().save(*args, update_fields=update_fields, **kwargs)
 
+    @abstractmethod
     def compile(self) -> msgspec.Struct:
         """This row as the snapshot holds it."""
-        raise NotImplementedError
 
 
 S = TypeVar("S", bound=msgspec.Struct)
