@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from pool.header_rules import format_rule
+from pool.header_rules import tell_rule
 from pool.snapshot import Snapshot, TlsPolicy
 from pool.tls import fingerprints
 
@@ -112,7 +112,7 @@ def _flatten(spec: msgspec.Struct) -> dict[str, Any]:
         if isinstance(value, msgspec.Struct):
             flat |= {f"{name}.{inner}": item for inner, item in _flatten(value).items()}
         elif name in ("request_rules", "response_rules", "headers"):
-            flat[name] = value if value is None else [format_rule(rule) for rule in value]
+            flat[name] = value if value is None else [tell_rule(rule) for rule in value]
         elif name not in ("id", "backends"):
             flat[name] = value
     return flat

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pool.choices import HeaderAction
+from pool.fingerprint import fingerprint
 from pool.snapshot import HeaderRule
 
 MAX_RULES = 50
@@ -26,6 +27,8 @@ MAX_BYTES = 16 * 1024  # of names and values; they travel with every snapshot
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _VALUE = re.compile(r"[\t -~]+")  # §5.5 without obs-text, which its readers disagree about
+# Names of fields whose values let somebody in; wide, as Django's own for its error pages.
+_CREDENTIAL = re.compile(r"auth|cookie|credential|key|pass|secret|signature|token", re.IGNORECASE)
 _KEYS = {"action", "name", "value"}
 _EXAMPLE = {
     HeaderAction.SET: "set X-Frame-Options: DENY",
@@ -130,6 +133,13 @@ def format_rule(rule: HeaderRule) -> str:
     if rule.action is HeaderAction.REMOVE:
         return f"{rule.action} {rule.name}"
     return f"{rule.action} {rule.name}: {rule.value}"
+
+
+def tell_rule(rule: HeaderRule) -> str:
+    """For the history, which more people read: of a credential, what tells it from another one."""
+    if rule.value and _CREDENTIAL.search(rule.name):
+        return f"{rule.action} {rule.name}: … (fingerprint {fingerprint(rule.value)})"
+    return format_rule(rule)
 
 
 def format_json(rules: Iterable[HeaderRule]) -> list[dict[str, str]]:

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from pool.choices import HeaderAction
 from pool.diff import Action, Kind, compare, summarise
 from pool.snapshot import (
@@ -55,6 +57,22 @@ def test_header_rules_are_shown_as_they_are_written():
         {"headers.response_rules": ([], ["set X-A: b", "remove Server"])},
         {"request_rules": ([], ["set X-A: b"])},
     ]
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Cookie", "X-Api-Key", "x-auth", "X-Token"])
+def test_credentials_in_header_rules_are_told_apart_and_not_shown(name):
+    def trusting(value):
+        rule = HeaderRule(action=HeaderAction.SET, name=name, value=value)
+        probed = HealthPolicy(headers=(rule,))
+        route = RouteSpec(id=1, pool_id=1, request_rules=(rule,))
+        return build(1, (PoolSpec(id=1, name="web", backends=(ONE,), health=probed),), (route,))
+
+    one, other = trusting("Bearer hunter2"), trusting("Bearer hunter3")
+    assert compare(one, trusting("Bearer hunter2")) == []
+    changes = compare(one, other)
+    assert [list(change.fields) for change in changes] == [["health.headers"], ["request_rules"]]
+    assert "hunter" not in summarise(changes)
+    assert f"set {name}: … (fingerprint " in summarise(changes)
 
 
 def test_certificates_are_shown_by_their_fingerprints(certificate):
