@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pool.snapshot import RouteSpec
 from proxy.core.pool import Pool
 from proxy.core.rate_limit import RateLimit
-from proxy.core.rules import HeaderRules
+from proxy.core.rules import made_ready
 
 
 class Route:
@@ -22,8 +22,8 @@ class Route:
         self.pool = pool
         self.limit: RateLimit | None = None
         headers = pool.spec.headers
-        self.request_rules = HeaderRules(headers.request_rules + spec.request_rules)
-        self.response_rules = HeaderRules(headers.response_rules + spec.response_rules)
+        self.request_rules = made_ready(headers.request_rules + spec.request_rules)
+        self.response_rules = made_ready(headers.response_rules + spec.response_rules)
         self.prefix = spec.path_prefix.encode("ascii").rstrip(b"/")
 
     def stripped(self, target: bytes) -> bytes:

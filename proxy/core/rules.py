@@ -1,6 +1,7 @@
 """Header rules of an operator, applied to the end-to-end fields of a message."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from pool.choices import HeaderAction
 from pool.snapshot import HeaderRule
@@ -28,6 +29,12 @@ class HeaderRules:
             if action is not HeaderAction.REMOVE:
                 headers = [*headers, field]
         return headers
+
+
+@lru_cache(maxsize=1024)
+def made_ready(rules: tuple[HeaderRule, ...]) -> HeaderRules:
+    """The same object for the same rules: what one route has rendered by them serves others."""
+    return HeaderRules(rules)
 
 
 class Then(HeaderRules):

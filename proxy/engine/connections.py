@@ -9,6 +9,7 @@ from pool.snapshot import TlsPolicy
 from proxy.core.backend import Backend
 from proxy.core.clock import Clock
 from proxy.engine.address import Address
+from proxy.engine.known_heads import KnownHeads
 from proxy.engine.resolver import Resolver
 from proxy.engine.upstream import UpstreamConnection
 from proxy.errors import ConnectFailed, ConnectTimeout, OutOfSockets, ProxyError
@@ -32,9 +33,11 @@ class ConnectionPool:
         loop: asyncio.AbstractEventLoop,
         resolver: Resolver,
         clock: Clock,
+        heads: KnownHeads,
     ) -> None:
         self.backend = backend
         self.tls = tls
+        self.heads = heads
         self._resolver = resolver
         self.address = Address.parse(backend.spec.url)
         self.named = self.address.is_name

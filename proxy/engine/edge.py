@@ -26,6 +26,7 @@ from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.ends import Ends
 from proxy.engine.explained import ExplainedTransaction
+from proxy.engine.known_heads import KnownHeads
 from proxy.engine.live import LiveBoard
 from proxy.engine.log_file import LogFile
 from proxy.engine.outliers import Outliers
@@ -87,6 +88,7 @@ class Edge:
         self.outliers = Outliers(self.circuits.wake)
         self._offset = offset
         self._resolver = Resolver(loop)
+        self._response_heads = KnownHeads()
         self._id_prefix = token_hex(10).encode("ascii")
         self._ids = count()
 
@@ -134,7 +136,9 @@ class Edge:
         return f"No stickiness in {names}: this edge needs the LB_SECRET_KEY of the others."
 
     def _connections(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
-        return ConnectionPool(backend, tls, self.loop, self._resolver, self.clock)
+        return ConnectionPool(
+            backend, tls, self.loop, self._resolver, self.clock, self._response_heads
+        )
 
     def update_health(self, changes: dict[int, HealthStatus]) -> None:
         """Take verdicts that have come together: a pool is worked out anew once for all of them."""

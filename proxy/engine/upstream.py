@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 from proxy.core.forward import response_bytes, switching_bytes
 from proxy.core.framing import BodyReader, CloseReader, response_reader
 from proxy.core.head.message import HEAD_END
-from proxy.core.head.response import MAX_RESPONSE_HEAD, ResponseHead, parse_response_head
-from proxy.core.rules import HeaderRules
+from proxy.core.head.response import MAX_RESPONSE_HEAD, ResponseHead
 from proxy.engine.flow import ReadGate
+from proxy.engine.known_heads import KnownHead
 from proxy.errors import (
     BackendReset,
     BadResponse,
@@ -32,10 +32,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_buffer",
         "_eof",
         "_interim",
-        "_memo",
-        "_memo_bytes",
-        "_memo_raw",
-        "_memo_rules",
+        "_known",
         "_method",
         "_pool",
         "_reader",
@@ -47,8 +44,6 @@ class UpstreamConnection(asyncio.Protocol):
         "used",
     )
 
-    _memo: ResponseHead  # of `_memo_raw`
-
     def __init__(self, pool: "ConnectionPool") -> None:
         # connection
         self._pool = pool
@@ -56,10 +51,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._eof = False
         self.used = False  # has answered before: a reset may be the backend's idle time-out
         self.idle_since = 0
-        # the last response head, as received and as sent on: most are the same again
-        self._memo_raw: bytes | None = None
-        self._memo_bytes = b""
-        self._memo_rules: HeaderRules | None = None  # those that are in `_memo_bytes`
+        self._known: KnownHead | None = None  # the last response's: most are the same again
         # request
         self._transaction: Transaction | None = None
         self._method = b""
@@ -102,10 +94,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
-        raw = self._memo_raw
-        if raw is not None and data.startswith(raw):
-            head = self._memo
-            size = len(raw)
+        known = self._known
+        if known is not None and data.startswith(known.raw):
+            size = len(known.raw)
         else:
             size = data.find(HEAD_END) + len(HEAD_END)
             unfinished = size < len(HEAD_END)
@@ -114,19 +105,17 @@ class UpstreamConnection(asyncio.Protocol):
             if unfinished:
                 self._buffer = data
                 return
-            raw = data[:size]
-            head = parse_response_head(raw)
-            if head.status < 200:
-                self._interim_response(transaction, head, data[size:])
+            known = self._pool.heads.parse(data[:size])
+            if known.parsed.status < 200:
+                self._interim_response(transaction, known.parsed, data[size:])
                 return
-            self._memo_raw = raw
-            self._memo = head
-            self._memo_rules = None
-        self._final_response(transaction, head, data, size)
+            self._known = known
+        self._final_response(transaction, known, data, size)
 
     def _final_response(
-        self, transaction: "Transaction", head: ResponseHead, data: bytes, size: int
+        self, transaction: "Transaction", known: KnownHead, data: bytes, size: int
     ) -> None:
+        head = known.parsed
         if transaction.selective:
             if not transaction.wants(head):
                 self._discard(transaction, head, data, size)
@@ -136,16 +125,13 @@ class UpstreamConnection(asyncio.Protocol):
         if 0 < length == len(data) - size and head.status != 304 and self._method != b"HEAD":
             # All of it in one piece, as most responses come: no reader has to find its end.
             transaction.begin_response(head, until_close=False)
-            if transaction.plain and self._memo_rules is transaction.response_rules:
-                head_bytes = self._memo_bytes
-            else:
-                head_bytes = self._head_bytes(transaction, head)
-            self._complete(transaction, head_bytes + data[size:], reusable=head.keep_alive)
+            data = self._head_bytes(transaction, known) + data[size:]
+            self._complete(transaction, data, reusable=head.keep_alive)
             return
         reader = response_reader(self._method, head.status, length, head.chunked, BadResponse)
         self._reader = reader
         transaction.begin_response(head, until_close=reader.until_close)
-        head_bytes = self._head_bytes(transaction, head)
+        head_bytes = self._head_bytes(transaction, known)
         payload = transaction.payload
         taken = reader.feed(data[size:], payload) if len(data) > size else 0
         body = b"".join(payload) if payload is not None else data[size : size + taken]
@@ -174,15 +160,12 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self.transport.abort()
 
-    def _head_bytes(self, transaction: "Transaction", head: ResponseHead) -> bytes:
+    @staticmethod
+    def _head_bytes(transaction: "Transaction", known: KnownHead) -> bytes:
         if not transaction.plain:
-            return transaction.special_head(head)
-        if self._memo_rules is not transaction.response_rules:
-            self._memo_rules = transaction.response_rules
-            self._memo_bytes = response_bytes(
-                head, transaction.response_rules, connection=b"", chunked=head.chunked
-            )
-        return self._memo_bytes
+            return transaction.special_head(known.parsed)
+        rules = transaction.response_rules
+        return known.sent.get(rules) or known.render(rules)
 
     def _interim_response(
         self, transaction: "Transaction", head: ResponseHead, rest: bytes
@@ -205,7 +188,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not transaction.may_switch(head.upgrade):
             raise BadResponse("The backend switched protocols without having been asked.")
         self._reader = CloseReader()
-        self._memo_raw = None
+        self._known = None
         transaction.begin_response(head, until_close=True)
         transaction.switch_protocols(switching_bytes(head, transaction.response_rules) + rest)
 
@@ -223,7 +206,8 @@ class UpstreamConnection(asyncio.Protocol):
         taken = reader.feed(data, payload)
         body = b"".join(payload) if payload is not None else data[:taken]
         if reader.done:
-            reusable = self._memo.keep_alive and taken == len(data)
+            known = self._known
+            reusable = known is not None and known.parsed.keep_alive and taken == len(data)
             self._complete(transaction, body, reusable=reusable)
         else:
             transaction.relay(body)

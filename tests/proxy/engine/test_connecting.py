@@ -11,6 +11,7 @@ from proxy.core.backend import Backend
 from proxy.core.clock import Clock
 from proxy.engine.address import Address
 from proxy.engine.connections import ConnectionPool
+from proxy.engine.known_heads import KnownHeads
 from proxy.engine.resolver import Resolver
 from proxy.engine.transaction import Transaction
 from proxy.errors import ConnectFailed, ConnectTimeout, OutOfSockets, ProxyError
@@ -35,7 +36,7 @@ async def failure_of(error: Exception, monkeypatch: pytest.MonkeyPatch) -> Proxy
     loop = asyncio.get_running_loop()
     backend = Backend(BackendSpec(id=1, name="a", url="http://127.0.0.1:1"))
     waiting = Waiting()
-    pool = ConnectionPool(backend, TlsPolicy(), loop, Resolver(loop), Clock())
+    pool = ConnectionPool(backend, TlsPolicy(), loop, Resolver(loop), Clock(), KnownHeads())
     pool.connect(cast("Transaction", waiting), 1)
     return await waiting.failed
 
@@ -68,7 +69,7 @@ def test_a_pool_tells_when_its_name_has_lost_an_address() -> None:
         loop = asyncio.get_running_loop()
         resolver = Resolver(loop, lambda host: tuple(told))
         backend = Backend(BackendSpec(id=1, name="a", url="http://moving.test"))
-        pool = ConnectionPool(backend, TlsPolicy(), loop, resolver, Clock())
+        pool = ConnectionPool(backend, TlsPolicy(), loop, resolver, Clock(), KnownHeads())
         seen = [pool.has_moved()]  # nothing is known yet
         for addresses in (told[:], ["10.0.0.2", "10.0.0.1", "10.0.0.3"], ["10.0.0.3"]):
             told[:] = addresses
