@@ -29,7 +29,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from pool.bus import EdgeReport
+from pool.bus import EDGE_REPORT_INTERVAL, EdgeReport
 from pool.fingerprint import fingerprint
 from proxy.engine.access_log import FLUSH_INTERVAL
 from proxy.engine.counters import Counters
@@ -165,7 +165,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         following = [
             self.loop.create_task(self._repeat(live.refresh, LIVE_INTERVAL)),
             self.loop.create_task(feed.run()),
-            self.loop.create_task(feed.keep_reporting()),
+            self.loop.create_task(self._repeat(feed.report, EDGE_REPORT_INTERVAL)),
             self.loop.create_task(
                 self.edge.circuits.run(
                     RedisCircuits(impatient),

@@ -20,7 +20,6 @@ from redis.exceptions import RedisError
 from pool.bus import (
     CIRCUIT_CHANNEL,
     CIRCUITS_KEY,
-    EDGE_REPORT_INTERVAL,
     EDGES_KEY,
     EJECTIONS_CHANNEL,
     EJECTIONS_KEY,
@@ -81,6 +80,8 @@ class Feed:
                 if not self._away:
                     log.warning("Redis is away, going on with the last configuration: %s", error)
                 self._away = True
+            except Exception:  # a defect in one reading must not end all that follow
+                log.exception("what is published could not be taken up")
             await asyncio.sleep(RECONNECT_DELAY)
 
     async def wait_until_caught_up(self, patience: float) -> None:
@@ -211,11 +212,6 @@ class Feed:
             temporary.replace(self._file)
         except OSError as error:
             log.error("the configuration could not be saved for a cold start: %s", error)
-
-    async def keep_reporting(self) -> None:
-        while True:
-            await self.report()
-            await asyncio.sleep(EDGE_REPORT_INTERVAL)
 
     async def report(self) -> None:
         """Tell which snapshot this worker runs; silently not, while Redis is away."""
