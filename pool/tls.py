@@ -7,8 +7,6 @@ import hashlib
 import re
 import ssl
 
-from pool.snapshot import TlsPolicy
-
 MAX_CA_BYTES = 64 * 1024  # it travels with every snapshot
 
 _BEGIN = re.compile(r"-----BEGIN ([^\n-]*)-----")
@@ -59,13 +57,14 @@ def fingerprints(certificates: str) -> list[str]:
     return [f"SHA-256 {hashlib.sha256(der).hexdigest()}" for der in ders]
 
 
-def client_context(policy: TlsPolicy) -> ssl.SSLContext:
-    """TLS 1.2 or newer, with the policy's trust. Keep it: loading a trust store takes milliseconds.
+def client_context(verify: bool = True, ca: str = "") -> ssl.SSLContext:
+    """TLS 1.2 or newer; servers are verified against `ca`, else the system's authorities.
 
-    The server's name is no part of it; it is given with each connection.
+    A new one, which HTTP libraries may change to their needs. Keep it: loading a trust
+    store takes milliseconds.
     """
-    context = ssl.create_default_context(cadata=policy.ca or None)
-    if not policy.verify:
+    context = ssl.create_default_context(cadata=ca or None)
+    if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -19,7 +19,6 @@ from pool.alerts.addresses import is_internal
 from pool.alerts.outcome import Outcome
 from pool.health.resolver import Address, Resolver
 from pool.health.transport import remaining
-from pool.snapshot import TlsPolicy
 from pool.tls import client_context
 
 SECONDS = 10.0  # for all of it: resolving, connecting, handshake, request, and answer's head
@@ -80,9 +79,7 @@ class _TLSConnection(HTTPSConnection, _Connection):
     """In this order HTTPSConnection wraps what `_Connection` has connected."""
 
 
-@cache
-def _tls_context() -> ssl.SSLContext:
-    return client_context(TlsPolicy())
+_tls_context = cache(client_context)
 
 
 def post(url: str, body: bytes, headers: dict[str, str], *, internal: bool) -> Outcome:

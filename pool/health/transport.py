@@ -182,7 +182,7 @@ class ProbeAdapter(HTTPAdapter):
 
     @cached_property
     def _tls_context(self) -> ssl.SSLContext:
-        context = client_context(self._tls)
+        context = client_context(self._tls.verify, self._tls.ca)
         context.sslsocket_class = _BoundedTLS
         return context
 

@@ -1,27 +1,21 @@
 """Where a backend listens, and how a connection to it is made."""
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from pool.snapshot import TlsPolicy
+from pool.tls import client_context
 from proxy.engine.resolver import Resolver
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
 
-@cache
-def tls_context(verify: bool, ca: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer; certificates are verified against `ca`, else the system's authorities."""
-    context = ssl.create_default_context(cadata=ca or None)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+# One for all backends that trust the same; bounded, since authorities are replaced in time.
+_tls_context = lru_cache(256)(client_context)
 
 
 class Address(NamedTuple):
@@ -78,7 +72,7 @@ class Address(NamedTuple):
         timeout: float,
     ) -> P:
         """No address may use up the time of those after it."""
-        context = tls_context(policy.verify, policy.ca) if self.tls else None
+        context = _tls_context(policy.verify, policy.ca) if self.tls else None
         name = (policy.server_name or self.host) if self.tls else None
         failure: OSError = OSError("no address")
         for address in addresses:

@@ -78,7 +78,7 @@ class _Connections(HTTPAdapter):
 
     @cached_property
     def _context(self) -> SSLContext:
-        return client_context(self._tls)
+        return client_context(self._tls.verify, self._tls.ca)
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any

@@ -7,7 +7,6 @@ import subprocess
 import pytest
 
 from pool import tls
-from pool.snapshot import TlsPolicy
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("openssl"), reason="openssl makes the certificates"
@@ -48,7 +47,7 @@ def test_certificates_have_one_spelling(certificate):
 
 def test_what_is_stored_can_be_trusted(certificate):
     stored = tls.normalise_certificates(certificate)
-    (trusted,) = tls.client_context(TlsPolicy(ca=stored)).get_ca_certs()
+    (trusted,) = tls.client_context(ca=stored).get_ca_certs()
     assert trusted["subject"] == ((("commonName", "Our-CA"),),)
 
 
@@ -139,11 +138,11 @@ def test_a_fingerprint_is_the_one_that_openssl_shows(certificate, tmp_path):
 
 
 def test_the_default_is_to_verify_against_the_systems_authorities():
-    context = tls.client_context(TlsPolicy())
+    context = tls.client_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
 def test_verification_can_be_turned_off():
-    context = tls.client_context(TlsPolicy(verify=False))
+    context = tls.client_context(verify=False)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
