@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 # Some proxies add the port: 192.0.2.1:4711, [2001:db8::1]:4711.
 _NODE = re.compile(r"\[([^\]]+)\](?::\d+)?|([^:]+):\d+")
@@ -32,6 +32,18 @@ def _address(node: str) -> str:
     if match is not None:
         node = match[1] or match[2]
     try:
-        return str(ip_address(node))
+        return plain(str(ip_address(node)))
     except ValueError:
         return ""
+
+
+def plain(address: str) -> str:
+    """`address`, or the IPv4 address that it stands for (RFC 4291 §2.5.5.2).
+
+    A socket for both families tells of an IPv4 client as ::ffff:192.0.2.1, which is in no
+    network that anybody has called trusted.
+    """
+    if ":" not in address:
+        return address
+    mapped = IPv6Address(address).ipv4_mapped
+    return address if mapped is None else str(mapped)

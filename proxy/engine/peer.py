@@ -3,22 +3,25 @@
 from asyncio import Transport
 from collections.abc import Callable
 
+from proxy.core.client import plain
 from proxy.core.forward import Peer
 
 
 def peer_of(transport: Transport, trusts: Callable[[str], bool]) -> Peer:
     """`trusts`: whether an address is a proxy of the operator's. So is all on a unix socket."""
-    address = transport.get_extra_info("peername")
+    peer = transport.get_extra_info("peername")
     local = transport.get_extra_info("sockname")
     tls = transport.get_extra_info("ssl_object") is not None
+    address = plain(peer[0]) if isinstance(peer, tuple) else ""
     return Peer(
-        address=address[0].encode("ascii") if isinstance(address, tuple) else b"",
+        address=address.encode("ascii"),
         scheme=b"https" if tls else b"http",
         local_authority=_authority(local) if isinstance(local, tuple) else b"localhost",
-        trusted=trusts(address[0]) if isinstance(address, tuple) else True,
+        trusted=not address or trusts(address),
     )
 
 
-def _authority(address: tuple[str, int]) -> bytes:
-    host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    return f"{host}:{address[1]}".encode("ascii")
+def _authority(socket_name: tuple[str, int]) -> bytes:
+    host = plain(socket_name[0])
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{socket_name[1]}".encode("ascii")
