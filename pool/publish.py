@@ -37,10 +37,10 @@ from pool.bus import SNAPSHOT_CHANNEL, SNAPSHOT_KEY
 from pool.choices import EventKind, Severity
 from pool.compilation import compile_configuration
 from pool.connection import redis_client
-from pool.diff import compare, summarise
+from pool.diff import Change, compare, summarise
 from pool.models import Event, Revision
 from pool.renewal import renew
-from pool.restore import restore
+from pool.restore import changes_to, restore
 from pool.snapshot import EMPTY, Snapshot, SnapshotError, build, decode, encode
 
 logger = logging.getLogger(__name__)
@@ -117,19 +117,35 @@ def republish_if_lost() -> Revision:
     return publish()
 
 
+def preview_rollback(revision: Revision) -> list[Change]:
+    """What a rollback would change now; PublishError as of `rollback`."""
+    return changes_to(_target(revision))
+
+
 def rollback(revision: Revision, by: Actor) -> None:
     """Make the configuration what it was in `revision`; it is published as a new revision.
 
     PublishError if the revision was written by a version whose snapshots this
     one does not read; ValidationError if today's rules refuse it.
     """
-    try:
-        target = decode(revision.snapshot.encode())
-    except SnapshotError as error:
-        raise PublishError(f"Cannot roll back to revision {revision.number}: {error}.") from error
+    target = _target(revision)
     with transaction.atomic(), acting_as(by):
         schedule(f"Rolled back to revision {revision.number}")
         restore(target)
+
+
+def waiting() -> str:
+    """What to tell somebody who has saved something that edges do not get yet; "" if they do.
+
+    To be asked after the transaction: publishing follows the commit.
+    """
+    newest = Revision.objects.defer("snapshot", "diff").order_by("-number").first()
+    if newest is None or newest.published:
+        return ""
+    return (
+        f"Revision {newest.number} is saved, but Redis is away: the edges go on with what they "
+        "have, and get it when Redis is back."
+    )
 
 
 def stored_head(data: bytes | None) -> Head | None:
@@ -138,6 +154,13 @@ def stored_head(data: bytes | None) -> Head | None:
         return msgspec.json.decode(data, type=Head) if data else None
     except msgspec.DecodeError:
         return None
+
+
+def _target(revision: Revision) -> Snapshot:
+    try:
+        return decode(revision.snapshot.encode())
+    except SnapshotError as error:
+        raise PublishError(f"Cannot roll back to revision {revision.number}: {error}.") from error
 
 
 def _revise(note: str, above: int = 0) -> tuple[Revision, bool]:

@@ -8,7 +8,7 @@ from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast, Concat
 
 from pool.compilation import compile_configuration
-from pool.diff import Action, Kind, compare
+from pool.diff import Action, Change, Kind, compare
 from pool.models import Backend, Pool, Route
 from pool.policies import POOL_GROUPS, RATE_LIMIT, to_column
 from pool.policies.health import HEALTH_OVERRIDES
@@ -24,17 +24,21 @@ MODELS: dict[Kind, type[Pool] | type[Backend] | type[Route]] = {
 _PARKED = {Kind.POOL: ("name", "~"), Kind.BACKEND: ("name", "~"), Kind.ROUTE: ("path_prefix", "/?")}
 
 
+def changes_to(target: Snapshot) -> list[Change]:
+    """What would make the models say what `target` says."""
+    return compare(build(0, *compile_configuration()), target)
+
+
 def restore(target: Snapshot) -> None:
     """Make the models say what `target` says, keeping ids. Call it in a transaction.
 
     Rows that are equal already are not touched, and rows that stay are changed
     rather than replaced: their health records and events stay with them.
     """
-    changes = compare(build(0, *compile_configuration()), target)
     ids: dict[tuple[Kind, Action], set[int]] = {
         (kind, action): set() for kind in Kind for action in Action
     }
-    for change in changes:
+    for change in changes_to(target):
         ids[change.kind, change.action].add(change.id)
     for kind in Kind:
         _park(kind, ids[kind, Action.CHANGED] | ids[kind, Action.REMOVED])

@@ -83,7 +83,7 @@ class AlertChannelAdmin(_SetUpAdmin):
     form = AlertChannelForm
     list_display = ("name", "kind", "goes_to", "waiting", "last_message")
     list_filter = (("kind", ChoicesDropdownFilter),)
-    search_fields = ("name", "url", "recipients")
+    search_fields = ("name", "recipients")
     fieldsets = (
         (None, {"fields": (("name", "kind"),)}),
         ("Where to", {"fields": ("url", "signing_secret", "slack_url", "recipients")}),
@@ -98,10 +98,10 @@ class AlertChannelAdmin(_SetUpAdmin):
     change_form_outer_after_template = "pool/admin/deliveries.html"
 
     def get_fieldsets(self, request: HttpRequest, obj: AlertChannel | None = None) -> Any:
-        """What may not be changed is shown as text, which is nothing for a secret."""
+        """Who may not change it sees where it goes, and no more of a URL."""
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
-        return [(None, {"fields": (("name", "kind"), "url", "recipients")})]
+        return [(None, {"fields": (("name", "kind"), "goes_to")})]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AlertChannel]:
         waiting = Count("deliveries", filter=Q(deliveries__state=DeliveryState.WAITING.value))
@@ -109,7 +109,7 @@ class AlertChannelAdmin(_SetUpAdmin):
 
     @display(description="Goes to")
     def goes_to(self, channel: AlertChannel) -> str:
-        return channel.url or channel.recipients or "a URL that is not shown"
+        return channel.goes_to
 
     @display(description="Waiting", ordering="waiting_count")
     def waiting(self, channel: Any) -> int:

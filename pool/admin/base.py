@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
-from pool.models import Revision
+from pool import publish
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,9 @@ class ReadOnlyAdmin(StyledAdmin):
 
 
 def warn_of_waiting_revision(request: HttpRequest) -> None:
-    """Say so if what was just saved has not reached the edges' Redis.
-
-    To be called after the transaction: publishing follows the commit.
-    """
-    newest = Revision.objects.defer("snapshot", "diff").order_by("-number").first()
-    if newest is not None and not newest.published:
-        messages.warning(
-            request,
-            f"Revision {newest.number} is saved, but Redis is away: the edges go on with what "
-            "they have, and get it when Redis is back.",
-        )
+    """Say so if what was just saved has not reached the edges' Redis."""
+    if warning := publish.waiting():
+        messages.warning(request, warning)
 
 
 def _with_warning(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -28,8 +28,6 @@ from pool.admin.why import event_link
 from pool.history.causes import causes_of, effects_of
 from pool.models import Event, HealthRecord, Revision
 
-EFFECTS = 20  # of one event that are told
-
 _SPANS = {
     "5m": ("Last 5 minutes", timedelta(minutes=5)),
     "1h": ("Last hour", timedelta(hours=1)),
@@ -127,7 +125,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     @display(description="Led to")
     def led_to(self, event: Event) -> str:
-        links = ((event_link(effect, effect.message),) for effect in effects_of(event, EFFECTS))
+        links = ((event_link(effect, effect.message),) for effect in effects_of(event))
         return format_html_join(mark_safe("<br>"), "{}", links) or "-"
 
     @display(description="Revision")

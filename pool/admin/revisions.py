@@ -20,11 +20,9 @@ from pool.admin.badges import BLUE, GREEN, ORANGE, badge
 from pool.admin.base import ReadOnlyAdmin, warn_of_waiting_revision
 from pool.admin.changes import changes_table
 from pool.admin.edges import EdgesNow
-from pool.compilation import compile_configuration
-from pool.diff import Change, compare
+from pool.diff import Change
 from pool.models import Revision
-from pool.publish import PublishError, rollback
-from pool.snapshot import SnapshotError, build, decode
+from pool.publish import PublishError, preview_rollback, rollback
 
 
 class RevisionChangeList(ChangeList):
@@ -151,7 +149,6 @@ def _attach_edge_counts(revisions: Iterable[Any]) -> None:
 def _preview(revision: Revision) -> dict[str, Any]:
     """What a rollback would change now, or why it cannot be done."""
     try:
-        target = decode(revision.snapshot.encode())
-    except SnapshotError as error:
-        return {"error": f"This version cannot read revision {revision.number}: {error}."}
-    return {"changes": changes_table(compare(build(0, *compile_configuration()), target))}
+        return {"changes": changes_table(preview_rollback(revision))}
+    except PublishError as error:
+        return {"error": str(error)}

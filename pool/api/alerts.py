@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db import transaction
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
@@ -11,24 +10,25 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from pool.alerts.delivery import send_test
-from pool.api.errors import model_errors_as_answers
+from pool.api.fields import NamedChoiceField
 from pool.api.pagination import Page
 from pool.api.permissions import MayChange, ModelPermissions
+from pool.api.saving import SavingSerializer, SavingViewSet
 from pool.choices import AlertState, DeliveryState
 from pool.models import Pool
 from pool.models.alerts import Alert, AlertChannel, AlertDelivery, AlertRule
 from pool.models.history import event_kind_choices
 
 
-class _SavesThroughModel(serializers.ModelSerializer):
-    def save(self, **kwargs: Any) -> Any:
-        with model_errors_as_answers(), transaction.atomic():
-            return super().save(**kwargs)
+class AlertChannelSerializer(SavingSerializer):
+    """Secrets are written and never read. What a change leaves out stays as it is.
 
+    `url` is told to those who may change channels.
+    """
 
-class AlertChannelSerializer(_SavesThroughModel):
-    """Secrets are written and never read. What a change leaves out stays as it is."""
-
+    goes_to = serializers.CharField(
+        read_only=True, help_text="The addresses, or a URL without its path."
+    )
     secret_set = serializers.SerializerMethodField(
         help_text="Whether there is a signing secret or Slack URL."
     )
@@ -37,17 +37,23 @@ class AlertChannelSerializer(_SavesThroughModel):
         model = AlertChannel
         fields = [
             *("id", "name", "kind", "url", "signing_secret", "slack_url", "recipients"),
-            "secret_set",
+            *("goes_to", "secret_set"),
         ]
         extra_kwargs = {name: {"write_only": True} for name in AlertChannel.SECRETS}
+
+    def to_representation(self, channel: AlertChannel) -> dict[str, Any]:
+        shown = super().to_representation(channel)
+        if not self.context["request"].user.has_perm("pool.change_alertchannel"):
+            shown["url"] = ""
+        return shown
 
     def get_secret_set(self, channel: AlertChannel) -> bool:
         return any(getattr(channel, name) for name in AlertChannel.SECRETS)
 
 
-class AlertRuleSerializer(_SavesThroughModel):
+class AlertRuleSerializer(SavingSerializer):
     kinds = serializers.ListField(
-        child=serializers.ChoiceField(choices=event_kind_choices()),
+        child=NamedChoiceField(choices=event_kind_choices()),
         allow_empty=False,
         required=False,
     )
@@ -119,10 +125,8 @@ class AlertDeliveryFilter(filters.FilterSet):
         fields: list[str] = []
 
 
-class _NamedViewSet(viewsets.ModelViewSet):
-    permission_classes = [ModelPermissions]
+class _NamedViewSet(SavingViewSet):
     filter_backends: list[Any] = []
-    pagination_class = Page
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
 

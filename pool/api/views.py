@@ -3,7 +3,6 @@
 from functools import cached_property
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils.decorators import method_decorator
@@ -11,16 +10,20 @@ from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
+from rest_framework.status import is_success
 
 from pool import edges, publish
-from pool.api import filters, serializers
+from pool.api import configuration, filters, history
 from pool.api.errors import model_errors_as_answers, redis_errors_as_answers
 from pool.api.health import HealthActions
+from pool.api.live import EdgeSerializer
 from pool.api.pagination import Page, TimePage
 from pool.api.permissions import MayChange, MayRollBack, ModelPermissions
+from pool.api.saving import SavingViewSet
 from pool.circuits import verbs as circuits
 from pool.circuits.live import LiveCircuits
 from pool.failover.live import LiveTraffic
@@ -36,14 +39,8 @@ _CIRCUIT_VERBS: dict[str, circuits.Verb] = {
 }
 
 
-class _ConfigurationViewSet(viewsets.ModelViewSet):
-    """Each request that changes something is one transaction, and locks what it changes.
-
-    So of two partial updates at once, neither undoes the other.
-    """
-
-    permission_classes = [ModelPermissions]
-    pagination_class = Page
+class _ConfigurationViewSet(SavingViewSet):
+    """What is published, and how it is now."""
 
     @cached_property
     def live_health(self) -> LiveHealth:
@@ -65,30 +62,22 @@ class _ConfigurationViewSet(viewsets.ModelViewSet):
             "live_ejections": self.live_ejections,
         }
 
-    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        queryset = super().filter_queryset(queryset)
-        if self.action in ("update", "partial_update", "destroy"):
-            return queryset.select_for_update(of=("self",))
-        return queryset
-
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with transaction.atomic():
-            return super().create(request, *args, **kwargs)
-
-    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with transaction.atomic():
-            return super().update(request, *args, **kwargs)
-
-    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with transaction.atomic(), model_errors_as_answers():
-            return super().destroy(request, *args, **kwargs)
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """With a warning, as Kubernetes' API gives them, if edges do not get what was saved."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        changes = request.method not in SAFE_METHODS and is_success(response.status_code)
+        if changes and (warning := publish.waiting()):
+            response["Warning"] = f'299 lbsite "{warning}"'
+        return response
 
 
 class PoolViewSet(_ConfigurationViewSet):
     """Pools with their policies and, to read, their backends."""
 
     queryset = Pool.objects.prefetch_related("backends__pool", "backends__backup_of")
-    serializer_class = serializers.PoolSerializer
+    serializer_class = configuration.PoolSerializer
     filterset_class = filters.PoolFilter
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
@@ -102,15 +91,15 @@ class PoolViewSet(_ConfigurationViewSet):
         """With an ETag: whoever asks again and again is told in a few bytes of no change."""
         return super().retrieve(request, *args, **kwargs)
 
-    @extend_schema(request=serializers.FailoverSerializer, responses=serializers.PoolSerializer)
+    @extend_schema(request=configuration.FailoverSerializer, responses=configuration.PoolSerializer)
     @action(detail=True, methods=["post"], permission_classes=[MayChange])
     def failover(self, request: Request, **_: Any) -> Response:
         """Send the traffic to a tier, and keep it there until somebody fails back."""
-        order = serializers.FailoverSerializer(data=request.data)
+        order = configuration.FailoverSerializer(data=request.data)
         order.is_valid(raise_exception=True)
         return self._steer(request, Pool.fail_over, to=order.validated_data["tier"])
 
-    @extend_schema(request=None, responses=serializers.PoolSerializer)
+    @extend_schema(request=None, responses=configuration.PoolSerializer)
     @action(detail=True, methods=["post"], permission_classes=[MayChange])
     def failback(self, request: Request, **_: Any) -> Response:
         """Let the traffic return to the lowest tier that can serve."""
@@ -127,7 +116,7 @@ class BackendViewSet(HealthActions, _ConfigurationViewSet):
     """The backends of one pool."""
 
     queryset = Backend.objects.select_related("pool", "backup_of")
-    serializer_class = serializers.BackendSerializer
+    serializer_class = configuration.BackendSerializer
     filterset_class = filters.BackendFilter
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
@@ -160,11 +149,11 @@ class BackendViewSet(HealthActions, _ConfigurationViewSet):
         """Take no traffic and no probes."""
         return self._apply(Backend.maintain, request)
 
-    @extend_schema(request=serializers.CircuitOrderSerializer)
+    @extend_schema(request=configuration.CircuitOrderSerializer)
     @action(detail=True, methods=["post"], permission_classes=[MayChange])
     def circuit(self, request: Request, **_: Any) -> Response:
         """Close its circuit (reset), keep it open, or release one that is kept open."""
-        order = serializers.CircuitOrderSerializer(data=request.data)
+        order = configuration.CircuitOrderSerializer(data=request.data)
         order.is_valid(raise_exception=True)
         backend = self.get_object()
         with model_errors_as_answers(), redis_errors_as_answers():
@@ -185,16 +174,16 @@ class RouteViewSet(_ConfigurationViewSet):
     """Which requests go to which pool."""
 
     queryset = Route.objects.select_related("pool")
-    serializer_class = serializers.RouteSerializer
+    serializer_class = configuration.RouteSerializer
     filterset_class = filters.RouteFilter
 
 
-class EventViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
+class EventViewSet(viewsets.ReadOnlyModelViewSet):
     """The timeline, newest first."""
 
     permission_classes = [ModelPermissions]
     queryset = Event.objects.select_related("pool", "backend")
-    serializer_class = serializers.EventSerializer
+    serializer_class = history.EventSerializer
     filterset_class = filters.EventFilter
     pagination_class = TimePage
     causes: dict[int, Event] = {}
@@ -205,6 +194,16 @@ class EventViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
         self.causes = causes_of(page or [])
         return page
 
+    def get_serializer_class(self) -> type[history.EventSerializer]:
+        if self.action == "retrieve":
+            return history.EventWithEffectsSerializer
+        return history.EventSerializer
+
+    def get_object(self) -> Event:
+        event = super().get_object()
+        self.causes = causes_of([event])
+        return event
+
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "causes": self.causes}
 
@@ -214,7 +213,7 @@ class HealthRecordViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
 
     permission_classes = [ModelPermissions]
     queryset = HealthRecord.objects.select_related("backend__pool")
-    serializer_class = serializers.HealthRecordSerializer
+    serializer_class = history.HealthRecordSerializer
     filterset_class = filters.HealthRecordFilter
     pagination_class = TimePage
 
@@ -224,14 +223,22 @@ class RevisionViewSet(viewsets.ReadOnlyModelViewSet):
 
     permission_classes = [ModelPermissions]
     queryset = Revision.objects.defer("snapshot")
-    serializer_class = serializers.RevisionSerializer
+    serializer_class = history.RevisionSerializer
     pagination_class = Page
     lookup_field = "number"
     lookup_value_regex = "[0-9]{1,18}"
 
-    @extend_schema(request=None)
-    @action(detail=True, methods=["post"], permission_classes=[MayRollBack])
+    @extend_schema(responses=history.RevisionChangeSerializer(many=True))
+    @action(detail=True, permission_classes=[MayRollBack], pagination_class=None)
     def rollback(self, request: Request, **_: Any) -> Response:
+        """What a rollback to this revision would change now."""
+        with model_errors_as_answers():
+            changes = publish.preview_rollback(self.get_object())
+        return Response(history.RevisionChangeSerializer(changes, many=True).data)
+
+    @extend_schema(request=None, responses=history.RevisionSerializer)
+    @rollback.mapping.post
+    def roll_back(self, request: Request, **_: Any) -> Response:
         """Make the configuration what it was then. Answers with the revision that now runs."""
         with model_errors_as_answers():
             publish.rollback(self.get_object(), by=request.user)
@@ -243,11 +250,11 @@ class EdgeViewSet(viewsets.GenericViewSet):
 
     permission_classes = [ModelPermissions]
     queryset = Revision.objects.none()  # whoever may see revisions may see who runs them
-    serializer_class = serializers.EdgeSerializer
+    serializer_class = EdgeSerializer
     filter_backends: list[Any] = []
     pagination_class = Page
 
-    @extend_schema(responses=serializers.EdgeSerializer(many=True))
+    @extend_schema(responses=EdgeSerializer(many=True))
     def list(self, request: Request, **_: Any) -> Response:
         with redis_errors_as_answers():
             page = self.paginate_queryset(edges.read_edges())

@@ -105,7 +105,7 @@ def causes_of(events: Sequence[Event]) -> dict[int, Event]:
     return causes
 
 
-def effects_of(event: Event, limit: int) -> list[Event]:
+def effects_of(event: Event, limit: int = 20) -> list[Event]:
     """What this event has caused, oldest first."""
     later = Event.objects.filter(at__gte=event.at, at__lte=event.at + _LONG).exclude(pk=event.pk)
     if event.pool_id is not None:

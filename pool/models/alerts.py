@@ -21,7 +21,7 @@ from pool.choices import (
 )
 from pool.models.history import event_kind_choices, severity_choices
 
-MIN_SECRET = 16  # characters
+MIN_SECRET = 16  # characters; what is shorter lets nobody in
 DAY = 86_400
 
 
@@ -143,13 +143,24 @@ class AlertChannel(_Checked):
             for name in set(others) - set(needed):
                 setattr(self, name, "")
 
+    @property
+    def goes_to(self) -> str:
+        """For whoever may look at it: many a URL lets somebody in by its path or query."""
+        if self.kind == ChannelKind.EMAIL:
+            return self.recipients
+        parts = urlsplit(self.url or self.slack_url)
+        return f"{parts.scheme}://{parts.netloc}/…"
+
     def without_secrets(self, text: str) -> str:
         """`text`, in which the other side may repeat what it was sent."""
-        path = urlsplit(self.slack_url)._replace(scheme="", netloc="").geturl()
-        for secret in (self.signing_secret, self.slack_url, path.lstrip("/")):
-            if secret:
-                text = text.replace(secret, "…")
-        return text
+        for url in filter(None, (self.url, self.slack_url)):
+            target = urlsplit(url)._replace(scheme="", netloc="").geturl().lstrip("/")
+            text = _without(text.replace(url, "…"), target)
+        return _without(text, self.signing_secret)
+
+
+def _without(text: str, secret: str) -> str:
+    return text.replace(secret, "…") if len(secret) >= MIN_SECRET else text
 
 
 class AlertRule(_Checked):

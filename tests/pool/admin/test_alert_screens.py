@@ -107,6 +107,15 @@ def test_who_may_only_look_sends_nothing(viewer, pager):
     assert not AlertDelivery.objects.exists()
 
 
+def test_who_may_only_look_sees_no_more_of_a_url_than_its_host(viewer, pager):
+    AlertChannel.objects.update(url="https://hooks.example/in/hunter2")
+    for url in (page("alertchannel_change", pager.pk), page("alertchannel_changelist")):
+        text = viewer.get(url).content.decode()
+        assert "https://hooks.example/…" in text
+        assert "hunter2" not in text
+    assert "pager" not in viewer.get(f"{page('alertchannel_changelist')}?q=hunter").content.decode()
+
+
 def test_who_may_only_look_sees_no_secret(viewer, pager):
     text = viewer.get(page("alertchannel_change", pager.pk)).content.decode()
     assert SECRET not in text

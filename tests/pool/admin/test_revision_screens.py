@@ -125,7 +125,7 @@ def test_a_rollback_from_a_foreign_page_is_refused(admin, history):
 
 def test_a_revision_of_another_format_cannot_be_brought_back(admin, history):
     Revision.objects.filter(pk=history[0].pk).update(snapshot="{}")
-    assert "cannot read revision 1" in text(admin.get(rollback_url(history[0])))
+    assert "Cannot roll back to revision 1" in text(admin.get(rollback_url(history[0])))
     response = admin.post(rollback_url(history[0]), follow=True)
     assert "Cannot roll back to revision 1" in text(response)
 

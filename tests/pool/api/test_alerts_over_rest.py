@@ -35,10 +35,17 @@ def test_a_channel_is_made_and_its_secret_is_not_told(boss, pager):
         "kind": "webhook",
         "url": "https://hooks.example/in?team=a",
         "recipients": "",
+        "goes_to": "https://hooks.example/…",
         "secret_set": True,
     }
     pager.refresh_from_db()
     assert (pager.url, pager.signing_secret) == ("https://b/", SECRET)
+
+
+def test_a_url_is_told_to_those_who_may_change_it(pager, reader):
+    shown = reader.get("/api/v1/alert-channels/pager/").json()
+    assert (shown["url"], shown["goes_to"]) == ("", "https://hooks.example/…")
+    assert "team=a" not in reader.get("/api/v1/alert-channels/").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,7 @@ def test_a_channel_is_made_and_its_secret_is_not_told(boss, pager):
         ({"kind": "slack", "slack_url": "https://a/ hunter2"}, "slack_url", "without spaces"),
         ({"kind": "email"}, "recipients", "needs this"),
         ({"kind": "email", "recipients": "a@b.example, me"}, "recipients", "me is not an e-mail"),
-        ({"kind": "pigeon"}, "kind", "not a valid choice"),
+        ({"kind": "pigeon"}, "kind", "choose one of these: webhook, email, slack"),
     ],
 )
 def test_what_is_wrong_with_a_channel_is_told_by_field(boss, fields, field, part):

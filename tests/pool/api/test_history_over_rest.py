@@ -1,6 +1,7 @@
 """Events, health records and revisions: newest first, filtered, and a way back."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -43,6 +44,16 @@ def test_pages_of_events_follow_each_other(boss, events):
     assert [event["kind"] for event in second["results"]] == ["edge_left"]
 
 
+def test_an_event_is_told_with_its_cause_and_its_effects(boss, reader, nobody, one):
+    tell = partial(Event.objects.record, backend=one)
+    down = tell(EventKind.HEALTH_CHANGED, "down", data={"to": "unhealthy"})
+    up = tell(EventKind.HEALTH_CHANGED, "up", data={"to": "healthy"})
+    first, second = (reader.get(f"/api/v1/events/{event.pk}/").json() for event in (down, up))
+    assert (first["caused_by"], first["led_to"]) == (None, [up.pk])
+    assert (second["caused_by"], second["led_to"]) == (down.pk, [])
+    assert nobody.get(f"/api/v1/events/{down.pk}/").status_code == 403
+
+
 def test_a_filter_that_does_not_exist_is_refused(boss, events):
     assert boss.get("/api/v1/events/?kind=nonsense").status_code == 400
     assert boss.get("/api/v1/events/?since=yesterday").status_code == 400
@@ -74,6 +85,34 @@ def test_a_change_over_rest_is_rolled_back_over_rest(boss, commit, published):
     assert latest["summary"] == (
         "Rolled back to revision 1: pool web changed: retry.attempts 1 → 3"
     )
+
+
+def test_what_a_rollback_would_change_is_told_and_not_done(boss, reader, commit):
+    for body in ({"name": "web"}, {"name": "shop"}):
+        with commit():
+            boss.post("/api/v1/pools/", body, format="json")
+    answer = reader.get("/api/v1/revisions/1/rollback/")
+    assert answer.json() == [
+        {
+            "action": "removed",
+            "kind": "pool",
+            "id": Pool.objects.get(name="shop").pk,
+            "name": "shop",
+            "fields": {},
+        }
+    ]
+    assert Pool.objects.count() == 2
+    assert reader.post("/api/v1/revisions/1/rollback/").status_code == 403
+
+
+def test_a_change_that_edges_do_not_get_is_answered_with_a_warning(boss, commit, redis_away):
+    with commit():
+        answer = boss.post("/api/v1/pools/", {"name": "web"}, format="json")
+    assert answer.status_code == 201
+    with commit():
+        answer = boss.patch("/api/v1/pools/web/", {"max_queue": 1}, format="json")
+    assert answer["Warning"].startswith('299 lbsite "Revision 1 is saved, but Redis is away')
+    assert "Warning" not in boss.get("/api/v1/pools/web/")
 
 
 def test_a_revision_that_is_not_there_is_not_found(boss):

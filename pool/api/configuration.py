@@ -1,0 +1,185 @@
+"""Pools, backends and routes, with how they are now; and what is ordered of them."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from django.db import models
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from pool.api.health import PoolHealthSerializer
+from pool.api.live import (
+    CircuitSerializer,
+    EjectionSerializer,
+    LiveHealthSerializer,
+    TrafficSerializer,
+)
+from pool.api.saving import SavingSerializer
+from pool.circuits.live import LiveCircuits, count_calls
+from pool.failover.live import LiveTraffic
+from pool.history.pools import pool_health
+from pool.live import LiveHealth
+from pool.models import Backend, Pool, Route
+from pool.outliers.live import LiveEjections
+from pool.policies import POOL_GROUPS, RATE_LIMIT
+from pool.policies.health import HEALTH_OVERRIDES
+
+_ALWAYS = ["id", "created_at", "updated_at"]
+
+
+class _PrimaryField(serializers.SlugRelatedField):
+    """A backend of the same pool, by its name."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "does_not_exist": "This pool has no backend named {value}."
+    }
+
+    def get_queryset(self) -> models.QuerySet[Backend]:
+        pool_name = self.context["view"].kwargs.get("pool_name")
+        return Backend.objects.filter(pool__name=pool_name)
+
+
+class BackendSerializer(SavingSerializer):
+    pool: "serializers.SlugRelatedField[Pool]" = serializers.SlugRelatedField(
+        slug_field="name", read_only=True
+    )
+    backup_of = _PrimaryField(
+        slug_field="name",
+        queryset=Backend.objects.none(),
+        required=False,
+        allow_null=True,
+        help_text="Name of the backend of this pool that it stands in for.",
+    )
+    health = serializers.SerializerMethodField(help_text="What the probes say now.")
+    circuit = serializers.SerializerMethodField(
+        help_text="Its circuit breaker; null if that is off in the pool, or Redis is away."
+    )
+    ejection = serializers.SerializerMethodField(
+        help_text="Why it is left alone as an outlier; null if it is not, or Redis is away."
+    )
+
+    class Meta:
+        model = Backend
+        fields = [
+            *_ALWAYS,
+            "pool",
+            "name",
+            "url",
+            "weight",
+            "tier",
+            "max_connections",
+            "admin_state",
+            "backup_of",
+            "metadata",
+            *HEALTH_OVERRIDES.columns.values(),
+            "health",
+            "circuit",
+            "ejection",
+        ]
+
+    @extend_schema_field(LiveHealthSerializer)
+    def get_health(self, backend: Backend) -> dict[str, Any]:
+        live: LiveHealth = self.context["live_health"]
+        status = live.of(backend.pk)
+        return {
+            "state": status.state.value,
+            "since": _time(status.since),
+            "reason": status.reason,
+        }
+
+    @extend_schema_field(CircuitSerializer(allow_null=True))
+    def get_circuit(self, backend: Backend) -> dict[str, Any] | None:
+        live: LiveCircuits = self.context["live_circuits"]
+        circuit = live.of(backend)
+        if circuit is None:
+            return None
+        calls, bad = count_calls(circuit)
+        return {
+            "state": circuit.state.value,
+            "since": _time(circuit.since),
+            "until": _time(circuit.until),
+            "cause": circuit.cause,
+            "failures": circuit.failures,
+            "successes": circuit.successes,
+            "calls": calls,
+            "bad": bad,
+        }
+
+    @extend_schema_field(EjectionSerializer(allow_null=True))
+    def get_ejection(self, backend: Backend) -> dict[str, Any] | None:
+        live: LiveEjections = self.context["live_ejections"]
+        ejection = live.of(backend)
+        if ejection is None:
+            return None
+        return {
+            "since": _time(ejection.since),
+            "until": _time(ejection.until),
+            "times": ejection.times,
+            "cause": ejection.cause,
+        }
+
+
+class PoolSerializer(SavingSerializer):
+    backends = BackendSerializer(many=True, read_only=True)
+    traffic = serializers.SerializerMethodField(
+        help_text="Where the traffic goes now; null while Redis cannot say."
+    )
+
+    outlook = serializers.SerializerMethodField(
+        help_text="How many backends are left, and what one more loss brings."
+    )
+
+    class Meta:
+        model = Pool
+        fields = [
+            *_ALWAYS,
+            "name",
+            "algorithm",
+            *(column for group in POOL_GROUPS.values() for column in group.columns.values()),
+            "traffic",
+            "outlook",
+            "backends",
+        ]
+
+    @extend_schema_field(TrafficSerializer(allow_null=True))
+    def get_traffic(self, pool: Pool) -> Any:
+        live: LiveTraffic = self.context["live_traffic"]
+        return None if live.error else TrafficSerializer(live.of(pool)).data
+
+    @extend_schema_field(PoolHealthSerializer)
+    def get_outlook(self, pool: Pool) -> Any:
+        return PoolHealthSerializer(pool_health(pool, self.context["live_traffic"])).data
+
+
+class RouteSerializer(SavingSerializer):
+    pool: "serializers.SlugRelatedField[Pool]" = serializers.SlugRelatedField(
+        slug_field="name", queryset=Pool.objects.all(), help_text="Name of the pool."
+    )
+
+    class Meta:
+        model = Route
+        fields = [
+            *_ALWAYS,
+            "host",
+            "path_prefix",
+            "strip_prefix",
+            "priority",
+            "pool",
+            *RATE_LIMIT.columns.values(),
+            "request_headers",
+            "response_headers",
+        ]
+        validators: list[Any] = []  # the model's constraint speaks of normalised values
+
+
+class CircuitOrderSerializer(serializers.Serializer):
+    action = serializers.ChoiceField(choices=["reset", "open", "release"])
+
+
+class FailoverSerializer(serializers.Serializer[Any]):
+    tier = serializers.IntegerField(min_value=0, max_value=9, help_text="Where traffic is to go.")
+
+
+def _time(seconds: float) -> datetime | None:
+    """None for 0, which stands for no time."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
