@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 from celery import Celery, signals
 from django.conf import settings
 
+from lbsite.patience import PatientTask
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lbsite.settings")
 
 # Task → seconds between two runs.
@@ -54,7 +56,12 @@ def beat_schedule(tasks: dict[str, float]) -> dict[str, dict[str, Any]]:
     }
 
 
-app = Celery("lbsite", broker=broker_url(settings.LB_REDIS_URL), set_as_current=True)
+app = Celery(
+    "lbsite",
+    broker=broker_url(settings.LB_REDIS_URL),
+    task_cls=PatientTask,
+    set_as_current=True,
+)
 app.conf.update(
     accept_content=["json"],
     task_serializer="json",

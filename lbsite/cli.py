@@ -9,6 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from environs import EnvError
 
+from lbsite.unavailable import AWAY, in_words
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lbsite.settings")
@@ -17,7 +19,12 @@ def main() -> None:
         _ = settings.INSTALLED_APPS  # loads them
     except (EnvError, ImproperlyConfigured) as error:
         sys.exit(f"lb: {error}")
-    execute_from_command_line(_with_module_name(arguments))
+    try:
+        execute_from_command_line(_with_module_name(arguments))
+    except AWAY as error:
+        if "--traceback" in arguments:
+            raise
+        sys.exit(f"lb: {in_words(error)}")
 
 
 def _with_module_name(arguments: list[str]) -> list[str]:

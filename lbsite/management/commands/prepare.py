@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from lbsite.launch.admin_user import ensure_admin_user
-from pool.publish import publish
+from pool.publish import publish, waiting
 
 
 class Command(BaseCommand):
@@ -23,3 +23,5 @@ class Command(BaseCommand):
         if user.password is not None:
             self.stdout.write(f"password  {user.password}  (not shown again)")
         self.stdout.write(f"revision  {publish('lb prepare').number}")
+        if warning := waiting():
+            self.stderr.write(self.style.WARNING(warning))

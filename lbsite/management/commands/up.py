@@ -10,7 +10,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
 from environs import EnvError
 
 from lbsite import redis_server, servers_file
@@ -93,7 +92,7 @@ class Command(BaseCommand):
         exclusive.check_port(traffic, "--port")
         exclusive.check_port(admin, "--admin-port")
         self._say(f"Preparing the database in {folder}")
-        _migrate()
+        call_command("migrate", interactive=False, verbosity=0)
         return Plan(
             traffic=traffic,
             admin=admin,
@@ -123,14 +122,6 @@ def _check_edge_settings() -> None:
         read_settings()
     except (EnvError, ValueError) as error:
         raise CommandError(str(error)) from error
-
-
-def _migrate() -> None:
-    try:
-        call_command("migrate", interactive=False, verbosity=0)
-    except OperationalError as error:
-        reason = " ".join(str(error).split())
-        raise CommandError(f"DATABASE_URL: the database cannot be used: {reason}") from error
 
 
 def _read_entries(path: Path | None) -> list[servers_file.ServerEntry]:
