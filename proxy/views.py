@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from threading import Lock
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -14,13 +15,15 @@ from pool.connection import redis_client
 from proxy.core.head.response import ResponseHead
 from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE
+from proxy.engine.request_log import RequestLog
 from proxy.engine.settings import read_settings
-from proxy.errors import ProxyError
 from proxy.gateway.counting import Counting
-from proxy.gateway.gateway import Gateway, Relay, answer
+from proxy.gateway.gateway import Gateway, Refusal, Relay
 from proxy.gateway.published import Published
 
 OFF, STAFF, PUBLIC = "off", "staff", "public"
+
+_making = Lock()
 
 
 class _Forwarded(StreamingHttpResponse):
@@ -47,12 +50,12 @@ class _Forwarded(StreamingHttpResponse):
 def forward(request: HttpRequest, pool: str, path: str = "") -> HttpResponseBase:
     """`/<pool>/<path>` → `/<path>` at one of the pool's backends."""
     _check_access(request)
-    try:
-        relay = _gateway().forward(request.META)
-    except ProxyError as error:
-        head, body = answer(error, request.META)
-        return HttpResponse(body, status=head.status, headers=dict(_decoded(head)))
-    return _Forwarded(relay)
+    answer = _gateway().forward(request.META)
+    if isinstance(answer, Refusal):
+        head = answer.head
+        headers = {**dict(_decoded(head)), "Content-Length": str(head.content_length)}
+        return HttpResponse(answer.body, status=head.status, headers=headers)
+    return _Forwarded(answer)
 
 
 def _check_access(request: HttpRequest) -> None:
@@ -65,13 +68,19 @@ def _check_access(request: HttpRequest) -> None:
         raise PermissionDenied
 
 
-@cache
 def _gateway() -> Gateway:
-    """This process's."""
+    """This process's: one, whichever of its threads come first."""
+    with _making:
+        return _make_gateway()
+
+
+@cache
+def _make_gateway() -> Gateway:
     mount = reverse("lb_proxy", args=["x"]).removesuffix("x/")
     key = derive_key(settings.SECRET_KEY, KEY_PURPOSE)
     edge = read_settings()
-    counting = Counting(edge.data_dir / "view", settings.LB_REDIS_URL)
+    request_log = RequestLog(edge.request_log_per_second, edge.request_log_errors_per_second)
+    counting = Counting(edge.data_dir / "view", settings.LB_REDIS_URL, request_log)
     return Gateway(Published(redis_client(), mount, key), edge, _secret_cookies(), counting)
 
 

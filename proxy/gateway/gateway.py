@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 from ipaddress import ip_address
-from secrets import token_hex
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -18,14 +17,16 @@ from proxy.core.answers import error_answer
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
+from proxy.core.forward import Peer
 from proxy.core.head.message import HEAD_END
 from proxy.core.head.request import HeadLimits
 from proxy.core.head.response import ResponseHead, parse_response_head
 from proxy.core.routing import Route
 from proxy.engine.prepared import Prepared, prepare
 from proxy.engine.settings import EdgeSettings
-from proxy.errors import BadResponse, ClientGone, NoBackend, NoRoute, ProxyError
-from proxy.gateway.counting import Account, Counting
+from proxy.errors import BadResponse, NoBackend, NoRoute, ProxyError
+from proxy.gateway.account import Account
+from proxy.gateway.counting import Counting
 from proxy.gateway.incoming import Environ, peer, raw_head, read_body
 from proxy.gateway.published import Published
 from proxy.gateway.transport import Transport
@@ -55,7 +56,7 @@ class Relay:
                 yield piece
         except HTTPError as error:
             self._ending.cut(failure_of(error))
-            self._account.ended(self.head.status, cut=True)
+            self._account.cut(self.head.status)
             raise  # so that the web server breaks off as well, and it does not look complete
         self._ending.done()
         self._account.ended(self.head.status)
@@ -64,7 +65,14 @@ class Relay:
         """Called by the web server in any case."""
         self._response.close()
         self._ending.done()
-        self._account.ended(ClientGone.status, aborted=True)  # if it has not ended before
+        self._account.abandoned()
+
+
+class Refusal(NamedTuple):
+    """An answer that no backend has made."""
+
+    head: ResponseHead
+    body: bytes
 
 
 class Gateway:
@@ -84,29 +92,28 @@ class Gateway:
         self._secret_cookies = secret_cookies
         self._transport = Transport()
 
-    def forward(self, environ: Environ) -> Relay:
-        """Raises a `ProxyError`, for `answer`."""
+    def forward(self, environ: Environ) -> Relay | Refusal:
         configuration = self._published.configuration
-        account = Account(self._counting, configuration)
+        client = peer(environ, self._trusts)
+        account = Account(self._counting, configuration, client.address)
         try:
-            return self._forward(configuration, environ, account)
+            return self._forward(configuration, environ, client, account)
         except ProxyError as error:
+            refusal = refuse(error, environ, account.request_id)
+            account.bytes_out = len(refusal.body)
             account.answered(error)
-            raise
+            return refusal
 
-    def _forward(self, configuration: Configuration, environ: Environ, account: Account) -> Relay:
-        trusted = self._trusts(str(environ.get("REMOTE_ADDR", "")))
-        prepared = prepare(
-            raw_head(environ, self._secret_cookies),
-            configuration,
-            peer(environ, trusted),
-            self._limits,
-            self._trusts,
-        )
+    def _forward(
+        self, configuration: Configuration, environ: Environ, client: Peer, account: Account
+    ) -> Relay:
+        head = raw_head(environ, self._secret_cookies)
+        prepared = prepare(head, configuration, client, self._limits, self._trusts)
+        account.begin(prepared)
+        if prepared.route is None and not configuration.snapshot.number:
+            raise NoBackend("No configuration has been read yet.")
         if prepared.route is None:
             raise NoRoute("No pool has this name.")
-        account.route = prepared.route
-        account.bytes_in = len(prepared.raw) + max(0, prepared.head.content_length)
         return self._relay(prepared, prepared.route, environ, account)
 
     def _relay(self, prepared: Prepared, route: Route, environ: Environ, account: Account) -> Relay:
@@ -118,12 +125,11 @@ class Gateway:
             pool, prepared.idempotent, prepared.key, claim.preferred if claim else None
         )
         account.exchange = exchange
-        request_id = prepared.request_id or token_hex(16).encode("ascii")
         heads: dict[requests.Response, tuple[ResponseHead, Backend]] = {}
 
         def send(backend: Backend) -> requests.Response:
             account.begin_try(backend)
-            sent = (prepared.prefix or prepared.prefix_for(backend)) + request_id
+            sent = (prepared.prefix or prepared.prefix_for(backend)) + account.request_id
             response = self._transport.send(backend, pool.spec, sent, body.content)
             account.responded()
             heads[response] = _head_of(response), backend
@@ -145,9 +151,7 @@ class Gateway:
 
     def _trusts(self, address: str) -> bool:
         networks = self._settings.trusted_proxies
-        return bool(networks and address) and any(
-            ip_address(address) in network for network in networks
-        )
+        return bool(networks) and any(ip_address(address) in network for network in networks)
 
 
 def _head_of(response: requests.Response) -> ResponseHead:
@@ -165,15 +169,15 @@ def _head_of(response: requests.Response) -> ResponseHead:
     return head
 
 
-def answer(error: ProxyError, environ: Environ) -> tuple[ResponseHead, bytes]:
+def refuse(error: ProxyError, environ: Environ, request_id: bytes) -> Refusal:
     """What the client is told of `error`, as by the edge."""
     raw = error_answer(
         error,
         now=time(),
         close=False,
         accept=environ.get("HTTP_ACCEPT", "").encode("latin-1"),
-        head_only=False,
-        request_id=b"",
+        head_only=environ["REQUEST_METHOD"] == "HEAD",
+        request_id=request_id,
     )
     head, end, body = raw.partition(HEAD_END)
-    return parse_response_head(head + end), body
+    return Refusal(parse_response_head(head + end), body)

@@ -4,10 +4,11 @@ Going back to bytes lets the same strict parser and the same rules for forwardin
 as on the edge, to whatever the web server has let through.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from proxy.core.client import plain
 from proxy.core.fields import EXPECT, UPGRADE, classify
 from proxy.core.forward import Peer
 from proxy.core.retry import MAX_REPLAY_BODY
@@ -35,14 +36,18 @@ def raw_head(environ: Environ, secret_cookies: frozenset[str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-def peer(environ: Environ, trusted: bool) -> Peer:
-    """The client's connection. `trusted`: it is a proxy of the operator's."""
+def peer(environ: Environ, trusts: Callable[[str], bool]) -> Peer:
+    """The client's connection.
+
+    `trusts`: whether an address is a proxy of the operator's. So is all on a unix socket.
+    """
+    address = plain(str(environ.get("REMOTE_ADDR", "")))
     authority = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     return Peer(
-        address=str(environ.get("REMOTE_ADDR", "")).encode("ascii"),
+        address=address.encode("ascii"),
         scheme=str(environ["wsgi.url_scheme"]).encode("ascii"),
         local_authority=authority.encode("ascii"),
-        trusted=trusted,
+        trusted=not address or trusts(address),
     )
 
 
@@ -82,7 +87,8 @@ def read_body(environ: Environ, length: int, *, chunked: bool, limit: int) -> An
     if chunked:
         return Stream(environ["wsgi.input"], None, limit)
     stream = Stream(environ["wsgi.input"], length, limit)
-    return stream.read(length) if length <= MAX_REPLAY_BODY else stream
+    # All of it: of a client that is gone there may be less than was announced.
+    return b"".join(stream) if length <= MAX_REPLAY_BODY else stream
 
 
 class Stream:

@@ -1,35 +1,51 @@
 """What the control plane has published, kept up to date in one process of a web server.
 
-A thread reads Redis and brings circuits to agreement with those of all other workers;
-requests never wait for it. While Redis is away, the last that was read holds.
+One thread hears what is announced; another reads Redis, when something was or a while has
+passed, and brings circuits to agreement with those of all other workers. Requests wait for
+neither. While Redis is away, the last that was read holds.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event, Lock, Thread
-from time import monotonic, sleep, time
+from time import monotonic, monotonic_ns, sleep, time
 from typing import Any
 
 import msgspec
 from redis import Redis, RedisError
 
 from pool.bus import (
+    CIRCUIT_CHANNEL,
     CIRCUITS_KEY,
+    EJECTIONS_CHANNEL,
+    EJECTIONS_KEY,
+    FAILOVER_CHANNEL,
     FAILOVER_KEY,
+    HEALTH_CHANNEL,
     HEALTH_KEY,
+    SNAPSHOT_CHANNEL,
     SNAPSHOT_KEY,
     FailoverState,
     HealthStatus,
 )
-from pool.snapshot import RouteSpec, Snapshot, SnapshotError, decode
+from pool.outliers.records import Ejection, read_ejections
+from pool.snapshot import PoolSpec, RouteSpec, Snapshot, SnapshotError, decode
 from proxy.client.decisions import Decisions
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.core.configuration import Configuration
+from proxy.core.ejected import show_ejected
 from proxy.stores.redis import ThreadedRedisCircuits
 
-BATCH = 0.02  # seconds in which results are collected before they are sent
+BATCH = 0.02  # seconds in which results and announcements are collected
 TICK = 0.05  # between two looks while a circuit is not closed
-INTERVAL = 0.5  # seconds between two readings
+IDLE_TICK = 0.25  # and otherwise
+REREAD_INTERVAL = 5.0  # announcements can be lost, a key cannot
+RECONNECT_DELAY = 0.5
+
+_CHANNELS = (
+    *(SNAPSHOT_CHANNEL, HEALTH_CHANNEL, FAILOVER_CHANNEL),
+    *(CIRCUIT_CHANNEL, EJECTIONS_CHANNEL),
+)
 
 log = logging.getLogger("lbsite.client")
 
@@ -45,6 +61,7 @@ class Published:
         self._news = Event()
         self.decisions = Decisions(time, self._news.set, alone=False)
         self._raw = b""
+        self._announced = False  # something that has not been read yet
         self._away = False
         self._starting = Lock()
         self._started = False
@@ -56,23 +73,25 @@ class Published:
             with self._starting:
                 if not self._started:
                     self._step(self._read)
-                    Thread(target=self._follow, name="lbsite-published", daemon=True).start()
+                    for work in (self._follow, self._listen):
+                        Thread(target=work, name="lbsite-published", daemon=True).start()
                     self._started = True
         return self.decisions.configuration
 
     def _follow(self) -> None:
-        read_at = monotonic() + INTERVAL
+        read_at = monotonic() + REREAD_INTERVAL
         while True:
-            pause = TICK if self.decisions.circuits.guarding else INTERVAL
-            if self._news.wait(min(pause, max(0.0, read_at - monotonic()))):
+            pause = TICK if self.decisions.circuits.guarding else IDLE_TICK
+            if self._news.wait(pause):
                 sleep(BATCH)
                 self._news.clear()
             self._step(self._agree)
-            if monotonic() >= read_at:
+            if self._announced or monotonic() >= read_at:
+                self._announced = False
                 self._step(self._read)
-                read_at = monotonic() + INTERVAL
+                read_at = monotonic() + REREAD_INTERVAL
 
-    def _step(self, step: Any) -> None:
+    def _step(self, step: Callable[[], None]) -> None:
         try:
             step()
         except RedisError as error:
@@ -81,8 +100,32 @@ class Published:
             self._away = True
         except Exception:  # a defect in one reading must not end all that follow
             log.exception("what is published could not be taken up")
-        else:
-            self._away = False
+
+    # --- announcements ---
+
+    def _listen(self) -> None:
+        while True:
+            self._step(self._hear_all)
+            sleep(RECONNECT_DELAY)
+
+    def _hear_all(self) -> None:
+        """Until the connection breaks."""
+        with self._redis.pubsub(ignore_subscribe_messages=True) as channels:  # type: ignore[no-untyped-call]
+            channels.subscribe(*_CHANNELS)
+            self._read_soon()  # what was announced before
+            while True:
+                message = channels.get_message(timeout=REREAD_INTERVAL)
+                if message is None:
+                    continue
+                if message["channel"] == CIRCUIT_CHANNEL.encode():
+                    with self.decisions.lock:
+                        self.decisions.circuits.hear(message["data"])
+                else:
+                    self._read_soon()
+
+    def _read_soon(self) -> None:
+        self._announced = True
+        self._news.set()
 
     # --- circuits ---
 
@@ -106,19 +149,24 @@ class Published:
     def _read(self) -> None:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.get(SNAPSHOT_KEY)
-            for key in (FAILOVER_KEY, HEALTH_KEY, CIRCUITS_KEY):
+            for key in (FAILOVER_KEY, HEALTH_KEY, EJECTIONS_KEY, CIRCUITS_KEY):
                 pipe.hgetall(key)
-            raw, floors, health, circuits = pipe.execute()
+            raw, floors, health, ejections, circuits = pipe.execute()
+        if self._away:
+            log.warning("Redis is back")
+            self._away = False
         if raw is not None and raw != self._raw:
             self._take_snapshot(raw)
         decisions = self.decisions
         statuses = _decoded(health, HealthStatus)
         states = _decoded(floors, FailoverState)
         with decisions.lock:
-            for pool in decisions.configuration.pools.values():
-                if pool.spec.id in states:
-                    pool.set_floor(states[pool.spec.id].floor)
+            for number, pool in decisions.configuration.pools.items():
+                pool.clock.now = monotonic_ns()
+                if number in states:
+                    pool.set_floor(states[number].floor)
                 pool.set_all_health(statuses)
+                show_ejected(pool, _ejected(pool.spec, ejections))
             decisions.circuits.take_all(circuits)
 
     def _take_snapshot(self, raw: bytes) -> None:
@@ -139,6 +187,13 @@ def _routes_by_name(snapshot: Snapshot, mount: str) -> tuple[RouteSpec, ...]:
         RouteSpec(id=0, pool_id=pool.id, path_prefix=mount + pool.name, strip_prefix=True)
         for pool in snapshot.pools
     )
+
+
+def _ejected(pool: PoolSpec, records: Mapping[bytes, bytes]) -> dict[int, Ejection]:
+    """Found by edges: this process looks for no outliers, and ends no ejection before its time."""
+    if not pool.outlier.enabled:
+        return {}
+    return read_ejections(records.get(str(pool.id).encode())).out(time())
 
 
 def _decoded(records: Mapping[bytes, bytes], kind: type[Any]) -> dict[int, Any]:

@@ -13,12 +13,14 @@ import msgspec
 import pytest
 
 from pool import bus
-from pool.bus import HealthStatus
+from pool.bus import HealthChange, HealthStatus
 from pool.choices import CircuitState, HealthState, StickyMode
-from pool.circuits.records import Circuit
+from pool.circuits.records import Circuit, CircuitChange
+from pool.outliers.records import Ejection, Ejections
 from pool.snapshot import (
     CircuitPolicy,
     LimitPolicy,
+    OutlierPolicy,
     PoolSpec,
     RetryPolicy,
     StickyPolicy,
@@ -26,6 +28,7 @@ from pool.snapshot import (
     build,
     encode,
 )
+from proxy.gateway.published import REREAD_INTERVAL
 from tests.integration.edge.harness.backend import Backend, Call, Script
 from tests.integration.edge.harness.processes import wait_until
 from tests.integration.web import Answer, Web, start_webs
@@ -343,6 +346,58 @@ def test_what_others_have_found_is_heard(web: Web, backend: Make) -> None:
     web.redis.hset(bus.CIRCUITS_KEY, str(b.id), msgspec.json.encode(circuit))
     # In panic a backend that is said to be ill is asked, and no circuit is passed over.
     wait_until("b is left alone", lambda: {web.ask().json()["backend"] for _ in range(4)} == {"a"})
+
+
+def test_what_is_announced_is_taken_up_soon(web: Web, backend: Make) -> None:
+    a, b = backend("a"), backend("b")
+    web.serve(a, b)
+
+    def tell(state: HealthState) -> None:
+        status = HealthStatus(state=state, since=time.time())
+        change = HealthChange(backend_id=a.id, status=status)
+        web.redis.hset(bus.HEALTH_KEY, str(a.id), msgspec.json.encode(status))
+        web.redis.publish(bus.HEALTH_CHANNEL, msgspec.json.encode(change))
+
+    def serving() -> set[str]:
+        return {web.ask().json()["backend"] for _ in range(4)}
+
+    patience = time.monotonic() + 2 * REREAD_INTERVAL  # a change that is only read takes one
+    for _ in range(4):
+        tell(HealthState.UNHEALTHY)
+        wait_until("a is left", lambda: serving() == {"b"}, patience - time.monotonic())
+        tell(HealthState.HEALTHY)
+        wait_until("a is back", lambda: serving() == {"a", "b"}, patience - time.monotonic())
+    # This one is nowhere but in the announcement.
+    circuit = Circuit(state=CircuitState.FORCED_OPEN, generation=5, since=time.time())
+    change = CircuitChange(backend_id=a.id, circuit=circuit)
+    web.redis.publish(bus.CIRCUIT_CHANNEL, msgspec.json.encode(change))
+    wait_until("the circuit is open", lambda: serving() == {"b"})
+
+
+def test_who_edges_have_ejected_is_left_alone(web: Web, backend: Make) -> None:
+    a, b = backend("a"), backend("b")
+    web.serve(a, b, outlier=OutlierPolicy(enabled=True))
+    now = time.time()
+    out = Ejection(since=now, until=now + 60, times=1, cause="5 failures in a row")
+    web.redis.hset(bus.EJECTIONS_KEY, "1", msgspec.json.encode(Ejections(by_id={a.id: out})))
+    web.redis.publish(bus.EJECTIONS_CHANNEL, b"")
+    wait_until("a is left alone", lambda: {web.ask().json()["backend"] for _ in range(4)} == {"b"})
+    web.redis.delete(bus.EJECTIONS_KEY)
+    web.redis.publish(bus.EJECTIONS_CHANNEL, b"")
+    wait_until("a is back", lambda: {web.ask().json()["backend"] for _ in range(4)} == {"a", "b"})
+
+
+def test_started_without_redis_it_says_that_it_cannot_serve_yet(
+    start_web: Callable[..., Web], backend: Make
+) -> None:
+    web = start_web()
+    web.redis_server.kill()
+    answer = web.ask()
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    web.redis_server.start()
+    web.serve(backend("a"))
+    assert web.ask().status == 200
+    assert web.ask(target="/lb/other/").status == 404
 
 
 def test_without_redis_the_last_configuration_runs_on(

@@ -107,6 +107,7 @@ class Web:
         pool = PoolSpec(id=1, name="shop", backends=specs, headers=headers, **policies)
         self.redis.delete(bus.HEALTH_KEY)
         self.redis.set(bus.SNAPSHOT_KEY, encode(build(self.number, (pool,), ())))
+        self.redis.publish(bus.SNAPSHOT_CHANNEL, self.number)
         numbers = [str(self.number)]
         wait_until("it is served", lambda: self.ask("OPTIONS").headers.get("x-number") in numbers)
         # Not before: the server would give Redis back what it knows of backends that are gone.

@@ -1,5 +1,9 @@
 """Who may use the proxy view, and what errors look like there."""
 
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from threading import Barrier
+from time import sleep
 from typing import Any
 
 import pytest
@@ -7,9 +11,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from proxy import views
-from proxy.errors import BadRequest, ConnectFailed, NoBackend, ProxyError
-from proxy.gateway.incoming import raw_head
+from proxy.errors import BadRequest, ClientGone, ConnectFailed, NoBackend, ProxyError
+from proxy.gateway.gateway import Refusal, refuse
+from proxy.gateway.incoming import peer, raw_head, read_body
 
+gateway_of_process = views._gateway
 STAFF = {"boss": True, "user": False}
 
 
@@ -19,8 +25,8 @@ class Broken:
     def __init__(self, error: ProxyError) -> None:
         self._error = error
 
-    def forward(self, environ: Any) -> None:
-        raise self._error
+    def forward(self, environ: Any) -> Refusal:
+        return refuse(self._error, environ, b"id-1")
 
 
 @pytest.fixture
@@ -69,8 +75,45 @@ def test_an_error_is_told_as_by_the_edge(
     assert answer.status_code == error.status
     assert answer["Content-Type"] == "application/problem+json"
     assert answer.json()["detail"] == error.detail
+    assert answer["X-Request-Id"] == "id-1"
     assert ("Retry-After" in answer) is (error.status == 503)
     assert client.get("/lb/shop/")["Content-Type"].startswith("text/plain")
+
+
+def test_an_error_has_no_body_where_only_its_head_was_asked_for(
+    client: Client, settings: Any
+) -> None:
+    settings.LB_PROXY_VIEW = "public"
+    head, whole = client.head("/lb/shop/"), client.get("/lb/shop/")
+    assert not refuse(NoBackend(), {"REQUEST_METHOD": "HEAD"}, b"").body
+    assert head["Content-Length"] == whole["Content-Length"] == str(len(whole.content))
+
+
+def test_threads_that_come_together_at_first_have_one_gateway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[object] = []
+    together = Barrier(4)
+
+    def make(*_: object) -> object:
+        made.append(object())
+        sleep(0.05)  # others come meanwhile, if they can
+        return made[-1]
+
+    def ask(_: int) -> object:
+        together.wait(10)
+        return gateway_of_process()
+
+    for name in ("Counting", "Published"):
+        monkeypatch.setattr(views, name, lambda *_: None)
+    monkeypatch.setattr(views, "Gateway", make)
+    views._make_gateway.cache_clear()
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert set(threads.map(ask, range(4))) == set(made)
+    finally:
+        views._make_gateway.cache_clear()
+    assert len(made) == 1
 
 
 # --- a request, back as bytes ---
@@ -107,3 +150,36 @@ def test_what_the_server_has_dealt_with_is_left_out() -> None:
     assert b"content-length: 5\r\n" in head
     assert b"cookie: a=b\r\n" in head
     assert not any(name in head for name in (b"expect", b"upgrade", b"content-type", b"session"))
+
+
+@pytest.mark.parametrize(
+    ("address", "told", "trusted"),
+    [
+        ("10.0.0.1", b"10.0.0.1", True),
+        ("::ffff:10.0.0.1", b"10.0.0.1", True),
+        ("192.0.2.7", b"192.0.2.7", False),
+        ("", b"", True),
+    ],
+    ids=["trusted", "on a socket for both families", "anybody", "unix socket"],
+)
+def test_a_client_is_who_an_edge_would_take_it_for(
+    address: str, told: bytes, trusted: bool
+) -> None:
+    environ = ENVIRON | {
+        "REMOTE_ADDR": address,
+        "SERVER_NAME": "lb",
+        "SERVER_PORT": "80",
+        "wsgi.url_scheme": "http",
+    }
+    found = peer(environ, lambda one: one == "10.0.0.1")
+    assert (found.address, found.trusted) == (told, trusted)
+
+
+def test_a_short_body_is_read_whole() -> None:
+    body = BytesIO(b"12345 and what does not belong to it")
+    assert read_body({"wsgi.input": body}, 5, chunked=False, limit=0) == b"12345"
+
+
+def test_a_body_whose_client_is_gone_is_not_sent_on_as_if_it_were_whole() -> None:
+    with pytest.raises(ClientGone):
+        read_body({"wsgi.input": BytesIO(b"123")}, 5, chunked=False, limit=0)
