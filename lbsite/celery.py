@@ -81,6 +81,7 @@ app.conf.update(
     worker_pool="threads",
     worker_concurrency=8,
     worker_prefetch_multiplier=1,
+    beat_scheduler="lbsite.beat:PatientScheduler",
     beat_schedule=beat_schedule(PERIODIC_TASKS),
     beat_schedule_filename=str(settings.DATA_DIR / "celerybeat-schedule"),
 )
