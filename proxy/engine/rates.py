@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from pool.choices import RateScope
 from proxy.core.configuration import Configuration
 from proxy.core.rate_limit import WORDS, RateLimit, Words, tag_of
-from proxy.stores.rate_limit import SharedRates, Taken
+from proxy.stores.rate_limit import RedisRates, Taken
 
 BATCH = 0.02  # seconds in which what was taken is collected
 IDLE = 0.25  # seconds between two looks at the limits of whole routes that nobody took from
@@ -73,7 +73,7 @@ class Rates:
         if known is None:
             self._news.set()
 
-    async def run(self, shared: SharedRates) -> None:
+    async def run(self, shared: RedisRates) -> None:
         """Settle with the other edges until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
@@ -87,7 +87,7 @@ class Rates:
             if taken and not await self._settle(shared, taken):
                 await asyncio.sleep(RETRY)
 
-    async def _settle(self, shared: SharedRates, taken: dict[int, tuple[RateLimit, int]]) -> bool:
+    async def _settle(self, shared: RedisRates, taken: dict[int, tuple[RateLimit, int]]) -> bool:
         """False while Redis is away: what is taken meanwhile is told to nobody."""
         everything = list(taken.items())
         try:
@@ -106,7 +106,7 @@ class Rates:
 
     @staticmethod
     async def _settle_some(
-        shared: SharedRates, taken: Iterable[tuple[int, tuple[RateLimit, int]]]
+        shared: RedisRates, taken: Iterable[tuple[int, tuple[RateLimit, int]]]
     ) -> None:
         taken = list(taken)
         told = [

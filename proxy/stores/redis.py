@@ -6,11 +6,9 @@ from typing import Any, cast
 import redis
 from redis.asyncio import Redis
 
-from pool.bus import CIRCUITS_KEY
 from pool.circuits import script
-from pool.circuits.records import Circuit, Operation, Terms, Told
-
-Step = tuple[int, Operation, Terms]  # the backend's id, what is done to its circuit, and by what
+from pool.circuits.records import Circuit, Told
+from proxy.stores.agreement import Step
 
 
 class RedisCircuits:
@@ -29,10 +27,6 @@ class RedisCircuits:
                     "Awaitable[Any]", self._script(script.keys(terms), arguments, client=pipe)
                 )
             return [script.read_reply(reply) for reply in await pipe.execute()]
-
-    async def read_all(self) -> dict[bytes, bytes]:
-        """The records by the backends' ids, as they are kept."""
-        return cast("dict[bytes, bytes]", await self._redis.hgetall(CIRCUITS_KEY))
 
 
 class ThreadedRedisCircuits:

@@ -1,8 +1,7 @@
-"""Counters that edges share: the same cases against memory and Redis."""
+"""Counters that edges share in Redis."""
 
 import asyncio
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import redis
 from redis.asyncio import Redis
 
 from pool.bus import rate_key
-from proxy.stores.rate_limit import MemoryRates, RedisRates, SharedRates, Taken
+from proxy.stores.rate_limit import RedisRates, Taken
 from tests.integration.edge.harness.processes import RedisServer
 
 SECOND = 1_000_000
@@ -28,19 +27,14 @@ def server() -> Iterator[RedisServer]:
         server.stop()
 
 
-@pytest.fixture(params=["memory", "redis"])
-def settle(request: pytest.FixtureRequest) -> Settle:
-    """`settle(Taken(…), …)`: the debts, in seconds, rounded."""
-    if request.param == "memory":
-        memory = MemoryRates(lambda: time.monotonic_ns() // 1000)
-        return lambda *taken: asyncio.run(memory.settle(taken))
-    server = request.getfixturevalue("server")
+@pytest.fixture
+def settle(server: RedisServer) -> Settle:
+    """`settle(Taken(…), …)`: the debts, in microseconds."""
     server.client.flushall()
 
     async def ask(taken: tuple[Taken, ...]) -> list[int]:
         async with Redis.from_url(server.url) as client:
-            shared: SharedRates = RedisRates(client)
-            return await shared.settle(taken)
+            return await RedisRates(client).settle(taken)
 
     return lambda *taken: asyncio.run(ask(taken))
 
