@@ -1,8 +1,6 @@
-"""Edges that go on running something else than is saved, for the timeline: each once.
+"""Edges that go on running something else than is saved, for the timeline: each once."""
 
-What Redis says about adding and removing a field decides who records it, as for edges that
-join and leave.
-"""
+from functools import partial
 
 import msgspec
 from redis import Redis
@@ -10,8 +8,7 @@ from redis import Redis
 from pool.bus import LAGGING_EDGES_KEY, EdgeReport
 from pool.choices import EventKind, Severity
 from pool.connection import redis_client
-from pool.edges import Edge, read_edges, read_reports
-from pool.models import Event
+from pool.edges import Edge, read_edges, read_reports, tell_of
 
 TOLD_AFTER = 10.0  # seconds that an edge may lag before it is told: some reports of its
 
@@ -44,25 +41,15 @@ def _runs_latest(edge: Edge) -> bool:
 
 def _lags(redis: "Redis", edge: Edge) -> None:
     report, latest = edge.report, edge.latest
-    if latest is None or not redis.hsetnx(
-        LAGGING_EDGES_KEY, report.worker_id, msgspec.json.encode(report)
-    ):
+    if latest is None:
         return
-    Event.objects.record(
-        EventKind.EDGE_LAGS,
-        f"Edge {report.host}, pid {report.pid}, still runs revision {report.snapshot_number}, "
-        f"not {latest.number}" + (f": {report.error}" if report.error else ""),
-        severity=Severity.WARNING,
-        data=_data(report),
-    )
+    words = f"still runs revision {report.snapshot_number}, not {latest.number}"
+    why = f": {report.error}" if report.error else ""
+    lags = partial(redis.hsetnx, LAGGING_EDGES_KEY, report.worker_id, msgspec.json.encode(report))
+    tell_of(report, EventKind.EDGE_LAGS, words + why, lags, Severity.WARNING)
 
 
 def _lags_no_more(redis: "Redis", report: EdgeReport, edge: Edge | None) -> None:
-    if redis.hdel(LAGGING_EDGES_KEY, report.worker_id):
-        did = "runs what is saved again" if edge else "is gone, and lagged until then"
-        message = f"Edge {report.host}, pid {report.pid}, {did}"
-        Event.objects.record(EventKind.EDGE_CAUGHT_UP, message, data=_data(report))
-
-
-def _data(report: EdgeReport) -> dict[str, str | int]:
-    return {"worker_id": report.worker_id, "host": report.host, "pid": report.pid}
+    words = "runs what is saved again" if edge else "is gone, and lagged until then"
+    over = partial(redis.hdel, LAGGING_EDGES_KEY, report.worker_id)
+    tell_of(report, EventKind.EDGE_CAUGHT_UP, words, over)

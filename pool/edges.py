@@ -4,11 +4,14 @@ Times in a report are the edge's own clock's: machines that are seconds apart ne
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import msgspec
 from django.conf import settings
+from django.db import transaction
 from redis import Redis
 
 from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, KNOWN_EDGES_KEY, EdgeReport
@@ -67,37 +70,43 @@ def read_edges(now: float | None = None) -> list[Edge]:
 def track_edges(now: float | None = None) -> None:
     """Tell the timeline who joined and who left, and forget those that left.
 
-    What Redis says about adding and removing a field decides who records it, so
-    that of several workers of Celery one does.
+    Of several workers of Celery one does.
     """
     now = time.time() if now is None else now
     redis = redis_client()
     reports, known = read_reports(redis), read_reports(redis, KNOWN_EDGES_KEY)
     alive = {name for name, report in reports.items() if Edge(report, None, now).alive}
     for name in sorted(alive - known.keys()):
-        _join(reports[name])
+        report = reports[name]
+        joined = partial(redis.hsetnx, KNOWN_EDGES_KEY, name, msgspec.json.encode(report))
+        tell_of(report, EventKind.EDGE_JOINED, f"joined with version {report.version}", joined)
     for name in sorted(reports.keys() - alive):
         redis.hdel(EDGES_KEY, name)
     for name in sorted(known.keys() - alive):
-        _leave(known[name])
+        left = partial(redis.hdel, KNOWN_EDGES_KEY, name)
+        tell_of(known[name], EventKind.EDGE_LEFT, "left", left, Severity.WARNING)
 
 
-def _join(report: EdgeReport) -> None:
-    if redis_client().hsetnx(KNOWN_EDGES_KEY, report.worker_id, msgspec.json.encode(report)):
-        message = f"Edge {report.host}, pid {report.pid}, joined with version {report.version}"
-        Event.objects.record(EventKind.EDGE_JOINED, message, data=_data(report))
+def tell_of(
+    report: EdgeReport,
+    kind: EventKind,
+    words: str,
+    remember: Callable[[], object],
+    severity: Severity = Severity.INFO,
+) -> None:
+    """Tell the timeline, and undo that if `remember`, in Redis, finds that somebody else has.
 
-
-def _leave(report: EdgeReport) -> None:
-    if redis_client().hdel(KNOWN_EDGES_KEY, report.worker_id):
-        message = f"Edge {report.host}, pid {report.pid}, left"
+    In this order, so that nothing is remembered as told that the database did not take.
+    """
+    with transaction.atomic():
         Event.objects.record(
-            EventKind.EDGE_LEFT, message, severity=Severity.WARNING, data=_data(report)
+            kind,
+            f"Edge {report.host}, pid {report.pid}, {words}",
+            severity=severity,
+            data={"worker_id": report.worker_id, "host": report.host, "pid": report.pid},
         )
-
-
-def _data(report: EdgeReport) -> dict[str, str | int]:
-    return {"worker_id": report.worker_id, "host": report.host, "pid": report.pid}
+        if not remember():
+            transaction.set_rollback(True)
 
 
 def read_reports(redis: "Redis", key: str = EDGES_KEY) -> dict[str, EdgeReport]:

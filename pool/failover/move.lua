@@ -17,5 +17,6 @@ redis.call('LTRIM', alone, done, -1)
 for i = 9, #ARGV do redis.call('RPUSH', moves, ARGV[i]) end
 if after == '' then redis.call('HDEL', failover, pool) else redis.call('HSET', failover, pool, after) end
 if move ~= '' then redis.call('RPUSH', moves, move) end
+redis.call('LTRIM', moves, -10000, -1)  -- while the database is away
 if change ~= '' then redis.call('PUBLISH', channel, change) end
 return 1

@@ -31,7 +31,10 @@ if hurry == '1' or (redis.call('HGET', pace, id) or '') ~= wanted then
 end
 if pool ~= '' then
   redis.call('HSET', failover, pool, state_after)
-  if move ~= '' then redis.call('RPUSH', moves, move) end
+  if move ~= '' then
+    redis.call('RPUSH', moves, move)
+    redis.call('LTRIM', moves, -10000, -1)  -- as in failover/move.lua
+  end
   if floor_change ~= '' then redis.call('PUBLISH', floor_channel, floor_change) end
 end
 if change ~= '' then redis.call('PUBLISH', channel, change) end

@@ -9,5 +9,8 @@ local pool, before, after, alarm = unpack(ARGV)
 
 if (redis.call('HGET', panic, pool) or '') ~= before then return 0 end
 if after == '' then redis.call('HDEL', panic, pool) else redis.call('HSET', panic, pool, after) end
-if alarm ~= '' then redis.call('RPUSH', alarms, alarm) end
+if alarm ~= '' then
+  redis.call('RPUSH', alarms, alarm)
+  redis.call('LTRIM', alarms, -10000, -1)  -- while the database is away
+end
 return 1

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from django.db import OperationalError
 
-from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, EdgeReport
+from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, KNOWN_EDGES_KEY, EdgeReport
 from pool.choices import EventKind
 from pool.edges import SIGNS_ALONE, SWAP_SECONDS, read_edges, track_edges
 from pool.fingerprint import fingerprint
@@ -77,6 +78,32 @@ def test_joining_is_told_once(report):
     assert event.kind == EventKind.EDGE_JOINED
     assert event.message == "Edge edge-1, pid 42, joined with version 0.1.0"
     assert event.data == {"worker_id": "w1", "host": "edge-1", "pid": 42}
+
+
+def test_joining_is_told_when_the_database_is_back(report, monkeypatch):
+    def away(*_, **__):
+        raise OperationalError("away")
+
+    report(seen_at=NOW)
+    with monkeypatch.context() as patch, pytest.raises(OperationalError):
+        patch.setattr(type(Event.objects), "record", away)
+        track_edges(now=NOW)
+    track_edges(now=NOW)
+    assert [event.kind for event in Event.objects.all()] == [EventKind.EDGE_JOINED]
+
+
+def test_of_two_workers_that_see_an_edge_one_tells(report, redis_client, monkeypatch):
+    report()
+
+    def other(record, *arguments, **fields):
+        """Has been faster."""
+        redis_client.hset(KNOWN_EDGES_KEY, "w1", b"{}")
+        return record(*arguments, **fields)
+
+    record = Event.objects.record
+    monkeypatch.setattr(type(Event.objects), "record", lambda _, *a, **kw: other(record, *a, **kw))
+    track_edges(now=NOW)
+    assert not Event.objects.exists()
 
 
 def test_leaving_is_told_once_and_the_report_is_forgotten(report, redis_client):

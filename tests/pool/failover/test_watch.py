@@ -129,6 +129,15 @@ def test_moves_wait_while_the_database_is_away(watch, say, redis_client, monkeyp
     assert tell(redis_client) == [OVER]
 
 
+def test_of_very_many_moves_that_wait_the_oldest_go(watch, say, redis_client):
+    watch.follow(100.0)
+    redis_client.rpush(FAILOVER_MOVES, *range(10_000))
+    say(primary=ILL)
+    watch.follow(101.0)
+    assert redis_client.llen(FAILOVER_MOVES) == 10_000
+    assert b"failover" in redis_client.lindex(FAILOVER_MOVES, -1)
+
+
 @pytest.mark.parametrize("junk", [b"junk", b'{"kind": "failover"}'])
 def test_a_malformed_move_does_not_stop_the_others(watch, say, redis_client, junk):
     redis_client.rpush(FAILOVER_MOVES, junk)

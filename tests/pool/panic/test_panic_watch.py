@@ -109,6 +109,14 @@ def test_alarms_wait_for_the_database(watch, well, told, monkeypatch):
     assert told() == [PANIC]
 
 
+def test_of_very_many_alarms_that_wait_the_oldest_go(watch, well, redis_client):
+    redis_client.rpush(PANIC_ALARMS, *range(10_000))
+    well(0)
+    watch.follow(101.0)
+    assert redis_client.llen(PANIC_ALARMS) == 10_000
+    assert b"no_healthy_upstream" in redis_client.lindex(PANIC_ALARMS, -1)
+
+
 @pytest.mark.parametrize(("now_well", "more"), [(0, []), (3, [RECOVERED])])
 def test_an_emptied_redis_goes_on_from_what_was_told(
     watch, well, told, redis_client, now_well, more
