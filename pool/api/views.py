@@ -38,6 +38,8 @@ _CIRCUIT_VERBS: dict[str, circuits.Verb] = {
     "release": circuits.release,
 }
 
+_BACKENDS_TOO = "Its backends would be deleted too: you have no right to delete backends."
+
 
 class _ConfigurationViewSet(SavingViewSet):
     """What is published, and how it is now."""
@@ -85,6 +87,12 @@ class PoolViewSet(_ConfigurationViewSet):
     def get_serializer_context(self) -> dict[str, Any]:
         live = LiveTraffic.read(self.live_health)
         return {**super().get_serializer_context(), "live_traffic": live}
+
+    def perform_destroy(self, pool: Pool) -> None:
+        """Its backends go with it, and who deletes those needs the right to."""
+        if pool.backends.exists() and not self.request.user.has_perm("pool.delete_backend"):
+            self.permission_denied(self.request, _BACKENDS_TOO)
+        super().perform_destroy(pool)
 
     @method_decorator(conditional_page)
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -47,6 +47,19 @@ def test_who_may_change_backends_may_drain_but_not_add_them(one, redis_client):
     assert client.post(url, {"url": "http://b"}).status_code == 403
 
 
+def test_a_pool_with_backends_is_deleted_by_who_may_delete_both(web, one, redis_client):
+    user = User.objects.create_user("operator")
+    client = APIClient()
+    client.force_login(user)
+    user.user_permissions.add(Permission.objects.get(codename="delete_pool"))
+    answer = client.delete("/api/v1/pools/web/")
+    assert (answer.status_code, web.backends.count()) == (403, 1)
+    assert "delete backends" in answer.json()["detail"]
+    user.user_permissions.add(Permission.objects.get(codename="delete_backend"))
+    client.force_login(User.objects.get(pk=user.pk))  # whose rights are read again
+    assert client.delete("/api/v1/pools/web/").status_code == 204
+
+
 def test_a_token_is_enough(reader, web):
     token = Token.objects.create(user=User.objects.get(username="reader"))
     client = APIClient(HTTP_AUTHORIZATION=f"Token {token.key}")
