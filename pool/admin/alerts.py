@@ -8,7 +8,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.utils.formats import localize
 from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -19,7 +18,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminP
 
 from pool.admin.badges import state_badge
 from pool.admin.base import ReadOnlyAdmin, StyledAdmin
-from pool.admin.dialogs import question
+from pool.admin.dialogs import done, question
 from pool.alerts.delivery import send_test
 from pool.choices import DeliveryState
 from pool.models.alerts import Alert, AlertChannel, AlertDelivery, AlertRule
@@ -137,7 +136,6 @@ class AlertChannelAdmin(_SetUpAdmin):
         ),
     )
     def send_test(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        """Answers the dialog, which htmx shows, by loading the page behind it again."""
         channel = AlertChannel.objects.filter(pk=unquote(object_id)).first()
         if channel is None:
             raise Http404(f"There is no channel {object_id}.")
@@ -150,9 +148,7 @@ class AlertChannelAdmin(_SetUpAdmin):
             f"The test message was {'' if delivered else 'not '}delivered: "
             f"{delivery.detail}.{came_back}",
         )
-        if "HX-Request" in request.headers:
-            return HttpResponse(headers={"HX-Refresh": "true"})
-        return redirect("admin:pool_alertchannel_change", channel.pk)
+        return done(request, "admin:pool_alertchannel_change", channel.pk)
 
 
 @admin.register(AlertRule)

@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     DropdownFilter,
@@ -23,7 +22,7 @@ from unfold.views import ChangeList
 from pool.admin.badges import state_badge
 from pool.admin.base import ConfigurationAdmin, Deletion, warn_of_waiting_revision
 from pool.admin.circuits import CircuitActions
-from pool.admin.dialogs import question
+from pool.admin.dialogs import done, question
 from pool.admin.ejections import EjectionDisplay
 from pool.admin.health import attach_conditions, condition
 from pool.admin.history import recent_events, recent_probes
@@ -211,15 +210,12 @@ class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, ConfigurationAdmi
         return replace(super().describe_deletion(rows, request), protected=protected)
 
     def _run_on_one(self, request: HttpRequest, verb: Verb, object_id: str) -> HttpResponse:
-        """Answers the dialog, which htmx shows, by loading the page behind it again."""
         backend = self.get_object(request, unquote(object_id))
         if backend is None:
             raise Http404(f"There is no backend {object_id}.")
         self._run(request, verb, [backend])
         warn_of_waiting_revision(request)
-        if "HX-Request" in request.headers:
-            return HttpResponse(headers={"HX-Refresh": "true"})
-        return redirect("admin:pool_backend_changelist")
+        return done(request, "admin:pool_backend_changelist")
 
     def _run(self, request: HttpRequest, verb: Verb, backends: Iterable[Backend]) -> None:
         """One transaction, and therefore one revision, however many there are."""

@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.timesince import timesince
 from redis import RedisError
@@ -15,7 +14,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from pool.admin.badges import GREY, badge, state_badge
-from pool.admin.dialogs import question
+from pool.admin.dialogs import done, question
 from pool.admin.health import circuit_of
 from pool.choices import CircuitMode, CircuitState
 from pool.circuits import verbs
@@ -90,7 +89,6 @@ class CircuitActions:
         return self._order(request, verbs.reset, object_id)
 
     def _order(self, request: HttpRequest, verb: verbs.Verb, object_id: str) -> HttpResponse:
-        """Answers the dialog, which htmx shows, by loading the page behind it again."""
         backend = Backend.objects.select_related("pool").filter(pk=unquote(object_id)).first()
         if backend is None:
             raise Http404(f"There is no backend {object_id}.")
@@ -102,9 +100,7 @@ class CircuitActions:
             messages.error(request, f"Nothing changed, because Redis cannot be reached: {error}")
         else:
             messages.success(request, f"The circuit of {backend} is {in_words(circuit.state)}.")
-        if "HX-Request" in request.headers:
-            return HttpResponse(headers={"HX-Refresh": "true"})
-        return redirect("admin:pool_backend_change", backend.pk)
+        return done(request, "admin:pool_backend_change", backend.pk)
 
 
 def _is_off(backend: Backend) -> bool:

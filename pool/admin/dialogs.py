@@ -1,5 +1,9 @@
-"""What is asked before something is done."""
+"""What is asked before something is done, and the answer afterwards."""
 
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.dataclasses import ActionDialog
 
 
@@ -10,3 +14,10 @@ def question(verb: str, consequence: str, what: str = "this backend") -> ActionD
         form_class=None,
         form_submit_text=verb,
     )
+
+
+def done(request: HttpRequest, page: str, *arguments: Any) -> HttpResponse:
+    """Loads the page behind the dialog again, which htmx shows; `page`: for who has no htmx."""
+    if "HX-Request" in request.headers:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return redirect(page, *arguments)

@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from redis import RedisError
 from unfold.dataclasses import ActionDialog
@@ -16,7 +15,8 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge
-from pool.admin.dialogs import question
+from pool.admin.dialogs import done, question
+from pool.admin.health import REDIS_AWAY
 from pool.choices import TierMode
 from pool.failover.live import LiveTraffic, Traffic
 from pool.history.pools import assess
@@ -59,7 +59,7 @@ class FailoverActions:
             return badge("not saved yet", GREY)
         live = LiveTraffic.read(LiveHealth.read())
         if live.error:
-            return badge("unknown (Redis is away)", GREY, live.error)
+            return badge(REDIS_AWAY, GREY, live.error)
         traffic = live.of(pool)
         words = assess(traffic, pool.compile().tiers).words
         return format_html("{} <p>{}</p>", _badges(traffic), words)
@@ -97,7 +97,6 @@ class FailoverActions:
 
 
 def _steer(request: HttpRequest, object_id: str, verb: Any, **options: Any) -> HttpResponse:
-    """Answers the dialog, which htmx shows, by loading the page behind it again."""
     pool = Pool.objects.filter(pk=unquote(object_id)).first()
     if pool is None:
         raise Http404(f"There is no pool {object_id}.")
@@ -109,9 +108,7 @@ def _steer(request: HttpRequest, object_id: str, verb: Any, **options: Any) -> H
         messages.error(request, f"Nothing changed, because Redis cannot be reached: {error}")
     else:
         messages.success(request, f"{pool}: {_in_words(_traffic(pool))}.")
-    if "HX-Request" in request.headers:
-        return HttpResponse(headers={"HX-Refresh": "true"})
-    return redirect("admin:pool_pool_change", pool.pk)
+    return done(request, "admin:pool_pool_change", pool.pk)
 
 
 def advise(pool: Pool) -> str:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
@@ -10,11 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from pool.alerts.delivery import send_test
+from pool.api import filters
 from pool.api.fields import NamedChoiceField
 from pool.api.pagination import Page
 from pool.api.permissions import MayChange, ModelPermissions
 from pool.api.saving import SavingSerializer, SavingViewSet
-from pool.choices import AlertState, DeliveryState
 from pool.models import Pool
 from pool.models.alerts import Alert, AlertChannel, AlertDelivery, AlertRule
 from pool.models.history import event_kind_choices
@@ -105,26 +104,6 @@ class AlertDeliverySerializer(serializers.ModelSerializer):
         ]
 
 
-class AlertFilter(filters.FilterSet):
-    rule = filters.CharFilter(field_name="rule__name", label="Name of the rule")
-    pool = filters.CharFilter(field_name="pool__name", label="Name of the pool")
-    state = filters.ChoiceFilter(choices=[(state.value, state.value) for state in AlertState])
-
-    class Meta:
-        model = Alert
-        fields: list[str] = []
-
-
-class AlertDeliveryFilter(filters.FilterSet):
-    channel = filters.CharFilter(field_name="channel__name", label="Name of the channel")
-    alert = filters.UUIDFilter(field_name="alert__key", label="Key of the alert")
-    state = filters.ChoiceFilter(choices=[(state.value, state.value) for state in DeliveryState])
-
-    class Meta:
-        model = AlertDelivery
-        fields: list[str] = []
-
-
 class _NamedViewSet(SavingViewSet):
     filter_backends: list[Any] = []
     lookup_field = "name"
@@ -158,7 +137,7 @@ class AlertViewSet(viewsets.ReadOnlyModelViewSet):
     permission_classes = [ModelPermissions]
     queryset = Alert.objects.select_related("rule")
     serializer_class = AlertSerializer
-    filterset_class = AlertFilter
+    filterset_class = filters.AlertFilter
     pagination_class = Page
     lookup_field = "key"
 
@@ -169,6 +148,6 @@ class AlertDeliveryViewSet(viewsets.ReadOnlyModelViewSet):
     permission_classes = [ModelPermissions]
     queryset = AlertDelivery.objects.select_related("channel", "alert")
     serializer_class = AlertDeliverySerializer
-    filterset_class = AlertDeliveryFilter
+    filterset_class = filters.AlertDeliveryFilter
     pagination_class = Page
     lookup_field = "key"

@@ -4,8 +4,16 @@ from enum import StrEnum
 
 from django_filters import rest_framework as filters
 
-from pool.choices import AdminState, EventKind, HealthState, ProbeResult, Severity
-from pool.models import Backend, Event, HealthRecord, Pool, Route
+from pool.choices import (
+    AdminState,
+    AlertState,
+    DeliveryState,
+    EventKind,
+    HealthState,
+    ProbeResult,
+    Severity,
+)
+from pool.models import Alert, AlertDelivery, Backend, Event, HealthRecord, Pool, Route
 
 
 def _choices(enumeration: type[StrEnum]) -> list[tuple[str, str]]:
@@ -64,4 +72,24 @@ class HealthRecordFilter(_TimeFilter):
 
     class Meta:
         model = HealthRecord
+        fields: list[str] = []
+
+
+class AlertFilter(filters.FilterSet):
+    rule = filters.CharFilter(field_name="rule__name", label="Name of the rule")
+    pool = filters.CharFilter(field_name="pool__name", label="Name of the pool")
+    state = filters.ChoiceFilter(choices=_choices(AlertState))
+
+    class Meta:
+        model = Alert
+        fields: list[str] = []
+
+
+class AlertDeliveryFilter(filters.FilterSet):
+    channel = filters.CharFilter(field_name="channel__name", label="Name of the channel")
+    alert = filters.UUIDFilter(field_name="alert__key", label="Key of the alert")
+    state = filters.ChoiceFilter(choices=_choices(DeliveryState))
+
+    class Meta:
+        model = AlertDelivery
         fields: list[str] = []
