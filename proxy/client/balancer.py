@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
+from weakref import finalize
 
 import requests
 
@@ -97,12 +98,9 @@ class LoadBalancer:
         """
         service = Service(url, pool, token=token, interval=interval)
         balancer = cls(recovery_timeout=recovery_timeout, **options)
+        service.start(balancer._members)
         balancer._service = service
-        try:
-            service.start(balancer._members)
-        except BaseException:
-            balancer.close()
-            raise
+        finalize(balancer, service.stop).atexit = False  # also where nobody calls `close()`
         return balancer
 
     # --- requests ---

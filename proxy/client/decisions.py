@@ -14,6 +14,7 @@ from pool.circuits.records import Operation
 from pool.snapshot import Snapshot
 from proxy.client.turn import Turn
 from proxy.core.backend import Backend
+from proxy.core.clock import Clock
 from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
 from proxy.core.pool import Pool
@@ -43,6 +44,7 @@ class Decisions:
         self.lock = RLock()
         self.forgotten: deque[Exchange] = deque()  # whose response nobody has read or closed
         self.configuration = Configuration(offset=offset)
+        self._clock = Clock()  # one: algorithms outlive the configuration that they came with
         self.circuits = Agreement(self._wake, now, log)
         self._now = now
         self._offset = offset
@@ -59,9 +61,8 @@ class Decisions:
     def configure(self, snapshot: Snapshot, sticky_key: bytes | None = None) -> None:
         """Go by `snapshot` from the next request on. Raises `UnknownAlgorithm`."""
         with self.lock:
-            clock = next((pool.clock for pool in self.configuration.pools.values()), None)
             self.configuration = Configuration(
-                snapshot, self.configuration, self._offset, clock, sticky_key
+                snapshot, self.configuration, self._offset, self._clock, sticky_key
             )
             self.circuits.configure(self.configuration.pools.values())
 

@@ -79,7 +79,11 @@ class Service:
 
     def start(self, members: Members) -> None:
         """Ask once, here, and then go on in a thread. Raises what `requests` raises."""
-        self._ask(members)
+        try:
+            self._ask(members)
+        except BaseException:
+            self._session.close()
+            raise
         self._thread = Thread(
             target=self._follow, args=[members], name="lbsite-service", daemon=True
         )

@@ -13,6 +13,7 @@ from proxy.client.final import POOLS
 
 SessionFactory = Callable[[], requests.Session]
 
+_HOSTS = 1000  # to which connections are kept; of more, the ones that were used last
 _STALE = "_lb_stale"
 
 
@@ -20,6 +21,7 @@ class Adapter(HTTPAdapter):
     """Marks what has failed on a connection that had served others before."""
 
     _pool: Any = None
+    _opened = 0  # connections that `_pool` had opened before
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -51,7 +53,7 @@ def is_stale(error: BaseException) -> bool:
 def new_session() -> requests.Session:
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, Adapter())
+        session.mount(scheme, Adapter(pool_connections=_HOSTS))
     return session
 
 

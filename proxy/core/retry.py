@@ -9,6 +9,7 @@ MAX_REPLAY_BODY = 65536  # bytes kept for a second try; a larger body is sent on
 
 _STEP = 0.025  # seconds
 _LONGEST = 0.25
+_DOUBLINGS = 30  # after which nearly all are cut to that; a float has an end
 
 
 def may_retry(
@@ -38,4 +39,5 @@ def backoff(retry: int, error: ProxyError, chance: Callable[[], float]) -> float
     """
     if error.nothing_sent:
         return 0.0
-    return min(chance() * (float(2**retry) - 1) * _STEP, _LONGEST)
+    doubled = 2.0 ** min(retry, _DOUBLINGS)
+    return min(chance() * (doubled - 1) * _STEP, _LONGEST)

@@ -1,6 +1,8 @@
 """A balancer in a program that takes its hosts from a running lbsite."""
 
+import gc
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -200,3 +202,17 @@ def test_closing_it_ends_the_following(start: Start, rows: list[Row]) -> None:
     thread = lb._service._thread
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_a_balancer_that_nobody_has_any_more_follows_nothing(
+    live_server: LiveServer, rows: list[Row], token: str
+) -> None:
+    def following() -> int:
+        return sum(thread.name == "lbsite-service" for thread in threading.enumerate())
+
+    before = following()
+    lb = LoadBalancer.from_service(live_server.url, "shop", token=token, interval=INTERVAL)
+    assert following() == before + 1
+    del lb
+    gc.collect()
+    wait_until("its thread has ended", lambda: following() == before)

@@ -267,3 +267,11 @@ def test_a_kept_connection_that_the_host_has_closed_is_no_failure(
     assert names(lb, 2) == ["a", "a"]
     assert lb.get_unhealthy_hosts() == []
     assert [call.connection for call in a.calls] == [1, 1, 2]
+
+
+def test_connections_to_many_hosts_are_kept(backend: Make, balancer: Make) -> None:
+    hosts = [backend(str(number)) for number in range(12)]  # urllib3 keeps those to 10
+    lb = balancer(*hosts)
+    for _ in range(3 * len(hosts)):
+        assert lb.get("/").ok
+    assert [host.connections for host in hosts] == [1] * len(hosts)

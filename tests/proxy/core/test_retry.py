@@ -67,6 +67,10 @@ def test_another_backend_is_tried_at_once_if_no_connection_was_made() -> None:
     assert backoff(5, ConnectFailed(), lambda: 0.9) == 0
 
 
+def test_the_pause_has_an_end_however_many_tries_there_were() -> None:
+    assert backoff(5000, BackendReset(), lambda: 0.9) == 0.25
+
+
 # --- budget ---
 
 
