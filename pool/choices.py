@@ -1,5 +1,6 @@
 """Enumerations that both planes and the REST API share. No Django in here."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from importlib.metadata import entry_points
 
@@ -189,6 +190,14 @@ class DeliveryState(StrEnum):
 ALGORITHM_GROUP = "lbsite.algorithms"
 DEFAULT_ALGORITHM = "weighted_round_robin"
 DEFAULT_HASH_KEY = "client_ip"
+
+
+def choices_of(values: Iterable[str]) -> list[tuple[str, str]]:
+    """Each with its label, as Django has choices.
+
+    A field is given a callable, so that a new member of an enumeration needs no migration.
+    """
+    return [(str(value), value.replace("_", " ").capitalize()) for value in values]
 
 
 def algorithm_names() -> list[str]:

@@ -35,7 +35,9 @@ class NormalisedCharField(models.CharField, ABC):
         return super().clean(self.spelling(self.to_python(value) or ""), model_instance)
 
     def spelling(self, text: str) -> str:
-        """As `normalise`; ValidationError if there is none."""
+        """As `normalise`, and "" where a field may be blank; ValidationError if there is none."""
+        if self.blank and not text:
+            return ""
         try:
             return self.normalise(text)
         except ValueError as error:

@@ -8,7 +8,7 @@ from django.core.validators import validate_email
 from django.db import models
 
 from pool.addresses import normalise_origin, normalise_request_target
-from pool.choices import EventKind
+from pool.choices import EventKind, choices_of
 from pool.fields import NormalisedCharField
 
 
@@ -54,8 +54,7 @@ class EventKindsField(models.JSONField):
         return [kind for kind in known if kind in value]
 
     def formfield(self, **kwargs: Any) -> Any:
-        names = [(kind.value, kind.replace("_", " ").capitalize()) for kind in EventKind]
-        ours = {"form_class": forms.MultipleChoiceField, "choices": names}
+        ours = {"form_class": forms.MultipleChoiceField, "choices": choices_of(EventKind)}
         # A hidden copy of the default, as Django makes for callables, would be one of a list.
         ours |= {"widget": forms.CheckboxSelectMultiple, "show_hidden_initial": False}
         return models.Field.formfield(self, **{**ours, **kwargs})

@@ -1,6 +1,7 @@
 """Who is told of what, by which way, and what came of it."""
 
 import uuid
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from pool.choices import (
     EventKind,
     MessageKind,
     Severity,
+    choices_of,
 )
 from pool.models.history import event_kind_choices, severity_choices
 
@@ -30,20 +32,8 @@ def channel_kind_choices() -> list[tuple[str, str]]:
     return [(kind.value, names.get(kind, kind.capitalize())) for kind in ChannelKind]
 
 
-def _capitalized(enumeration: Any) -> list[tuple[str, str]]:
-    return [(item.value, item.value.capitalize()) for item in enumeration]
-
-
-def alert_state_choices() -> list[tuple[str, str]]:
-    return _capitalized(AlertState)
-
-
 def message_kind_choices() -> list[tuple[str, str]]:
-    return _capitalized(MessageKind)
-
-
-def delivery_state_choices() -> list[tuple[str, str]]:
-    return _capitalized(DeliveryState)
+    return choices_of(MessageKind)
 
 
 def usual_kinds() -> list[str]:
@@ -236,7 +226,7 @@ class Alert(models.Model):
     title = models.TextField()
     reason = models.TextField()
     ending = models.TextField(blank=True, default="", help_text="What is so since it is over.")
-    state = models.CharField(max_length=10, choices=alert_state_choices)
+    state = models.CharField(max_length=10, choices=partial(choices_of, AlertState))
     count = models.PositiveIntegerField(default=1, help_text="How often it began.")
     since = models.DateTimeField(help_text="When it began first.")
     last_at = models.DateTimeField(help_text="When it began last.")
@@ -273,7 +263,9 @@ class AlertDelivery(models.Model):
     kind = models.CharField(max_length=10, choices=message_kind_choices)
     message = models.JSONField()
     state = models.CharField(
-        max_length=10, choices=delivery_state_choices, default=DeliveryState.WAITING.value
+        max_length=10,
+        choices=partial(choices_of, DeliveryState),
+        default=DeliveryState.WAITING.value,
     )
     attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)

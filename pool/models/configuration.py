@@ -14,7 +14,7 @@ from django.db.models import Q
 from pool import addresses, header_rules
 from pool.actor import Actor, acting_as
 from pool.bus import FailoverState
-from pool.choices import DEFAULT_ALGORITHM, AdminState, EventKind, Severity
+from pool.choices import DEFAULT_ALGORITHM, AdminState, EventKind, Severity, choices_of
 from pool.connection import redis_client
 from pool.failover import decide
 from pool.failover.decide import Move, Refused
@@ -33,10 +33,6 @@ from pool.policies import (
 from pool.policies.balancing import algorithm_choices
 from pool.policies.health import HEALTH_OVERRIDES, HealthOverrideFields
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec
-
-
-def admin_state_choices() -> list[tuple[str, str]]:
-    return [(state.value, state.value.capitalize()) for state in AdminState]
 
 
 class Pool(PoolPolicies, ConfigurationModel):
@@ -156,7 +152,7 @@ class Backend(HealthOverrideFields, ConfigurationModel):
     admin_state = models.CharField(
         max_length=20,
         default=AdminState.ACTIVE.value,
-        choices=admin_state_choices,
+        choices=partial(choices_of, AdminState),
         help_text="Draining finishes what it has and keeps the clients that stick to it; "
         "maintenance gets nothing and is not probed.",
     )
@@ -201,7 +197,7 @@ class Backend(HealthOverrideFields, ConfigurationModel):
                 & ~Q(name=""),
                 violation_error_message="url, admin_state or name is not valid.",
             ),
-            *HealthOverrideFields.Meta.constraints,
+            *HEALTH_OVERRIDES.constraints("health"),
         ]
 
     def __str__(self) -> str:
@@ -322,7 +318,7 @@ class Route(RateLimitFields, HeaderRulesFields, ConfigurationModel):
     class Meta:
         ordering = ["-priority", "host", "path_prefix"]
         constraints = [
-            *RateLimitFields.Meta.constraints,
+            *RATE_LIMIT.constraints("rate"),
             UniqueWithin(
                 fields=["host", "path_prefix"],
                 name="pool_route_unique_match",

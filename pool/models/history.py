@@ -2,38 +2,26 @@
 
 from dataclasses import fields
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.utils import timezone
 
 from pool.actor import Actor, current_actor, username
-from pool.choices import EventKind, HealthState, ProbeResult, Severity
+from pool.choices import EventKind, HealthState, ProbeResult, Severity, choices_of
 from pool.history.tally import Tally
 
 if TYPE_CHECKING:
     from pool.models.configuration import Backend, Pool
 
 
-def _choices(enumeration: Any) -> list[tuple[str, str]]:
-    return [(item.value, item.value.replace("_", " ").capitalize()) for item in enumeration]
-
-
-# Callables: a new member of an enumeration then needs no migration.
-def probe_result_choices() -> list[tuple[str, str]]:
-    return _choices(ProbeResult)
-
-
-def health_state_choices() -> list[tuple[str, str]]:
-    return _choices(HealthState)
-
-
 def event_kind_choices() -> list[tuple[str, str]]:
-    return _choices(EventKind)
+    return choices_of(EventKind)
 
 
 def severity_choices() -> list[tuple[str, str]]:
-    return _choices(Severity)
+    return choices_of(Severity)
 
 
 class HealthRecord(models.Model):
@@ -43,7 +31,7 @@ class HealthRecord(models.Model):
         "pool.Backend", on_delete=models.CASCADE, related_name="health_records"
     )
     at = models.DateTimeField(default=timezone.now)
-    result = models.CharField(max_length=10, choices=probe_result_choices)
+    result = models.CharField(max_length=10, choices=partial(choices_of, ProbeResult))
     status = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text="Status of the response, if there was one."
     )
@@ -56,7 +44,7 @@ class HealthRecord(models.Model):
     )
     state = models.CharField(
         max_length=20,
-        choices=health_state_choices,
+        choices=partial(choices_of, HealthState),
         help_text="What the backend counts as after this probe.",
     )
     omitted = models.PositiveIntegerField(

@@ -1,8 +1,8 @@
 """The policies of a pool as groups of columns, each with its struct in the snapshot.
 
-A policy is three things kept together here: the columns (an abstract model), the
-mapping between columns and struct (`PolicyGroup`, used in both directions: to
-compile and to roll back), and a database constraint as the last line of defence.
+A policy is its columns (an abstract model) and a `PolicyGroup`: the mapping between
+columns and struct, used in both directions (to compile and to roll back), and the
+database's constraint, which is made of the columns' own ranges.
 """
 
 from typing import Any
@@ -65,15 +65,9 @@ class PoolPolicies(
     class Meta:
         abstract = True
         constraints = [
-            *BalancingPolicyFields.Meta.constraints,
-            *TierPolicyFields.Meta.constraints,
-            *StickyPolicyFields.Meta.constraints,
-            *HealthPolicyFields.Meta.constraints,
-            *TimeoutPolicyFields.Meta.constraints,
-            *RetryPolicyFields.Meta.constraints,
-            *CircuitPolicyFields.Meta.constraints,
-            *OutlierPolicyFields.Meta.constraints,
-            *LimitPolicyFields.Meta.constraints,
+            constraint
+            for name, group in POOL_GROUPS.items()
+            for constraint in group.constraints(name)
         ]
 
 

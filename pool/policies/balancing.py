@@ -1,5 +1,7 @@
 """How a backend is chosen: algorithms' parameters, tiers, stickiness."""
 
+from functools import partial
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
@@ -14,64 +16,19 @@ from pool.choices import (
     StickyMode,
     TierMode,
     algorithm_names,
+    choices_of,
 )
-from pool.fields import HashKeyField, NumberBetween, TokenField
+from pool.fields import HashKeyField, TokenField
 from pool.hash_key import BY_KEY
 from pool.header_rules import why_not_end_to_end
-from pool.policies.base import PolicyGroup, choices_of, count, seconds
+from pool.policies.base import PolicyGroup, columns_named, count, number, seconds
 from pool.snapshot import BalancingPolicy, StickyPolicy, TierPolicy
-
-BALANCING = PolicyGroup(
-    BalancingPolicy,
-    {
-        "hash_key": "hash_key",
-        "fallback": "hash_fallback",
-        "bounded_load": "bounded_load",
-        "slow_start": "slow_start",
-        "slow_start_min": "slow_start_min",
-        "slow_start_aggression": "slow_start_aggression",
-    },
-)
-TIERS = PolicyGroup(
-    TierPolicy,
-    {
-        "mode": "tier_mode",
-        "overprovisioning": "tier_overprovisioning",
-        "panic_threshold": "panic_threshold",
-        "failback": "failback",
-        "failback_delay": "failback_delay",
-    },
-)
-STICKY = PolicyGroup(
-    StickyPolicy, {name: f"sticky_{name}" for name in StickyPolicy.__struct_fields__}
-)
 
 MAX_STICKY_LIFETIME = 400 * 24 * 3600  # RFC 6265bis: what browsers cut it to
 
 
 def algorithm_choices() -> list[tuple[str, str]]:
-    return [(name, name.replace("_", " ").capitalize()) for name in algorithm_names()]
-
-
-# Callables: a new member of an enumeration then needs no migration.
-def tier_mode_choices() -> list[tuple[str, str]]:
-    return choices_of(TierMode)
-
-
-def failback_choices() -> list[tuple[str, str]]:
-    return choices_of(Failback)
-
-
-def sticky_mode_choices() -> list[tuple[str, str]]:
-    return choices_of(StickyMode)
-
-
-def same_site_choices() -> list[tuple[str, str]]:
-    return choices_of(SameSite)
-
-
-def cookie_secure_choices() -> list[tuple[str, str]]:
-    return choices_of(CookieSecure)
+    return choices_of(algorithm_names())
 
 
 class BalancingPolicyFields(models.Model):
@@ -92,11 +49,12 @@ class BalancingPolicyFields(models.Model):
         "parameter. Default: weighted round robin.",
         error_messages={"invalid_choice": "%(value)r is not an installed algorithm."},
     )
-    bounded_load = models.FloatField(
-        default=1.25,
-        validators=[NumberBetween(0, 100)],
-        help_text="Ring hash: how many times its fair share of the requests in flight a backend "
-        "may have before the next one on the ring is taken; 1 to 100, 0 is any. Default: 1.25.",
+    bounded_load = number(
+        1.25,
+        0,
+        100,
+        "Ring hash: how many times its fair share of the requests in flight a backend may have "
+        "before the next one on the ring is taken; 1 to 100, 0 is any.",
     )
     slow_start = seconds(
         0.0,
@@ -106,26 +64,15 @@ class BalancingPolicyFields(models.Model):
         "once.",
     )
     slow_start_min = count(10, 1, 100, "Percent of its weight that a slow start begins with.")
-    slow_start_aggression = models.FloatField(
-        default=1.0,
-        validators=[NumberBetween(0.1, 10)],
-        help_text="1 grows steadily; more grows fast at first and less grows fast at the end, "
-        "0.1 to 10. Default: 1.",
+    slow_start_aggression = number(
+        1.0,
+        0.1,
+        10,
+        "1 grows steadily; more grows fast at first and less grows fast at the end, 0.1 to 10.",
     )
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_balancing",
-                condition=(Q(bounded_load=0) | Q(bounded_load__gte=1, bounded_load__lte=100))
-                & Q(slow_start__gte=0, slow_start__lte=3600)
-                & Q(slow_start_min__gte=1, slow_start_min__lte=100)
-                & Q(slow_start_aggression__gte=0.1, slow_start_aggression__lte=10)
-                & ~Q(hash_key=""),
-                violation_error_message="The balancing policy is out of range.",
-            )
-        ]
 
     def clean(self) -> None:
         super().clean()
@@ -150,7 +97,7 @@ class TierPolicyFields(models.Model):
         "use of backups",
         max_length=20,
         default=TierMode.STRICT.value,
-        choices=tier_mode_choices,
+        choices=partial(choices_of, TierMode),
         help_text="Strict: the next tier serves when no backend of the lower ones is left. Spill "
         "over: it takes a growing share as they fail. Default: strict.",
     )
@@ -171,7 +118,7 @@ class TierPolicyFields(models.Model):
     failback = models.CharField(
         max_length=20,
         default=Failback.AUTOMATIC.value,
-        choices=failback_choices,
+        choices=partial(choices_of, Failback),
         help_text="Whether traffic returns by itself when a lower tier can serve again, or waits "
         "for an operator. Default: automatic.",
     )
@@ -181,15 +128,6 @@ class TierPolicyFields(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_tiers",
-                condition=Q(tier_overprovisioning__gte=100, tier_overprovisioning__lte=1000)
-                & Q(panic_threshold__gte=0, panic_threshold__lte=100)
-                & Q(failback_delay__gte=0, failback_delay__lte=86400),
-                violation_error_message="The policy on tiers is out of range.",
-            )
-        ]
 
 
 class StickyPolicyFields(models.Model):
@@ -199,7 +137,7 @@ class StickyPolicyFields(models.Model):
         "stickiness",
         max_length=20,
         default=StickyMode.OFF.value,
-        choices=sticky_mode_choices,
+        choices=partial(choices_of, StickyMode),
         help_text="Cookie: the edge sets one. App cookie, header: one that the backends set; the "
         "edge puts a mark before its value and takes it off again. Default: off.",
     )
@@ -219,7 +157,7 @@ class StickyPolicyFields(models.Model):
         "SameSite",
         max_length=10,
         default=SameSite.LAX.value,
-        choices=same_site_choices,
+        choices=partial(choices_of, SameSite),
         help_text="Whether other sites' pages send the cookie along. None needs Secure. "
         "Default: Lax.",
     )
@@ -227,7 +165,7 @@ class StickyPolicyFields(models.Model):
         "Secure",
         max_length=10,
         default=CookieSecure.AUTO.value,
-        choices=cookie_secure_choices,
+        choices=partial(choices_of, CookieSecure),
         help_text="Whether the cookie is for https only. Auto: where the client came over https. "
         "Default: auto.",
     )
@@ -237,13 +175,6 @@ class StickyPolicyFields(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_sticky",
-                condition=Q(sticky_lifetime__lte=MAX_STICKY_LIFETIME) & ~Q(sticky_name=""),
-                violation_error_message="The policy on stickiness is out of range.",
-            )
-        ]
 
     def clean(self) -> None:
         super().clean()
@@ -280,3 +211,32 @@ class StickyPolicyFields(models.Model):
                     "always, or another name."
                 }
             )
+
+
+BALANCING = PolicyGroup(
+    BalancingPolicy,
+    BalancingPolicyFields,
+    {
+        "hash_key": "hash_key",
+        "fallback": "hash_fallback",
+        "bounded_load": "bounded_load",
+        "slow_start": "slow_start",
+        "slow_start_min": "slow_start_min",
+        "slow_start_aggression": "slow_start_aggression",
+    },
+    (Q(bounded_load=0) | Q(bounded_load__gte=1)) & ~Q(hash_key=""),
+)
+TIERS = PolicyGroup(
+    TierPolicy,
+    TierPolicyFields,
+    {
+        "mode": "tier_mode",
+        "overprovisioning": "tier_overprovisioning",
+        "panic_threshold": "panic_threshold",
+        "failback": "failback",
+        "failback_delay": "failback_delay",
+    },
+)
+STICKY = PolicyGroup(
+    StickyPolicy, StickyPolicyFields, columns_named("sticky_{}", StickyPolicy), ~Q(sticky_name="")
+)

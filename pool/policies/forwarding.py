@@ -1,26 +1,11 @@
 """How requests are forwarded: times, headers, TLS to the backends."""
 
 from django.db import models
-from django.db.models import Q
 
 from pool.fields import CertificatesField, HeaderRulesField, HostHeaderField, ServerNameField
 from pool.header_rules import Message
-from pool.policies.base import PolicyGroup, seconds
+from pool.policies.base import PolicyGroup, columns_named, seconds
 from pool.snapshot import HeaderPolicy, TimeoutPolicy, TlsPolicy
-
-TIMEOUTS = PolicyGroup(
-    TimeoutPolicy, {name: f"{name}_timeout" for name in TimeoutPolicy.__struct_fields__}
-)
-HEADERS = PolicyGroup(
-    HeaderPolicy,
-    {
-        "host": "host_header",
-        "forwarded": "forwarded_header",
-        "request_rules": "request_headers",
-        "response_rules": "response_headers",
-    },
-)
-TLS = PolicyGroup(TlsPolicy, {name: f"tls_{name}" for name in TlsPolicy.__struct_fields__})
 
 
 class TimeoutPolicyFields(models.Model):
@@ -41,16 +26,6 @@ class TimeoutPolicyFields(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_timeouts",
-                condition=Q(connect_timeout__gte=0.05, connect_timeout__lte=300)
-                & Q(response_timeout__gte=0.05, response_timeout__lte=86400)
-                & Q(idle_timeout__gte=0.05, idle_timeout__lte=86400)
-                & Q(request_timeout__gte=0, request_timeout__lte=86400),
-                violation_error_message="A timeout is out of range.",
-            )
-        ]
 
 
 _RULES_HELP = (
@@ -127,3 +102,19 @@ class TlsPolicyFields(models.Model):
 
     class Meta:
         abstract = True
+
+
+TIMEOUTS = PolicyGroup(
+    TimeoutPolicy, TimeoutPolicyFields, columns_named("{}_timeout", TimeoutPolicy)
+)
+HEADERS = PolicyGroup(
+    HeaderPolicy,
+    HeaderPolicyFields,
+    {
+        "host": "host_header",
+        "forwarded": "forwarded_header",
+        "request_rules": "request_headers",
+        "response_rules": "response_headers",
+    },
+)
+TLS = PolicyGroup(TlsPolicy, TlsPolicyFields, columns_named("tls_{}", TlsPolicy))

@@ -17,15 +17,8 @@ from pool.fields import (
     StatusRangesField,
 )
 from pool.header_rules import Message
-from pool.policies.base import PolicyGroup, count, seconds
+from pool.policies.base import PolicyGroup, columns_named, count, seconds
 from pool.snapshot import HealthOverrides, HealthPolicy
-
-HEALTH = PolicyGroup(
-    HealthPolicy, {name: f"health_{name}" for name in HealthPolicy.__struct_fields__}
-)
-HEALTH_OVERRIDES = PolicyGroup(
-    HealthOverrides, {name: f"health_{name}" for name in HealthOverrides.__struct_fields__}
-)
 
 
 def probe_kind_choices() -> list[tuple[str, str]]:
@@ -35,25 +28,6 @@ def probe_kind_choices() -> list[tuple[str, str]]:
 
 def probe_method_choices() -> list[tuple[str, str]]:
     return [(method.value, method.value) for method in ProbeMethod]
-
-
-def _in_range() -> Q:
-    """What holds for a pool's columns, and for a backend's where they are not null."""
-    return (
-        Q(health_interval__gte=0.1, health_interval__lte=3600)
-        & (Q(health_fast_interval=0) | Q(health_fast_interval__gte=0.1))
-        & Q(health_fast_interval__lte=3600)
-        & (Q(health_down_interval=0) | Q(health_down_interval__gte=0.1))
-        & Q(health_down_interval__lte=3600)
-        & Q(health_timeout__gte=0.05, health_timeout__lte=3600)
-        & Q(health_rise__gte=1, health_rise__lte=100)
-        & Q(health_fall__gte=1, health_fall__lte=100)
-        & Q(health_jitter__lte=50, health_port__lte=65535)
-        & Q(health_degraded_latency__gte=0, health_degraded_latency__lte=3600)
-        & Q(health_degraded_weight__gte=1, health_degraded_weight__lte=100)
-        & Q(health_path__startswith="/")
-        & ~Q(health_expected_status="")
-    )
 
 
 class HealthPolicyFields(models.Model):
@@ -151,13 +125,6 @@ class HealthPolicyFields(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_health",
-                condition=_in_range() & Q(health_timeout__lte=F("health_interval")),
-                violation_error_message="The health policy is out of range.",
-            )
-        ]
 
     def clean(self) -> None:
         super().clean()
@@ -178,13 +145,6 @@ class HealthOverrideFields(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_health",
-                condition=_in_range(),
-                violation_error_message="A health setting is out of range.",
-            )
-        ]
 
     def clean(self) -> None:
         super().clean()
@@ -202,6 +162,27 @@ class HealthOverrideFields(models.Model):
                     for name, value in own.items()
                 }
             )
+
+
+# What holds for a pool's columns, and for a backend's where they are not null.
+_RULE = (
+    (Q(health_fast_interval=0) | Q(health_fast_interval__gte=0.1))
+    & (Q(health_down_interval=0) | Q(health_down_interval__gte=0.1))
+    & Q(health_path__startswith="/")
+    & ~Q(health_expected_status="")
+)
+HEALTH = PolicyGroup(
+    HealthPolicy,
+    HealthPolicyFields,
+    columns_named("health_{}", HealthPolicy),
+    _RULE & Q(health_timeout__lte=F("health_interval")),
+)
+HEALTH_OVERRIDES = PolicyGroup(
+    HealthOverrides,
+    HealthOverrideFields,
+    columns_named("health_{}", HealthOverrides),
+    _RULE,
+)
 
 
 def _override(name: str) -> Any:

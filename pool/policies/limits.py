@@ -1,5 +1,6 @@
 """How much is let through: of a pool, and of a route."""
 
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -7,24 +8,15 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 
-from pool.choices import RateScope
+from pool.choices import RateScope, choices_of
 from pool.fields import HashKeyField
-from pool.policies.base import PolicyGroup, choices_of, count, seconds
+from pool.policies.base import PolicyGroup, columns_named, count, seconds
 from pool.snapshot import LimitPolicy, RateLimitPolicy
 
-LIMITS = PolicyGroup(LimitPolicy, {name: name for name in LimitPolicy.__struct_fields__})
-RATE_LIMIT = PolicyGroup(
-    RateLimitPolicy, {name: f"rate_{name}" for name in RateLimitPolicy.__struct_fields__}
-)
 MAX_BODY = 2**40  # bytes; a larger one is no limit but a typing error
 MAX_IN_FLIGHT = 1_000_000
 MAX_REQUESTS = 1_000_000
 MAX_PERIOD = 86400
-
-
-# A callable: a new member of the enumeration then needs no migration.
-def rate_scope_choices() -> list[tuple[str, str]]:
-    return choices_of(RateScope)
 
 
 class LimitPolicyFields(models.Model):
@@ -55,23 +47,6 @@ class LimitPolicyFields(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_limits",
-                condition=Q(max_body__gte=0, max_body__lte=MAX_BODY)
-                & Q(max_in_flight__gte=0, max_in_flight__lte=MAX_IN_FLIGHT)
-                & Q(max_queue__gte=0, max_queue__lte=10_000)
-                & Q(queue_timeout__gte=0.05, queue_timeout__lte=3600),
-                violation_error_message="A limit is out of range.",
-            )
-        ]
-
-
-class RateKeyField(HashKeyField):
-    """As where a pool's hash key is given; empty for none."""
-
-    def normalise(self, text: str) -> str:
-        return super().normalise(text) if text.strip() else ""
 
 
 class RateLimitFields(models.Model):
@@ -91,7 +66,7 @@ class RateLimitFields(models.Model):
         help_text="Of these, how many may come at once after a pause; 0 is all of them. "
         "Default: 0.",
     )
-    rate_key = RateKeyField(
+    rate_key = HashKeyField(
         "counted by",
         max_length=120,
         default="",
@@ -103,26 +78,25 @@ class RateLimitFields(models.Model):
         "counted among",
         max_length=10,
         default=RateScope.LOCAL.value,
-        choices=rate_scope_choices,
+        choices=partial(choices_of, RateScope),
         help_text="Local: the workers of each edge machine. Shared: all edges, through Redis; "
         "while that is away, as local. Default: local.",
     )
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_rate",
-                condition=Q(rate_requests__gte=0, rate_requests__lte=MAX_REQUESTS)
-                & Q(rate_burst__gte=0, rate_burst__lte=MAX_REQUESTS)
-                & Q(rate_period__gte=0.1, rate_period__lte=MAX_PERIOD)
-                & Q(rate_scope__in=[scope.value for scope in RateScope]),
-                violation_error_message="The rate limit is out of range.",
-            )
-        ]
 
     def clean(self) -> None:
         super().clean()
         burst: Any = self.rate_burst
         if isinstance(burst, int) and burst and not self.rate_requests:
             raise ValidationError({"rate_burst": "Give rate_requests as well, or 0 here."})
+
+
+LIMITS = PolicyGroup(LimitPolicy, LimitPolicyFields, columns_named("{}", LimitPolicy))
+RATE_LIMIT = PolicyGroup(
+    RateLimitPolicy,
+    RateLimitFields,
+    columns_named("rate_{}", RateLimitPolicy),
+    Q(rate_scope__in=[scope.value for scope in RateScope]),
+)

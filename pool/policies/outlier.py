@@ -1,17 +1,10 @@
 """Who is left alone for a while for answering worse than the others."""
 
-from typing import Any
-
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 
-from pool.policies.base import PolicyGroup, count, seconds
+from pool.policies.base import PolicyGroup, columns_named, count, number, refuse_less, seconds
 from pool.snapshot import OutlierPolicy
-
-OUTLIER = PolicyGroup(
-    OutlierPolicy, {name: f"outlier_{name}" for name in OutlierPolicy.__struct_fields__}
-)
 
 
 class OutlierPolicyFields(models.Model):
@@ -48,10 +41,11 @@ class OutlierPolicyFields(models.Model):
     outlier_success_requests = count(
         100, 1, 10_000, "Requests of a worker in an interval that are enough."
     )
-    outlier_success_deviations = models.FloatField(
-        default=1.9,
-        help_text="Standard deviations below the mean success rate that eject a backend; 0: none "
-        "does. Default: 1.9.",
+    outlier_success_deviations = number(
+        1.9,
+        0,
+        10,
+        "Standard deviations below the mean success rate that eject a backend; 0: none does.",
     )
     outlier_probes_return = models.BooleanField(
         "probes end ejections",
@@ -62,33 +56,15 @@ class OutlierPolicyFields(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_outlier",
-                condition=Q(outlier_consecutive_5xx__lte=1000)
-                & Q(outlier_consecutive_gateway__lte=1000)
-                & Q(outlier_interval__gte=0.1, outlier_interval__lte=3600)
-                & Q(outlier_base_time__gte=0.1, outlier_base_time__lte=3600)
-                & Q(outlier_max_time__lte=86400)
-                & Q(outlier_max_time__gte=F("outlier_base_time"))
-                & Q(outlier_max_ejected__lte=100)
-                & Q(outlier_success_hosts__gte=2, outlier_success_hosts__lte=1000)
-                & Q(outlier_success_requests__gte=1, outlier_success_requests__lte=10_000)
-                & Q(outlier_success_deviations__gte=0, outlier_success_deviations__lte=10),
-                violation_error_message="The outlier policy is out of range.",
-            )
-        ]
 
     def clean(self) -> None:
         super().clean()
-        deviations: Any = self.outlier_success_deviations
-        if isinstance(deviations, float) and not 0 <= deviations <= 10:
-            raise ValidationError(
-                {"outlier_success_deviations": "Give a number from 0 to 10, for example 1.9."}
-            )
-        first: Any = self.outlier_base_time
-        most: Any = self.outlier_max_time
-        if isinstance(first, float) and isinstance(most, float) and most < first:
-            raise ValidationError(
-                {"outlier_max_time": f"Give at least outlier_base_time ({first:g} s)."}
-            )
+        refuse_less(self, "outlier_max_time", than="outlier_base_time")
+
+
+OUTLIER = PolicyGroup(
+    OutlierPolicy,
+    OutlierPolicyFields,
+    columns_named("outlier_{}", OutlierPolicy),
+    Q(outlier_max_time__gte=F("outlier_base_time")),
+)

@@ -1,31 +1,10 @@
 """When a request is tried at another backend."""
 
 from django.db import models
-from django.db.models import Q
 
 from pool.fields import StatusRangesField
 from pool.policies.base import PolicyGroup, count, seconds
 from pool.snapshot import RetryPolicy
-
-RETRY = PolicyGroup(
-    RetryPolicy,
-    {
-        "attempts": "retry_attempts",
-        "on_connect_failure": "retry_on_connect_failure",
-        "on_reset": "retry_on_reset",
-        "on_statuses": "retry_on_statuses",
-        "budget": "retry_budget",
-        "try_timeout": "try_timeout",
-        "hedge_after": "hedge_after",
-    },
-)
-
-
-class OptionalStatusRangesField(StatusRangesField):
-    """Of which there may be none."""
-
-    def normalise(self, text: str) -> str:
-        return super().normalise(text) if text.strip() else ""
 
 
 class RetryPolicyFields(models.Model):
@@ -56,7 +35,7 @@ class RetryPolicyFields(models.Model):
         "follows for GET, HEAD, OPTIONS, PUT and DELETE only (RFC 9110 section 9.2.2). "
         "Default: yes.",
     )
-    retry_on_statuses = OptionalStatusRangesField(
+    retry_on_statuses = StatusRangesField(
         "retry on statuses",
         max_length=100,
         default="",
@@ -77,13 +56,18 @@ class RetryPolicyFields(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [
-            models.CheckConstraint(
-                name="%(app_label)s_%(class)s_retry",
-                condition=Q(retry_attempts__gte=1, retry_attempts__lte=10)
-                & Q(retry_budget__gte=0, retry_budget__lte=100)
-                & Q(try_timeout__gte=0, try_timeout__lte=86400)
-                & Q(hedge_after__gte=0, hedge_after__lte=3600),
-                violation_error_message="The retry policy is out of range.",
-            )
-        ]
+
+
+RETRY = PolicyGroup(
+    RetryPolicy,
+    RetryPolicyFields,
+    {
+        "attempts": "retry_attempts",
+        "on_connect_failure": "retry_on_connect_failure",
+        "on_reset": "retry_on_reset",
+        "on_statuses": "retry_on_statuses",
+        "budget": "retry_budget",
+        "try_timeout": "try_timeout",
+        "hedge_after": "hedge_after",
+    },
+)

@@ -1,12 +1,42 @@
 """The database refuses what goes around the models."""
 
 import pytest
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
+from pool.fields import NumberBetween
 from pool.models import Backend, Pool, Route
+from pool.policies import POOL_GROUPS, RATE_LIMIT
+from pool.policies.health import HEALTH_OVERRIDES
 
 pytestmark = pytest.mark.django_db
+
+COLUMNS = [
+    *((Pool, name) for group in POOL_GROUPS.values() for name in group.columns.values()),
+    *((Backend, name) for name in HEALTH_OVERRIDES.columns.values()),
+    *((Route, name) for name in RATE_LIMIT.columns.values()),
+]
+
+
+def beyond(model, name):
+    """The numbers next to a column's range, as its validators have it."""
+    for validator in model._meta.get_field(name)._validators:
+        if isinstance(validator, NumberBetween):
+            yield from (validator.low - 0.001, validator.high + 1)
+        elif isinstance(validator, MinValueValidator):
+            yield validator.limit_value - 1
+        elif isinstance(validator, MaxValueValidator):
+            yield validator.limit_value + 1
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "value"),
+    [(model, name, value) for model, name in COLUMNS for value in beyond(model, name)],
+)
+def test_the_database_knows_the_range_of_each_number_of_a_policy(one, route, model, name, value):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        model.objects.update(**{name: value})
 
 
 @pytest.mark.parametrize(
