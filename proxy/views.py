@@ -11,7 +11,6 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
-from pool.connection import redis_client
 from proxy.core.head.response import ResponseHead
 from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE
@@ -81,7 +80,8 @@ def _make_gateway() -> Gateway:
     edge = read_settings()
     request_log = RequestLog(edge.request_log_per_second, edge.request_log_errors_per_second)
     counting = Counting(edge.data_dir / "view", settings.LB_REDIS_URL, request_log)
-    return Gateway(Published(redis_client(), mount, key), edge, _secret_cookies(), counting)
+    published = Published(settings.LB_REDIS_URL, mount, key)
+    return Gateway(published, edge, _secret_cookies(), counting)
 
 
 def _cookie_name(field: str) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from pool.bus import (
     CIRCUIT_CHANNEL,
@@ -41,6 +43,7 @@ TICK = 0.05  # between two looks while a circuit is not closed
 IDLE_TICK = 0.25  # and otherwise
 REREAD_INTERVAL = 5.0  # announcements can be lost, a key cannot
 RECONNECT_DELAY = 0.5
+PATIENCE = 0.5  # with Redis
 
 _CHANNELS = (
     *(SNAPSHOT_CHANNEL, HEALTH_CHANNEL, FAILOVER_CHANNEL),
@@ -53,8 +56,14 @@ log = logging.getLogger("lbsite.client")
 class Published:
     """`mount`: the path under which the pools are served, each under its name."""
 
-    def __init__(self, redis: Redis, mount: str, sticky_key: bytes) -> None:
-        self._redis = redis
+    def __init__(self, redis_url: str, mount: str, sticky_key: bytes) -> None:
+        # What a circuit does cannot wait: without an answer this process decides alone.
+        self._redis = redis = Redis.from_url(
+            redis_url,
+            socket_timeout=PATIENCE,
+            socket_connect_timeout=PATIENCE,
+            retry=Retry(NoBackoff(), 0),
+        )
         self._mount = mount
         self._sticky_key = sticky_key
         self._shared = ThreadedRedisCircuits(redis)

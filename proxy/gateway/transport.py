@@ -26,7 +26,9 @@ from pool.tls import client_context
 from proxy.client.final import FinalResponse
 from proxy.client.session import Adapter
 from proxy.core.backend import Backend
+from proxy.gateway.kept import Kept
 
+_Policy = tuple[TlsPolicy, float]  # and seconds without a byte
 _ADDED = ("User-Agent", "Accept-Encoding")  # by urllib3, where the client has not sent them
 
 
@@ -51,30 +53,27 @@ class Transport:
         request.hooks = default_hooks()
         request._cookies = RequestsCookieJar()  # type: ignore[attr-defined]
         timeouts, longest = pool.timeouts, pool.retry.try_timeout or inf
-        return self._adapter(pool.tls, timeouts.idle).send(
+        return self._adapters.get((pool.tls, timeouts.idle)).send(
             request,
             stream=True,
             timeout=(min(timeouts.connect, longest), min(timeouts.response, longest)),
         )
 
-    def _adapter(self, tls: TlsPolicy, idle: float) -> "_PolicyAdapter":
-        adapters: dict[tuple[TlsPolicy, float], _PolicyAdapter] | None
-        adapters = getattr(self._local, "adapters", None)
+    @property
+    def _adapters(self) -> Kept[_Policy, "_PolicyAdapter"]:
+        adapters: Kept[_Policy, _PolicyAdapter] | None = getattr(self._local, "adapters", None)
         if adapters is None:
-            adapters = self._local.adapters = {}
-        if (tls, idle) not in adapters:
-            adapters[tls, idle] = _PolicyAdapter(tls, idle)
-        return adapters[tls, idle]
+            adapters = self._local.adapters = Kept(_PolicyAdapter)
+        return adapters
 
 
 class _Connections(HTTPAdapter):
     """Connections by origin, made under one TLS policy."""
 
-    def __init__(self, tls: TlsPolicy, idle: float) -> None:
+    def __init__(self, policy: _Policy) -> None:
         super().__init__()
-        self._tls = tls
-        self._idle = idle
-        self._pools: dict[str, HTTPConnectionPool] = {}
+        self._tls, self._idle = policy
+        self._pools: Kept[str, HTTPConnectionPool] = Kept(self._connect_to)
 
     @cached_property
     def _context(self) -> SSLContext:
@@ -84,10 +83,11 @@ class _Connections(HTTPAdapter):
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> HTTPConnectionPool:
         url = urlsplit(request.url or "")
-        origin = f"{url.scheme}://{url.netloc}"
-        if origin not in self._pools:
-            self._pools[origin] = self._connect_to(origin)
-        return self._pools[origin]
+        return self._pools.get(f"{url.scheme}://{url.netloc}")
+
+    def close(self) -> None:
+        self._pools.close()
+        super().close()
 
     def _connect_to(self, origin: str) -> HTTPConnectionPool:
         scheme, _, authority = origin.partition("://")

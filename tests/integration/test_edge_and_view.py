@@ -1,5 +1,6 @@
 """An edge of two workers and a web server on one Redis: what one has found, the other goes by."""
 
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -134,6 +135,17 @@ def test_an_operators_word_holds_for_both(edge: Edge, web: Web, publish: Publish
     order(edge, one, CircuitEvent.RELEASE, SHORT)
     wait_until("it is tried", lambda: view(web) and state_of(edge, one) is CLOSED)
     wait_until("both know again", lambda: workers(edge) == view(web) == {one.name, good.name})
+
+
+def test_the_view_decides_alone_while_redis_hangs(edge: Edge, web: Web, publish: Publish) -> None:
+    bad, good = publish(LASTING)
+    edge.redis_server.process.send_signal(signal.SIGSTOP)
+    try:
+        FAILURES["answers 500"](bad)
+        wait_until("the view has opened its own", lambda: view(web) == {good.name})
+    finally:
+        edge.redis_server.process.send_signal(signal.SIGCONT)
+    wait_until("it is shared", lambda: state_of(edge, bad) is OPEN)
 
 
 def test_both_decide_alone_without_redis_and_agree_when_it_is_back(
