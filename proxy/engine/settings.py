@@ -21,7 +21,7 @@ class EdgeSettings:
     """Times in seconds, sizes in bytes."""
 
     data_dir: Path = Path("var")
-    redis_url: str = ""
+    redis_url: str = field(default="", repr=False)  # may hold a password
     secret_key: str = field(default="", repr=False)  # the installation's; empty: none is there
     keep_alive_timeout: float = 75.0  # nginx's keepalive_timeout
     request_head_timeout: float = 10.0  # the whole head from its first byte: a trickle ends too

@@ -40,4 +40,5 @@ def test_a_secret_that_cannot_be_read_is_told_without_it(data_dir: Path) -> None
 
 def test_settings_do_not_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LB_SECRET_KEY", "given")
+    monkeypatch.setenv("LB_REDIS_URL", "redis://:given@redis:6379/0")
     assert "given" not in repr(read_settings())
