@@ -13,6 +13,7 @@ since when the first one waits (`proxy.core.queue`).
 """
 
 import fcntl
+import logging
 import mmap
 import os
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,8 @@ _IN_FLIGHT, _LATENCY = 0, 1  # words of a cell: a record without its id
 _NONE: Mapping[int, Queue] = {}
 _POOL = 1 << 63  # what an id is or-ed with where it is a pool's
 
+log = logging.getLogger("lbsite.edge")
+
 
 class LiveBoard:
     """The file of this worker, and what it sees in those of the others."""
@@ -40,6 +43,7 @@ class LiveBoard:
         self._queues: dict[int, Queue] = {}
         self._cells: dict[int, memoryview[int]] = {}
         self._others: dict[Path, _Other] = {}
+        self._full = False  # is told once
         self._map(_GROW)
 
     def show(self, backends: Iterable[Backend], queues: Mapping[int, Queue] = _NONE) -> None:
@@ -52,18 +56,18 @@ class LiveBoard:
             if self._backends.get(backend_id) is not backend:
                 # Its URL was changed, or it has left: it has requests still, and another server,
                 # now or later, is shown under its id.
+                backend.cell[_IN_FLIGHT] = 0
                 backend.cell = [0]
-                self._cells[backend_id][_IN_FLIGHT] = 0
         for backend_id, backend in self._backends.items():
-            if backend_id not in self._cells:
-                self._cells[backend_id] = self._append(backend_id)
-            backend.cell = self._cells[backend_id]
-            backend.cell[_IN_FLIGHT] = backend.in_flight
+            cell = self._cell(backend_id)
+            if cell is not None:
+                backend.cell = cell
+                cell[_IN_FLIGHT] = backend.in_flight
         self._queues = {_POOL | pool_id: queue for pool_id, queue in queues.items()}
         for number, queue in self._queues.items():
-            if number not in self._cells:
-                self._cells[number] = self._append(number)
-            queue.show_in(self._cells[number])
+            cell = self._cell(number)
+            if cell is not None:
+                queue.show_in(cell)
         self._connect()
 
     def refresh(self) -> None:
@@ -72,8 +76,10 @@ class LiveBoard:
         To be called once a second: what was measured is shown and looked up here.
         """
         now = monotonic_ns()
-        for backend_id, backend in self._backends.items():
-            self._cells[backend_id][_LATENCY] = round(backend.latency.own_mean(now))
+        for backend_id, cell in self._cells.items():
+            backend = self._backends.get(backend_id)
+            if backend is not None:
+                cell[_LATENCY] = round(backend.latency.own_mean(now))
         paths = set(self._path.parent.glob("*.live")) - {self._path}
         for path in paths - self._others.keys():
             other = _Other.open(path)
@@ -106,12 +112,24 @@ class LiveBoard:
         for number, queue in self._queues.items():
             queue.elsewhere = [cells[number] for cells in others if number in cells]
 
-    def _append(self, backend_id: int) -> "memoryview[int]":
+    def _cell(self, number: int) -> "memoryview[int] | None":
+        """Where `number` is shown; None: on a full disk, it is not, and is served all the same."""
+        if number not in self._cells:
+            try:
+                self._cells[number] = self._append(number)
+            except OSError as error:
+                if not self._full:
+                    log.error("other workers do not see all that this one has: %s", error)
+                self._full = True
+                return None
+        return self._cells[number]
+
+    def _append(self, number: int) -> "memoryview[int]":
         count = len(self._cells)
         if count == self._capacity:
             self._map(2 * count)
         index = 1 + _RECORD * count
-        self._words[index] = backend_id
+        self._words[index] = number
         self._words[0] = count + 1  # last: a reader sees no record that is not complete
         return self._words[index + 1 : index + _RECORD]
 

@@ -60,12 +60,19 @@ class Rates:
             if not policy.requests:
                 continue
             if self._words is None:
-                self._words = map_table(self._path)
+                self._words = self._make_table()
             limit = route.limit = RateLimit(route.id, policy, self._words)
             if policy.scope is RateScope.SHARED:
                 limit.told = partial(self._tell, limit)
                 if not policy.key:
                     self._whole.append((tag_of(route.id, b""), limit))
+
+    def _make_table(self) -> Words:
+        try:
+            return map_table(self._path)
+        except OSError as error:  # no reason to refuse the configuration
+            log.error("each worker has counters for rate limits of its own: %s", error)
+            return [0] * WORDS
 
     def _tell(self, limit: RateLimit, tag: int) -> None:
         known = self._taken.get(tag)

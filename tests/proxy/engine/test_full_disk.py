@@ -1,4 +1,4 @@
-"""A disk without room may cost a row of one's own, but mixes up no rows."""
+"""A disk without room may cost a row of one's own, but mixes up no rows and refuses nothing."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pool.snapshot import BackendSpec, PoolSpec, RateLimitPolicy, RouteSpec, build
+from proxy.core.backend import Backend
+from proxy.core.configuration import Configuration
 from proxy.engine.board import Board, RowName
+from proxy.engine.live import LiveBoard
+from proxy.engine.rates import Rates
 from tests.proxy.engine.disk import no_file_beyond
 
 OpenBoard = Callable[..., Board]
@@ -42,3 +47,40 @@ def test_a_board_that_cannot_grow_goes_on_with_the_rows_it_has(
     assert board.row(row_name(held)).at > rows[-1]
     board.close(delete=False)
     assert list(open_board().rows) == [row_name(number) for number in range(held + 1)]
+
+
+def test_backends_that_cannot_be_shown_to_other_workers_are_served_all_the_same(
+    tmp_path: Path,
+) -> None:
+    def backends() -> list[Backend]:
+        specs = (BackendSpec(id=n, name=f"b{n}", url="http://10.0.0.1") for n in range(1, 1000))
+        return [Backend(spec) for spec in specs]
+
+    live, file = LiveBoard(tmp_path / "worker.live"), tmp_path / "worker.live"
+    shown = backends()
+    with no_file_beyond(file.stat().st_size):
+        live.show(shown)
+        live.refresh()
+    for backend in shown:
+        backend.take()
+    assert {backend.load() for backend in shown} == {1}
+    other, theirs = LiveBoard(tmp_path / "other.live"), backends()
+    other.show(theirs)
+    other.refresh()
+    seen = [backend.load() for backend in theirs]
+    assert sum(seen) > 0
+    live.show(shown)  # there is room again
+    other.refresh()
+    assert {backend.load() for backend in theirs} == {1}
+
+
+def test_rate_limits_hold_without_room_for_the_machines_counters(tmp_path: Path) -> None:
+    limit = RateLimitPolicy(requests=2, period=3600.0)
+    route = RouteSpec(id=1, pool_id=1, rate_limit=limit)
+    configuration = Configuration(build(1, (PoolSpec(id=1, name="shop"),), (route,)))
+    with no_file_beyond(4096):
+        Rates(tmp_path / "rates").configure(configuration)
+    found = configuration.routes[0].limit
+    assert found is not None
+    now = 10**12
+    assert [found.take(1, now) for _ in range(3)] == [True, True, False]
