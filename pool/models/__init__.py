@@ -5,8 +5,10 @@ from pool.models.alerts import (
     AlertDelivery,
     AlertRule,
 )
-from pool.models.configuration import Backend, Pool, Route
+from pool.models.backend import Backend
 from pool.models.history import Event, HealthRecord, HourlyUptime, Revision
+from pool.models.pool import Pool
+from pool.models.route import Route
 
 __all__ = [
     "Alert",

@@ -13,7 +13,8 @@ from pool.choices import EventKind, HealthState, ProbeResult, Severity, choices_
 from pool.history.tally import Tally
 
 if TYPE_CHECKING:
-    from pool.models.configuration import Backend, Pool
+    from pool.models.backend import Backend
+    from pool.models.pool import Pool
 
 
 def event_kind_choices() -> list[tuple[str, str]]:

@@ -1,115 +1,24 @@
-"""What operators edit: pools, their backends, and the routes to them."""
+"""A backend of a pool, and what an operator wants of it."""
 
-import time
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models, transaction
 from django.db.models import Q
 
-from pool import addresses, header_rules
+from pool import addresses
 from pool.actor import Actor, acting_as
-from pool.bus import FailoverState
-from pool.choices import DEFAULT_ALGORITHM, AdminState, EventKind, Severity, choices_of
-from pool.connection import redis_client
-from pool.failover import decide
-from pool.failover.decide import Move, Refused
-from pool.failover.store import FailoverStore, replacement
-from pool.fields import HostField, JSONObjectField, OriginField, PathPrefixField
+from pool.choices import AdminState, EventKind, choices_of
+from pool.fields import JSONObjectField, OriginField
 from pool.models.base import ConfigurationModel
 from pool.models.constraints import UniqueWithin
 from pool.models.history import Event
-from pool.policies import (
-    POOL_GROUPS,
-    RATE_LIMIT,
-    HeaderRulesFields,
-    PoolPolicies,
-    RateLimitFields,
-)
-from pool.policies.balancing import algorithm_choices
+from pool.models.pool import Pool
 from pool.policies.health import HEALTH_OVERRIDES, HealthOverrideFields
-from pool.snapshot import BackendSpec, PoolSpec, RouteSpec
-
-
-class Pool(PoolPolicies, ConfigurationModel):
-    """Backends that serve the same thing, and the policy over them."""
-
-    name = models.SlugField(
-        max_length=100,
-        unique=True,
-        help_text="Letters, digits, hyphens and underscores; used in URLs.",
-        error_messages={"unique": "Another pool has this name; choose another one."},
-    )
-    algorithm = models.CharField(
-        max_length=100,
-        default=DEFAULT_ALGORITHM,
-        choices=algorithm_choices,
-        help_text="How a backend is chosen for each request.",
-        error_messages={"invalid_choice": "%(value)r is not an installed algorithm."},
-    )
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            *PoolPolicies.Meta.constraints,
-            models.CheckConstraint(name="pool_pool_name_given", condition=~Q(name="")),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def fail_over(self, to: int, by: Actor = None) -> None:
-        """Send the traffic to tier `to`, and keep it there until somebody fails back.
-
-        ValidationError if that cannot be done; RedisError while Redis is away.
-        """
-        self._steer(partial(decide.fail_over, to=to), by)
-
-    def fail_back(self, by: Actor = None) -> None:
-        """Let the traffic return to the lower tiers."""
-        self._steer(decide.fail_back, by)
-
-    def _steer(self, verb: Callable[..., tuple[FailoverState, Move]], by: Actor) -> None:
-        """Told first, and undone if somebody else has moved the traffic in between."""
-        spec = self.compile(row.compile() for row in self.backends.order_by("id"))
-        store = FailoverStore(redis_client())
-        done = False
-        while not done:
-            reading = store.read(spec)
-            try:
-                state, move = verb(spec, reading.state, reading.out, time.time())
-            except Refused as error:
-                raise ValidationError({"tier": str(error)}) from error
-            with transaction.atomic(), acting_as(by):
-                self.tell_of(move)
-                done = store.replace(replacement(spec.id, reading.raw, state))
-                if not done:
-                    transaction.set_rollback(True)
-
-    def tell_of(self, move: Move) -> None:
-        """Write a move of its traffic on the timeline."""
-        data = {"from": list(move.before), "to": list(move.after), "cause": move.cause}
-        Event.objects.record(
-            move.kind,
-            f"Pool {self}: {move}",
-            severity=Severity.WARNING if move.kind is EventKind.FAILOVER else Severity.INFO,
-            pool=self,
-            data=data | {"floor": move.floor, "manual": move.manual},
-            at=datetime.fromtimestamp(move.at, UTC),
-        )
-
-    def compile(self, backends: Iterable[BackendSpec] = ()) -> PoolSpec:
-        return PoolSpec(
-            id=self.pk or 0,
-            name=self.name,
-            algorithm=self.algorithm,
-            **{field: group.compile(self) for field, group in POOL_GROUPS.items()},
-            backends=tuple(backends),
-        )
+from pool.snapshot import BackendSpec
 
 
 class Backend(HealthOverrideFields, ConfigurationModel):
@@ -281,69 +190,4 @@ class Backend(HealthOverrideFields, ConfigurationModel):
             f"Backend {self}: {before} → {self.admin_state}",
             backend=self,
             data={"from": before, "to": str(self.admin_state)},
-        )
-
-
-class Route(RateLimitFields, HeaderRulesFields, ConfigurationModel):
-    """Which requests go to which pool."""
-
-    host = HostField(
-        max_length=255,
-        blank=True,
-        default="",
-        help_text='Exact name, "*.example.com" for every name below it, or empty for any host.',
-    )
-    path_prefix = PathPrefixField(
-        max_length=500,
-        default="/",
-        help_text='Whole segments: "/api" matches "/api" and "/api/x", not "/apix".',
-    )
-    strip_prefix = models.BooleanField(
-        default=False, help_text="Remove the prefix before the request goes to the backend."
-    )
-    priority = models.IntegerField(
-        default=0,
-        validators=[MinValueValidator(-1000), MaxValueValidator(1000)],
-        help_text="The highest matching priority wins, -1000 to 1000; among equals the more "
-        "specific host, then the longer prefix.",
-    )
-    pool = models.ForeignKey(
-        Pool,
-        # Not CASCADE: traffic would silently fall through to a less specific route.
-        on_delete=models.PROTECT,
-        related_name="routes",
-        help_text="Pool that serves these requests.",
-    )
-
-    class Meta:
-        ordering = ["-priority", "host", "path_prefix"]
-        constraints = [
-            *RATE_LIMIT.constraints("rate"),
-            UniqueWithin(
-                fields=["host", "path_prefix"],
-                name="pool_route_unique_match",
-                violation_error_message="Another route has this host and path prefix; "
-                "edit that one, or choose another prefix.",
-            ),
-            models.CheckConstraint(
-                name="pool_route_ranges",
-                condition=Q(path_prefix__startswith="/", priority__gte=-1000, priority__lte=1000),
-                violation_error_message="path_prefix or priority is out of range.",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.host or '*'}{self.path_prefix}"
-
-    def compile(self) -> RouteSpec:
-        return RouteSpec(
-            id=self.pk or 0,
-            pool_id=self.pool_id,
-            host=self.host,
-            path_prefix=self.path_prefix,
-            strip_prefix=self.strip_prefix,
-            priority=self.priority,
-            rate_limit=RATE_LIMIT.compile(self),
-            request_rules=header_rules.from_stored(self.request_headers),
-            response_rules=header_rules.from_stored(self.response_headers),
         )
