@@ -29,6 +29,7 @@ PURE = [
     "pool.alerts.conditions",
     "pool.alerts.http",
     "pool.bus",
+    "pool.causes",
     "pool.circuits.advice",
     "pool.circuits.records",
     "pool.circuits.script",

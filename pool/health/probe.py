@@ -1,7 +1,7 @@
 """One probe: ask, judge the answer, and say why in words an operator would use."""
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from time import monotonic
@@ -12,6 +12,7 @@ import requests
 from urllib3 import exceptions as urllib3_errors
 
 from pool.addresses import parse_status_ranges, socket_path
+from pool.causes import causes_of
 from pool.choices import ProbeKind, ProbeResult
 from pool.health import pattern
 from pool.health.transport import CannotConnect, ProbeAdapter, connect, request_url
@@ -172,7 +173,7 @@ _REASONS: tuple[tuple[type[BaseException], _Reason], ...] = (
 
 
 def _explain(error: BaseException, policy: HealthPolicy) -> str:
-    causes = list(_chain(error))
+    causes = list(causes_of(error))
     for kind, reason in _REASONS:
         for cause in causes:
             # A RequestException is an OSError too; it is the wrapper, not the cause.
@@ -182,22 +183,9 @@ def _explain(error: BaseException, policy: HealthPolicy) -> str:
 
 
 def _explain_body(error: BaseException, policy: HealthPolicy) -> str:
-    causes = list(_chain(error))
+    causes = list(causes_of(error))
     if any(isinstance(cause, TimeoutError) for cause in causes):
         return f"the body was not complete within {policy.timeout:g} s"
     if any(isinstance(cause, IncompleteRead | ConnectionError) for cause in causes):
         return "the body was cut short"
     return "the body is malformed"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """`error` and its causes; urllib3 keeps them in `args` and `reason` too."""
-    seen: list[BaseException] = []
-    queue: list[Any] = [error]
-    while queue:
-        current = queue.pop(0)
-        if isinstance(current, BaseException) and current not in seen:
-            seen.append(current)
-            yield current
-            queue += [*current.args, getattr(current, "reason", None)]
-            queue += [current.__cause__, current.__context__]

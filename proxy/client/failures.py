@@ -1,13 +1,12 @@
 """What `requests` raises, in the core's words: whose fault it was, and what had been sent."""
 
 import ssl
-from collections.abc import Iterator
 from http.client import BadStatusLine, HTTPException, RemoteDisconnected
-from typing import Any
 
 from requests import exceptions as foreign
 from urllib3 import exceptions as urllib3_errors
 
+from pool.causes import causes_of
 from proxy.errors import (
     BackendReset,
     BadResponse,
@@ -61,7 +60,7 @@ def failure_of(error: BaseException) -> ProxyError:
     """`error` is one of `FAILURES`, or of urllib3's."""
     if isinstance(error, ProxyError):
         return error
-    causes = list(_chain(error))
+    causes = list(causes_of(error))
     kind = next(
         kind
         for cause_type, kind in _CAUSES
@@ -79,16 +78,3 @@ def _reason(causes: list[BaseException], kind: type[ProxyError]) -> str:
         if isinstance(cause, OSError) and not wrapper and cause.strerror:
             return cause.strerror.lower()
     return kind.detail
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """`error` and its causes; urllib3 keeps them in `args` and `reason` too."""
-    seen: list[BaseException] = []
-    queue: list[Any] = [error]
-    while queue:
-        current = queue.pop(0)
-        if isinstance(current, BaseException) and current not in seen:
-            seen.append(current)
-            yield current
-            queue += [*current.args, getattr(current, "reason", None)]
-            queue += [current.__cause__, current.__context__]
