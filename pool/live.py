@@ -1,8 +1,8 @@
-"""The backends' health as it is now, read from Redis for a screen or an answer."""
+"""How things are now, read from Redis for a screen or an answer; and the backends' health."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, Self, cast
 
 import msgspec
 from redis import RedisError
@@ -16,18 +16,27 @@ UNREADABLE = HealthStatus(state=HealthState.UNKNOWN, since=0, reason="Unreadable
 
 
 @dataclass(frozen=True)
-class LiveHealth:
-    """One reading, good for all rows of a page; `error` says why there is none."""
+class LiveRecords:
+    """One reading of a hash in Redis, good for all rows of a page.
+
+    `error` says why there is none.
+    """
+
+    key: ClassVar[str]
 
     records: Mapping[bytes, bytes] = field(default_factory=dict)
     error: str = ""
 
     @classmethod
-    def read(cls) -> "LiveHealth":
+    def read(cls) -> Self:
         try:
-            return cls(cast("dict[bytes, bytes]", redis_client().hgetall(HEALTH_KEY)))
+            return cls(cast("dict[bytes, bytes]", redis_client().hgetall(cls.key)))
         except RedisError as error:
             return cls(error=f"Redis cannot be reached: {error}")
+
+
+class LiveHealth(LiveRecords):
+    key = HEALTH_KEY
 
     def of(self, backend_id: int) -> HealthStatus:
         """The status of a backend; `since` is 0 where nobody knows."""

@@ -1,33 +1,22 @@
 """Happenings in Redis → rows of the timeline, each once."""
 
-import logging
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from redis import Redis
 
 from pool.bus import CIRCUITS_KEY, EJECTIONS_KEY, EVENTS_FIELD, EVENTS_STREAM, Happening
 from pool.models import Backend, Event, Pool
-
-logger = logging.getLogger(__name__)
+from pool.telling import tell_all
 
 _BATCH = 500
 
 
 def write_happenings(redis: "Redis") -> None:
-    """Write what waits in Redis. While the database is away, it goes on waiting there."""
     messages: Any = redis.xrange(EVENTS_STREAM, count=_BATCH)
-    for message_id, fields in messages:
-        try:
-            _write(msgspec.json.decode(fields.get(EVENTS_FIELD, b""), type=Happening))
-        except msgspec.DecodeError as error:
-            logger.error("a happening is malformed and not told: %s", error)
-        except DatabaseError as error:
-            logger.warning("happenings wait for the database: %s", error)
-            return
-        redis.xdel(EVENTS_STREAM, message_id)
+    waiting = ((message_id, fields.get(EVENTS_FIELD, b"")) for message_id, fields in messages)
+    tell_all(waiting, Happening, _write, lambda message_id: redis.xdel(EVENTS_STREAM, message_id))
 
 
 def _write(happening: Happening) -> None:

@@ -1,33 +1,17 @@
 """The circuits as they are now, read from Redis for a screen or an answer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import cast
-
 import msgspec
-from redis import RedisError
 
 from pool.bus import CIRCUITS_KEY
 from pool.choices import CircuitMode
 from pool.circuits.records import Circuit
 from pool.circuits.script import read_circuit
-from pool.connection import redis_client
+from pool.live import LiveRecords
 from pool.models import Backend
 
 
-@dataclass(frozen=True)
-class LiveCircuits:
-    """One reading, good for all rows of a page; `error` says why there is none."""
-
-    records: Mapping[bytes, bytes] = field(default_factory=dict)
-    error: str = ""
-
-    @classmethod
-    def read(cls) -> "LiveCircuits":
-        try:
-            return cls(cast("dict[bytes, bytes]", redis_client().hgetall(CIRCUITS_KEY)))
-        except RedisError as error:
-            return cls(error=f"Redis cannot be reached: {error}")
+class LiveCircuits(LiveRecords):
+    key = CIRCUITS_KEY
 
     def of(self, backend: Backend) -> Circuit | None:
         """None: nobody knows, or the pool's circuits are off."""

@@ -1,12 +1,9 @@
 """Moves of traffic between tiers → the timeline, each once; and what it remembers of them."""
 
-import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import cast
 
-import msgspec
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from redis import Redis
 
@@ -14,24 +11,13 @@ from pool.bus import FAILOVER_MOVES, FailoverState
 from pool.choices import EventKind
 from pool.failover.decide import Move
 from pool.models import Event, Pool
+from pool.telling import tell_list
 
-logger = logging.getLogger(__name__)
-
-_BATCH = 100
 _KINDS = (EventKind.FAILOVER, EventKind.FAILBACK)
 
 
 def write_moves(redis: "Redis") -> None:
-    """Write what waits in Redis. While the database is away, it goes on waiting there."""
-    for raw in cast("list[bytes]", redis.lrange(FAILOVER_MOVES, 0, _BATCH - 1)):
-        try:
-            _write(msgspec.json.decode(raw, type=Move))
-        except msgspec.DecodeError as error:
-            logger.error("a move of traffic is malformed and not told: %s", error)
-        except DatabaseError as error:
-            logger.warning("moves of traffic wait for the database: %s", error)
-            return
-        redis.lrem(FAILOVER_MOVES, 1, raw.decode())
+    tell_list(redis, FAILOVER_MOVES, Move, _write)
 
 
 def recall(pool_ids: Iterable[int]) -> dict[int, FailoverState]:

@@ -1,33 +1,19 @@
 """The ejections as they are now, read from Redis for a screen or an answer."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import time
-from typing import cast
-
-from redis import RedisError
 
 from pool.bus import EJECTIONS_KEY
-from pool.connection import redis_client
+from pool.live import LiveRecords
 from pool.models import Backend
 from pool.outliers.records import Ejection, read_ejections
 
 
 @dataclass(frozen=True)
-class LiveEjections:
-    """One reading, good for all rows of a page; `error` says why there is none."""
+class LiveEjections(LiveRecords):
+    key = EJECTIONS_KEY
 
-    records: Mapping[bytes, bytes] = field(default_factory=dict)
-    now: float = 0.0
-    error: str = ""
-
-    @classmethod
-    def read(cls) -> "LiveEjections":
-        try:
-            records = cast("dict[bytes, bytes]", redis_client().hgetall(EJECTIONS_KEY))
-        except RedisError as error:
-            return cls(error=f"Redis cannot be reached: {error}")
-        return cls(records, time())
+    now: float = field(default_factory=time)
 
     def of(self, backend: Backend) -> Ejection | None:
         """The one that keeps it out now; None if none does, or nobody knows."""

@@ -1,12 +1,10 @@
 """Panic of pools → the timeline, each once; and what it remembers of it."""
 
-import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import cast
 
 import msgspec
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from redis import Redis
 
@@ -14,10 +12,8 @@ from pool.bus import PANIC_ALARMS
 from pool.choices import EventKind, Severity
 from pool.models import Event, Pool
 from pool.panic.judge import Verdict
+from pool.telling import tell_list
 
-logger = logging.getLogger(__name__)
-
-_BATCH = 100
 _KINDS = (EventKind.PANIC, EventKind.NO_HEALTHY_UPSTREAM, EventKind.POOL_RECOVERED)
 
 
@@ -30,16 +26,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_alarms(redis: "Redis") -> None:
-    """Write what waits in Redis. While the database is away, it goes on waiting there."""
-    for raw in cast("list[bytes]", redis.lrange(PANIC_ALARMS, 0, _BATCH - 1)):
-        try:
-            _write(msgspec.json.decode(raw, type=Alarm))
-        except msgspec.DecodeError as error:
-            logger.error("an alarm is malformed and not told: %s", error)
-        except DatabaseError as error:
-            logger.warning("alarms wait for the database: %s", error)
-            return
-        redis.lrem(PANIC_ALARMS, 1, raw.decode())
+    tell_list(redis, PANIC_ALARMS, Alarm, _write)
 
 
 def recall(pool_ids: Iterable[int]) -> dict[int, EventKind]:

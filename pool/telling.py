@@ -1,0 +1,46 @@
+"""What waits in Redis to be told on the timeline.
+
+An item is taken off once it is written: whoever writes it may be killed in between, or
+be at it together with others, so that `write` looks whether it has been told already.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
+
+import msgspec
+from django.db import DatabaseError
+from redis import Redis
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 100
+
+Key = TypeVar("Key")
+Item = TypeVar("Item", bound=msgspec.Struct)
+
+
+def tell_all(
+    waiting: Iterable[tuple[Key, bytes]],
+    kind: type[Item],
+    write: Callable[[Item], None],
+    take_off: Callable[[Key], object],
+) -> None:
+    """Write what waits, in its order. While the database is away, it goes on waiting there."""
+    for key, raw in waiting:
+        try:
+            write(msgspec.json.decode(raw, type=kind))
+        except msgspec.DecodeError as error:
+            logger.error("what waits as %s is malformed and not told: %s", kind.__name__, error)
+        except DatabaseError as error:
+            logger.warning("what waits as %s waits for the database: %s", kind.__name__, error)
+            return
+        take_off(key)
+
+
+def tell_list(redis: "Redis", name: str, kind: type[Item], write: Callable[[Item], None]) -> None:
+    """`tell_all` of a list."""
+    raws = cast("list[bytes]", redis.lrange(name, 0, _BATCH - 1))
+    tell_all(
+        ((raw, raw) for raw in raws), kind, write, lambda raw: redis.lrem(name, 1, raw.decode())
+    )
