@@ -42,7 +42,11 @@ class Account:
     def begin(self, prepared: Prepared) -> None:
         self.prepared = prepared
         self.request_id = prepared.request_id or self.request_id
-        self.bytes_in = len(prepared.raw) + max(0, prepared.head.content_length)
+        self.bytes_in = len(prepared.raw)
+
+    def received(self, size: int) -> None:
+        """Of the body: what was announced may never come."""
+        self.bytes_in += size
 
     def begin_try(self, backend: Backend) -> None:
         self._backend = backend

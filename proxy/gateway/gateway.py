@@ -118,8 +118,14 @@ class Gateway:
 
     def _relay(self, prepared: Prepared, route: Route, environ: Environ, account: Account) -> Relay:
         pool, head = route.pool, prepared.head
-        limit = pool.spec.limits.max_body
-        body = Body(read_body(environ, head.content_length, chunked=head.chunked, limit=limit))
+        content = read_body(
+            environ,
+            head.content_length,
+            chunked=head.chunked,
+            limit=pool.spec.limits.max_body,
+            received=account.received,
+        )
+        body = Body(content)
         claim = prepared.claim
         exchange = Exchange(
             pool, prepared.idempotent, prepared.key, claim.preferred if claim else None

@@ -75,27 +75,31 @@ def _without(cookies: str, names: frozenset[str]) -> str:
     return "; ".join(pair for pair in pairs if pair.partition("=")[0].strip() not in names)
 
 
-def read_body(environ: Environ, length: int, *, chunked: bool, limit: int) -> Any:
+def read_body(
+    environ: Environ, length: int, *, chunked: bool, limit: int, received: Callable[[int], None]
+) -> Any:
     """What `requests` takes for a body: bytes that can be sent again, or a stream.
 
-    `limit`: bytes, 0 for none.
+    `limit`: bytes, 0 for none. `received` is told how many have come, whenever some have.
     """
     if limit and length > limit:
         raise BodyTooLarge
     if not chunked and not length:
         return None
-    if chunked:
-        return Stream(environ["wsgi.input"], None, limit)
-    stream = Stream(environ["wsgi.input"], length, limit)
-    # All of it: of a client that is gone there may be less than was announced.
-    return b"".join(stream) if length <= MAX_REPLAY_BODY else stream
+    stream = Stream(environ["wsgi.input"], None if chunked else length, limit, received)
+    if chunked or length > MAX_REPLAY_BODY:
+        return stream
+    return b"".join(stream)  # all of it: there may be less than was announced
 
 
 class Stream:
     """A body as it comes from the client. `length`: None where only its end will tell."""
 
-    def __init__(self, source: Any, length: int | None, limit: int) -> None:
+    def __init__(
+        self, source: Any, length: int | None, limit: int, received: Callable[[int], None]
+    ) -> None:
         self._source = source
+        self._received = received
         self._left = length
         self._limit = limit
         self._size = 0
@@ -114,6 +118,7 @@ class Stream:
                 raise ClientGone
             self._left -= len(data)
         self._size += len(data)
+        self._received(len(data))
         if self._limit and self._size > self._limit:
             raise BodyTooLarge
         return data

@@ -3,13 +3,14 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import msgspec
 import psutil
 import pytest
 
 from pool.bus import TRAFFIC_FIELD, TRAFFIC_STREAM, TrafficBatch, TrafficRow
-from pool.snapshot import RetryPolicy
+from pool.snapshot import LimitPolicy, RetryPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.processes import wait_until
 from tests.integration.web import Web, start_webs
@@ -94,6 +95,19 @@ def test_what_goes_wrong_is_counted_by_its_cause(web: Web, backend: Callable[...
     assert not web.ask().complete
     wait_until("it is counted", lambda: total(web, "cuts", "cutting") == 1)
     assert total(web, "errors", "cutting") == 1
+
+
+def test_what_is_announced_and_never_comes_is_not_counted(
+    web: Web, backend: Callable[..., Backend]
+) -> None:
+    web.serve(backend("a"), limits=LimitPolicy(max_body=100))
+    with closing(web.connect()) as connection:
+        connection.putrequest("POST", "/lb/shop/")
+        connection.putheader("Content-Length", "9" * 18)
+        connection.endheaders(b"x")
+        assert connection.getresponse().status == 413
+    wait_until("it is counted", lambda: total(web, "status_4xx") == 1)
+    assert total(web, "bytes_in") < 100_000
 
 
 def test_a_process_that_is_killed_leaves_its_counts_to_the_next_one(

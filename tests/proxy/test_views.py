@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from proxy import views
-from proxy.errors import BadRequest, ClientGone, ConnectFailed, NoBackend, ProxyError
+from proxy.errors import BadRequest, BodyTooLarge, ClientGone, ConnectFailed, NoBackend, ProxyError
 from proxy.gateway.gateway import Refusal, refuse
 from proxy.gateway.incoming import peer, raw_head, read_body
 
@@ -175,11 +175,44 @@ def test_a_client_is_who_an_edge_would_take_it_for(
     assert (found.address, found.trusted) == (told, trusted)
 
 
+class Arriving:
+    """A body from the client, and how much of it has come."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = 0
+        self._source = BytesIO(data)
+
+    def read(self, length: int, *, chunked: bool = False, limit: int = 0) -> Any:
+        environ = {"wsgi.input": self._source}
+        return read_body(environ, length, chunked=chunked, limit=limit, received=self._add)
+
+    def _add(self, size: int) -> None:
+        self.size += size
+
+
 def test_a_short_body_is_read_whole() -> None:
-    body = BytesIO(b"12345 and what does not belong to it")
-    assert read_body({"wsgi.input": body}, 5, chunked=False, limit=0) == b"12345"
+    arriving = Arriving(b"12345 and what does not belong to it")
+    assert arriving.read(5) == b"12345"
+    assert arriving.size == 5
 
 
 def test_a_body_whose_client_is_gone_is_not_sent_on_as_if_it_were_whole() -> None:
+    arriving = Arriving(b"123")
     with pytest.raises(ClientGone):
-        read_body({"wsgi.input": BytesIO(b"123")}, 5, chunked=False, limit=0)
+        arriving.read(5)
+    assert arriving.size == 3
+
+
+def test_a_long_body_is_read_when_it_is_sent() -> None:
+    arriving = Arriving(bytes(100_000))
+    stream = arriving.read(100_000)
+    assert arriving.size == 0
+    assert len(stream.read(60_000) + stream.read(60_000)) == arriving.size == 100_000
+    assert stream.read(1) == b""
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_body_larger_than_the_pool_takes_is_refused(chunked: bool) -> None:
+    arriving = Arriving(b"123456")
+    with pytest.raises(BodyTooLarge):
+        list(arriving.read(0 if chunked else 6, chunked=chunked, limit=5))
