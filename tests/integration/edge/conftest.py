@@ -97,7 +97,7 @@ def backend() -> Iterator[Callable[..., Backend]]:
 
     yield start
     for one in started:
-        one.stop()
+        one.end()
 
 
 @pytest.fixture

@@ -40,8 +40,8 @@ class Slow:
 
 @pytest.fixture
 def uneven(backend: MakeBackend) -> Iterator[list[Backend]]:
-    """Three that answer after 1, 10 and 40 milliseconds."""
-    scripts = [Slow(name, ms / 1000) for name, ms in (("fast", 1), ("middling", 10), ("slow", 40))]
+    """Three that answer after 1, 40 and 160 milliseconds."""
+    scripts = [Slow(name, ms / 1000) for name, ms in (("fast", 1), ("middling", 40), ("slow", 160))]
     yield [backend(script._name, script) for script in scripts]
     for script in scripts:
         script.end()
@@ -69,12 +69,13 @@ def traffic(edge: Edge, requests: int, clients: int = 6) -> Counter[str]:
 
 
 def placement(edge: Edge) -> dict[str, str]:
-    """Who answers for each path; each asked on a connection of its own, which any worker takes."""
-    placed = {}
-    for path in PATHS:
-        with Client(edge.port) as client:
-            placed[path] = client.get(path).backend
-    return placed
+    """Who answers for each path."""
+    with Client(edge.port) as client:
+        return asked_by(client)
+
+
+def asked_by(client: Client) -> dict[str, str]:
+    return {path: client.get(path).backend for path in PATHS}
 
 
 def in_this_process(
@@ -117,10 +118,15 @@ def test_the_fast_one_is_preferred(
     edge: Edge, uneven: list[Backend], algorithm: str, times: int
 ) -> None:
     edge.serve(*(one.spec() for one in uneven), algorithm=algorithm)
-    traffic(edge, 60)
-    answered = traffic(edge, 300)
-    assert answered["fast"] > times * answered["middling"]
-    assert answered["fast"] > 5 * answered["slow"]
+
+    def is_preferred() -> bool:
+        answered = traffic(edge, 150)
+        others = times * answered["middling"], 5 * answered["slow"]
+        return answered["fast"] > max(others)
+
+    # Of those that are taken without looking it has a third: more than five times the slow
+    # one's part by chance once in 10⁹. The machine may have been slow, and not the backends.
+    wait_until("the fast one is preferred", is_preferred, patience=40)
 
 
 def test_a_backend_that_fails_at_once_is_not_taken_for_the_fastest(
@@ -154,9 +160,11 @@ def test_a_key_has_one_backend_in_all_workers_of_all_edges(
     expected = in_this_process(algorithm, backends)
     assert set(expected.values()) == {"a", "b", "c"}
     for edge in (first, second):
-        wait_until("its tables are made", lambda edge=edge: placement(edge) == expected)
-        for _ in range(3):  # so that either worker has been asked for each
-            assert placement(edge) == expected
+        with edge.client_of_each_worker() as clients:
+            for client in clients:
+                wait_until(
+                    "its tables are made", lambda client=client: asked_by(client) == expected
+                )
 
 
 @pytest.mark.parametrize("algorithm", BY_KEY)

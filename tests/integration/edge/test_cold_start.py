@@ -111,7 +111,7 @@ def test_an_announcement_that_was_missed_is_made_up_for(edge: Edge, backend: Mak
     pool = PoolSpec(id=1, name="shop", backends=(backend("b").spec(),))
     snapshot = build(edge.number, (pool,), (RouteSpec(id=1, pool_id=1),))
     edge.redis.set(bus.SNAPSHOT_KEY, encode(snapshot))  # and nobody says so
-    wait_until("it runs", lambda: edge.health() == edge.number, patience=7)
+    wait_until("it runs", lambda: edge.health() == edge.number)
 
 
 def test_the_report_tells_what_runs_and_goes_with_the_worker(

@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import psutil
+
+from pool.snapshot import TimeoutPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
 from tests.integration.edge.harness.load import Load
@@ -112,9 +115,9 @@ def test_a_client_that_leaves_before_the_answer_is_no_error_of_the_backend(
         client.send(request_bytes("GET"))
         wait_until("the backend has it", lambda: a.calls)
         client.reset()
-    assert left.wait(5), "the edge keeps a request alive that nobody waits for"
-    wait_until("it is counted", lambda: sum(row.requests for row in edge.rows_of("left")) == 1)
-    rows = edge.rows_of("left")
+    assert left.wait(20), "the edge keeps a request alive that nobody waits for"
+    wait_until("it is counted", lambda: sum(row.requests for row in edge.rows_of(a)) == 1)
+    rows = edge.rows_of(a)
     assert sum(row.client_aborts for row in rows) == 1
     assert sum(row.errors for row in rows) == 0
 
@@ -137,7 +140,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_answer_frees_the_backend(
         client.send(request_bytes("GET"))
         assert client.head()[0] == 200
         client.stream.read(200_000)
-    assert cut_off.wait(5)
+    assert cut_off.wait(20)
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_no_half_request(
@@ -164,18 +167,25 @@ def test_clients_that_leave_while_the_edge_connects_leave_nothing_behind(
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
         a = backend("full")
-        edge.serve(a.spec(url=f"http://127.0.0.1:{port}"))
-        for _ in range(5):
+        edge.serve(a.spec(url=f"http://127.0.0.1:{port}"), timeouts=TimeoutPolicy(connect=60.0))
+        for number in range(1, 6):
             with Client(edge.port) as client:
                 client.send(request_bytes("GET"))
-                time.sleep(0.02)
+                wait_until("the edge connects", lambda n=number: connections(edge, port) == n)
                 client.reset()
         for filler in fillers:
             filler.close()
     edge.serve(a.spec())
     with Client(edge.port) as client:
         assert client.get().status == 200
-    wait_until("they are counted", lambda: sum(r.client_aborts for r in edge.rows_of("full")) == 5)
+    wait_until("they are counted", lambda: sum(r.client_aborts for r in edge.rows_of(a)) == 5)
+
+
+def connections(edge: Edge, port: int) -> int:
+    """How many the edge has to the port, or is making."""
+    (worker,) = edge.workers
+    every = psutil.Process(worker).net_connections("tcp")
+    return sum(bool(one.raddr) and one.raddr.port == port for one in every)
 
 
 def test_keep_alive_goes_on_after_head_204_and_304(edge: Edge, backend: MakeBackend) -> None:
@@ -260,7 +270,7 @@ def test_after_an_early_answer_the_rest_of_the_connection_is_never_taken_for_a_r
         call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nearly")
         for _ in call.body():
             pass
-        assert seen.wait(5)
+        assert seen.wait(20)
         call.send(b" late")
 
     a = backend("a", answer_early)

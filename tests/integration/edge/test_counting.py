@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +17,7 @@ StartEdge = Callable[..., Edge]
 
 def final_count(edge: Edge, at_least: int) -> int:
     """What the stream holds in the end; the worker's last batch is in it."""
-    wait_until("all counts arrive", lambda: edge.counted() >= at_least, patience=12)
+    wait_until("all counts arrive", lambda: edge.counted() >= at_least)
     edge.stop()
     assert edge.boards == []
     return edge.counted()
@@ -43,11 +42,11 @@ def test_status_classes_and_retries_are_told_apart(
             assert client.get(f"/{status}").status == status
         assert client.get("bad target").status == 400
     wait_until("they arrive", lambda: edge.counted() == 7)
-    rows = edge.rows_of("a")
+    rows = edge.rows_of(a)
     sums = [sum(getattr(row, f"status_{family}xx") for row in rows) for family in (1, 2, 3, 4, 5)]
     assert sums == [0, 2, 1, 1, 2]
-    assert sum(row.retries for row in rows) == sum(row.errors for row in edge.rows_of("dead")) > 0
-    assert sum(row.status_4xx for row in edge.rows_of("")) == 1
+    assert sum(row.retries for row in rows) == sum(row.errors for row in edge.rows_of(dead)) > 0
+    assert sum(row.status_4xx for row in edge.traffic() if not row.backend_id) == 1
     for row in rows:
         assert row.requests == sum(row.total.histogram.values())
         assert 0 < row.total.min <= row.total.max <= row.total.sum
@@ -158,17 +157,18 @@ def test_term_waits_for_a_request_that_takes_its_time(
     go_on = threading.Event()
 
     def slowly(call: Call) -> None:
-        go_on.wait(5)
+        go_on.wait(20)
         call.answer(b"at last")
 
-    edge = start_edge()
+    edge = start_edge("--graceful-timeout", "20")
     a = backend("a", slowly)
     edge.serve(a.spec())
-    with Client(edge.port) as client:
+    with Client(edge.port) as client, Client(edge.port) as idle:
         client.send(request_bytes("GET"))
         wait_until("it is under way", lambda: a.calls)
+        assert idle.get("/-/health").status == 200
         edge.process.terminate()
-        time.sleep(1.2)  # idle connections are closed by now
+        assert idle.ends()
         go_on.set()
         answer = client.response()
         assert (answer.body, answer.closes) == (b"at last", True)
@@ -197,25 +197,24 @@ def test_term_while_redis_is_away_leaves_the_counts_for_the_next_start(
 def test_term_ends_in_time_although_redis_hangs(
     start_edge: StartEdge, backend: MakeBackend
 ) -> None:
-    edge = start_edge()
+    edge = start_edge("--graceful-timeout", "60")
     edge.serve(backend("a").spec())
     with Client(edge.port) as client:
         assert client.get().status == 200
     edge.redis_server.process.send_signal(signal.SIGSTOP)
-    begun = time.monotonic()
-    edge.stop()
+    edge.stop()  # which waits for less than gunicorn would
     assert "Worker (pid:" not in edge.log  # it was not killed: it ended
-    assert time.monotonic() - begun < 5
 
 
 def test_term_gives_up_a_request_that_never_ends_and_still_delivers_the_counts(
     start_edge: StartEdge, backend: MakeBackend
 ) -> None:
     edge = start_edge()  # its graceful timeout is 5 seconds
-    edge.serve(backend("a", lambda call: call.client_has_left).spec())
+    a = backend("a", lambda call: call.client_has_left)
+    edge.serve(a.spec())
     with Client(edge.port) as client:
         client.send(request_bytes("GET"))
-        time.sleep(0.1)
+        wait_until("the backend has it", lambda: a.calls)
         edge.stop()
         answer = client.response()
         assert (answer.status, answer.closes, client.ends()) == (504, True, True)

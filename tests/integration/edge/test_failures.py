@@ -12,7 +12,6 @@ from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.processes import Edge, wait_until
 
 MakeBackend = Callable[..., Backend]
-QUICK = TimeoutPolicy(connect=0.5, response=0.5, idle=0.5)
 
 
 def die(call: Call) -> None:
@@ -33,17 +32,16 @@ def test_without_an_available_backend_503_says_when_to_retry(
     edge: Edge, backend: MakeBackend
 ) -> None:
     a = backend("a")
-    edge.serve(a.spec())
+    edge.serve(a.spec(), circuit=CircuitPolicy(mode=CircuitMode.OFF))
     edge.say_health(a.spec(), HealthState.UNHEALTHY)
-    time.sleep(0.25)
     a.stop()  # in panic it would be asked nevertheless
     with Client(edge.port) as client:
+        wait_until("it is out", lambda: client.get().status == 503)
         answer = client.get()
         assert (answer.status, int(answer.headers["retry-after"]) > 0) == (503, True)
         a.start()
         edge.say_health(a.spec(), HealthState.HEALTHY)
-        time.sleep(0.25)
-        assert client.get().status == 200  # the connection goes on
+        wait_until("it is back", lambda: client.get().status == 200)  # the connection goes on
     assert len(a.calls) == 1
 
 
@@ -135,7 +133,6 @@ def test_a_response_that_breaks_off_never_looks_complete(
 ) -> None:
     def break_off(call: Call) -> None:
         call.send(head + b"half ")
-        time.sleep(0.05)
         call.reset()
 
     edge.serve(backend("a", break_off).spec())
@@ -149,11 +146,12 @@ def test_504_when_the_backend_does_not_answer_in_time(
     edge: Edge, backend: MakeBackend, method: str
 ) -> None:
     slow = backend("slow", stall)
-    edge.serve(slow.spec(), timeouts=QUICK)
+    edge.serve(slow.spec(), timeouts=TimeoutPolicy(response=0.5))
     with Client(edge.port) as client:
         begun = time.monotonic()
         assert client.request(method).status == 504
         assert time.monotonic() - begun > 0.4
+    wait_until("it was there", lambda: slow.calls)
     assert len(slow.calls) == 1
 
 
@@ -164,11 +162,12 @@ def test_a_response_that_stalls_is_cut_and_counted_against_the_backend(
         call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf ")
         assert call.client_has_left
 
-    edge.serve(backend("stalling", stall_midway).spec(), timeouts=QUICK)
+    stalling = backend("stalling", stall_midway)
+    edge.serve(stalling.spec(), timeouts=TimeoutPolicy(idle=0.5))
     with Client(edge.port) as client:
         answer = client.get()
         assert (answer.status, answer.complete) == (200, False)
-    wait_until("the error is counted", lambda: sum(r.errors for r in edge.rows_of("stalling")) == 1)
+    wait_until("the error is counted", lambda: sum(r.errors for r in edge.rows_of(stalling)) == 1)
 
 
 def test_a_problem_is_told_in_json_to_whom_asks_for_it(edge: Edge, backend: MakeBackend) -> None:

@@ -1,5 +1,6 @@
 """From a real backend's answers through the prober to where an edge sends its requests."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,7 +20,8 @@ from tests.integration.edge.harness.processes import Edge, wait_until
 
 MakeBackend = Callable[..., Backend]
 
-FAST = HealthPolicy(interval=0.3, timeout=0.3, rise=2, fall=2)
+# With patience: a busy machine is no failure of a backend.
+FAST = HealthPolicy(interval=1.0, timeout=1.0, fast_interval=0.2, down_interval=0.2, rise=2, fall=2)
 
 
 class Probed:
@@ -117,14 +119,12 @@ def test_a_slow_backend_is_degraded_and_has_its_part_until_it_is_fast_again(
 ) -> None:
     a, b = backend("a"), backend("b")
     condition, _ = Condition(a), Condition(b)
-    health = msgspec.structs.replace(
-        FAST, path="/up", degraded_latency=0.1, degraded_weight=25, timeout=0.3
-    )
+    health = msgspec.structs.replace(FAST, path="/up", degraded_latency=0.4, degraded_weight=25)
     probed.serve(a.spec(), b.spec(), health=health)
     probed.until(a.spec(), HealthState.HEALTHY)
-    condition.late = 0.15
+    condition.late = 0.5
     reason = probed.until(a.spec(), HealthState.DEGRADED)
-    assert "but only after 0.1" in reason
+    assert re.search(r"but only after \d+\.\d+ s \(limit 0\.4 s\)", reason)
     probed.until_shares(10, {"a": 2, "b": 8})
     condition.late = 0.0
     probed.until(a.spec(), HealthState.HEALTHY)

@@ -150,7 +150,7 @@ def test_two_workers_share_the_places_and_nobody_starves(
     a, b = backend("a", turnstile), backend("b", turnstile)
     limits = LimitPolicy(max_in_flight=3)
     edge.serve(a.spec(max_connections=2), b.spec(max_connections=2), workers=2, limits=limits)
-    threading.Event().wait(2 * LIVE_INTERVAL)  # by then each worker has found the other
+    edge.wait_for_workers_to_go_on(LIVE_INTERVAL)  # by then each has found the other
     with ExitStack() as stack:
         clients = [stack.enter_context(Client(edge.port)) for _ in range(40)]
         for client in clients:

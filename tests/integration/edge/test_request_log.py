@@ -75,7 +75,6 @@ def slowly(call: Call) -> None:
 
 def cut_short(call: Call) -> None:
     call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf ")
-    time.sleep(0.05)
     call.reset()
 
 
@@ -150,7 +149,7 @@ def test_a_wait_for_a_place_and_a_try_that_failed_are_told_apart(
 def test_a_second_try_beside_a_slow_one_is_no_failure(
     edge: Edge, log: Log, backend: MakeBackend
 ) -> None:
-    slow, quick = backend("slow", slowly), backend("quick")
+    slow, quick = backend("slow", stall), backend("quick")
     edge.serve(
         slow.spec(weight=1000), quick.spec(), retry=RetryPolicy(attempts=2, hedge_after=0.02)
     )
@@ -179,7 +178,7 @@ def test_what_a_backend_does_wrong_is_found_by_the_id_that_the_client_has(
 ) -> None:
     edge.serve(
         backend("bad", script).spec(),
-        timeouts=TimeoutPolicy(response=0.3, idle=0.3),
+        timeouts=TimeoutPolicy(response=1.0),
         retry=RetryPolicy(attempts=1),
     )
     with Client(edge.port) as client:
@@ -261,17 +260,18 @@ def test_the_id_that_a_client_was_told_finds_its_request_over_rest(
 def test_under_load_no_more_is_noted_than_may_be(
     start_edge: StartEdge, backend: MakeBackend
 ) -> None:
-    edge = start_edge(LB_REQUEST_LOG_PER_SECOND="4")
-    edge.serve(backend("a").spec())
     begun = time.monotonic()
+    edge = start_edge(LB_REQUEST_LOG_PER_SECOND="4")
+
+    def allowed() -> float:
+        return 4 * (BURST + time.monotonic() - begun)
+
+    edge.serve(backend("a").spec())
     with Load(edge.port, rate=600) as load:
-        load.go_on(2.0)
+        wait_until("many more are answered", lambda: load.answered > 5 * allowed())
     edge.stop()
-    elapsed = time.monotonic() - begun + 5  # since the worker's start at the latest
     assert load.failures == []
-    noted = len(Log(edge).notes())
-    assert 4 * BURST <= noted <= 4 * (BURST + elapsed)
-    assert load.answered > 10 * noted
+    assert 4 * BURST <= len(Log(edge).notes()) <= allowed()
 
 
 def test_every_error_is_noted_or_counted(start_edge: StartEdge, backend: MakeBackend) -> None:

@@ -44,7 +44,7 @@ class Stalling:
     def __call__(self, call: Call) -> None:
         for _ in call.body():
             pass
-        self.go.wait(20)
+        self.go.wait(60)
         call.answer(b"late", fields="X-Backend: slow\r\n")
 
 
@@ -130,7 +130,7 @@ def test_a_try_that_takes_too_long_is_made_elsewhere(
     edge: Edge, backend: MakeBackend, stalling: Stalling
 ) -> None:
     slow = backend("slow", stalling)
-    serve(edge, slow.spec(), backend("alive").spec(), try_timeout=0.1)
+    serve(edge, slow.spec(), backend("alive").spec(), try_timeout=0.5)
     with Client(edge.port) as client:
         assert {client.get().backend for _ in range(4)} == {"alive"}
         # Of three turns the slow one has one: it misses another for its failure.
@@ -189,13 +189,13 @@ def test_a_client_that_leaves_during_the_pause_ends_it(edge: Edge, backend: Make
 def test_a_second_backend_is_asked_when_the_first_is_slow_and_the_faster_one_answers(
     edge: Edge, backend: MakeBackend, stalling: Stalling
 ) -> None:
-    slow = backend("slow", stalling)
-    serve(edge, slow.spec(), backend("quick").spec(), hedge_after=0.05)
+    slow, quick = backend("slow", stalling), backend("quick")
+    serve(edge, slow.spec(), quick.spec(), hedge_after=0.05)
     with Client(edge.port) as client:
         answers = [client.get() for _ in range(6)]
         assert {(answer.status, answer.backend) for answer in answers} == {(200, "quick")}
-    wait_until("hedges are counted", lambda: sum(row.hedges for row in edge.rows_of("quick")))
-    assert sum(row.retries for row in edge.rows_of("quick")) == 0, "apart from retries"
+    wait_until("hedges are counted", lambda: sum(row.hedges for row in edge.rows_of(quick)))
+    assert sum(row.retries for row in edge.rows_of(quick)) == 0, "apart from retries"
     assert slow.calls
     stalling.go.set()
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 
 import psutil
@@ -13,7 +12,7 @@ from pool.choices import HealthState
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
 from tests.integration.edge.harness.load import Load
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge, runs, wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
@@ -43,7 +42,8 @@ def test_a_new_worker_knows_who_is_unhealthy_before_it_serves(
     edge = start_edge()
     edge.serve(sick.spec(), well.spec())
     edge.say_health(sick.spec(), HealthState.UNHEALTHY)
-    time.sleep(0.25)
+    with Client(edge.port) as client:
+        wait_until("it is out", lambda: {client.get().backend for _ in range(8)} == {"well"})
     with Load(edge.port) as load:
         for _ in range(3):
             (old,) = edge.workers
@@ -76,7 +76,7 @@ def test_a_worker_that_hangs_is_replaced_and_what_it_counted_is_kept(
 
     def hold_one(call: Call) -> None:
         if call.target == "/held":
-            release.wait(10)
+            release.wait(60)
         call.answer()
 
     edge = start_edge("--timeout", "2")
@@ -95,15 +95,14 @@ def test_a_worker_that_hangs_is_replaced_and_what_it_counted_is_kept(
     edge.wait_for(edge.number)
     with Client(edge.port) as client:
         wait_until("its place at the backend is free", lambda: client.get().status == 200)
-    wait_until("its counts arrive", lambda: edge.counted() > 5)
-    assert sum(row.status_2xx for row in edge.rows_of("a")) >= 6
+    wait_until("its counts arrive", lambda: sum(r.status_2xx for r in edge.rows_of(a)) >= 6)
 
 
 def test_a_redis_that_hangs_does_not_stop_the_heartbeat(
     start_edge: StartEdge, backend: MakeBackend
 ) -> None:
     """Also when boards of killed workers wait for it."""
-    edge = start_edge("--timeout", "2", "--workers", "2")
+    edge = start_edge("--timeout", "4", "--workers", "2")
     edge.serve(backend("a").spec(), workers=2)
     edge.redis_server.process.send_signal(signal.SIGSTOP)
     killed = edge.workers[0]
@@ -112,21 +111,20 @@ def test_a_redis_that_hangs_does_not_stop_the_heartbeat(
     wait_until("another one takes its place", lambda: len(edge.workers) == 2)
     workers = edge.workers
     with Load(edge.port) as load:
-        load.go_on(3.5)
+        load.go_on(5.5)
     assert edge.workers == workers
     assert load.failures == []
 
 
 def test_int_stops_without_waiting(start_edge: StartEdge, backend: MakeBackend) -> None:
-    edge = start_edge()
-    edge.serve(backend("a", lambda call: call.client_has_left).spec())
+    edge = start_edge("--graceful-timeout", "60")
+    a = backend("a", lambda call: call.client_has_left)
+    edge.serve(a.spec())
     with Client(edge.port) as client:
-        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(0.1)
-        begun = time.monotonic()
+        client.send(request_bytes("GET"))
+        wait_until("the backend has it", lambda: a.calls)
         edge.signal(signal.SIGINT)
-        edge.process.wait(10)
-        assert time.monotonic() - begun < 3
+        edge.process.wait(20)
 
 
 def test_idle_connections_are_told_to_close_while_the_worker_drains(
@@ -196,10 +194,13 @@ def test_a_worker_that_has_served_max_requests_is_replaced_and_fails_none(
     edge = start_edge("--max-requests", "150")
     edge.serve(backend("a").spec())
     seen: set[int] = set(edge.workers)
+
+    def three_have_served() -> bool:
+        seen.update(edge.workers)
+        return len(seen) >= 3
+
     with Load(edge.port) as load:
-        while len(seen) < 3:
-            load.go_on(0.2)
-            seen |= set(edge.workers)
+        wait_until("two were replaced", three_have_served, patience=60)
     assert load.failures == []
     wait_until("all counts arrive", lambda: edge.counted() == load.answered)
 
@@ -220,7 +221,7 @@ def test_usr2_hands_over_to_a_new_master_and_fails_no_request(
             pids = {worker.pid for worker in _grandchildren(old)}
             wait_until("it has reported", lambda: pids <= _reporting(edge))
             edge.signal(signal.SIGTERM)
-            wait_until("the old master is gone", lambda: not _runs(old))
+            wait_until("the old master is gone", lambda: not runs(old))
             load.go_on(0.5)
             assert new is not None
             assert workers.isdisjoint(child.pid for child in new.children())
@@ -228,7 +229,7 @@ def test_usr2_hands_over_to_a_new_master_and_fails_no_request(
             load.stop()
             if new is not None:
                 new.terminate()
-                new.wait(10)
+                new.wait(20)
     assert load.failures == []
 
 
@@ -239,7 +240,3 @@ def _reporting(edge: Edge) -> set[int]:
 def _grandchildren(master: psutil.Process) -> list[psutil.Process]:
     children = {child.pid for child in master.children()}
     return [one for one in master.children(recursive=True) if one.ppid() in children]
-
-
-def _runs(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -15,7 +15,7 @@ from proxy.core.debug import DebugKey
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.backend_process import BackendProcess
 from tests.integration.edge.harness.client import Client, Response, request_bytes
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge, wait_until, worker_of
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
@@ -57,7 +57,8 @@ def cookie_of(response: Response) -> str:
 
 
 def served_by(edge: Edge, requests: int = 12, **fields: str) -> set[str]:
-    responses = [get(edge, **fields) for _ in range(requests)]
+    with edge.client_of_each_worker() as clients:
+        responses = [client.get(**fields) for client in clients for _ in range(requests // 2)]
     assert {response.status for response in responses} == {200}
     return {response.backend for response in responses}
 
@@ -84,7 +85,7 @@ def test_the_cookie_is_set_once_and_followed_by_both_workers(
         told = again.json()["headers"]
         assert (again.backend, told["cookie"]) == (first.backend, "x=1; y=2")
         assert not {"set-cookie", "cache-control"} & again.headers.keys()
-        workers.add(told["x-request-id"][:20])  # which begins alike for all of a worker
+        workers.add(worker_of(told["x-request-id"]))
         return len(workers) == 2
 
     wait_until("both workers have answered", both_have_followed_it)

@@ -11,7 +11,7 @@ import psutil
 from pool.snapshot import TimeoutPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge, wait_until, wait_until_still
 
 MakeBackend = Callable[..., Backend]
 MIB = 1 << 20
@@ -65,13 +65,13 @@ def test_a_slow_reader_holds_the_backend_up_and_not_the_memory(
     with watched_memory(edge) as memory, Client(edge.port) as client:
         client.send(request_bytes("GET"))
         assert client.head()[0] == 200
-        time.sleep(0.5)
+        wait_until_still("the backend's sending", lambda: sent)
         assert sent < 30 * MIB  # what the kernel's buffers on the way hold
         received = 0
         while received < LARGE:
             received += len(client.stream.read(MIB))
             if received % (20 * MIB) == 0:
-                time.sleep(0.1)
+                time.sleep(0.1)  # a reader that is slow
     assert received == sent == LARGE
     assert memory.grown < 16 * MIB
 
@@ -80,16 +80,16 @@ def test_a_reader_that_is_slow_but_reads_is_not_given_up(edge: Edge, backend: Ma
     """The kernel wants no more of the edge until a third of its megabytes is gone."""
     body = PIECE * 320
     edge.serve(
-        backend("a", lambda call: call.answer(body)).spec(), timeouts=TimeoutPolicy(idle=0.5)
+        backend("a", lambda call: call.answer(body)).spec(), timeouts=TimeoutPolicy(idle=1.0)
     )
     with Client(edge.port, receive_buffer=4096) as client:
         client.send(request_bytes("GET"))
         assert client.head()[0] == 200
         received = 0
         begun = time.monotonic()
-        while time.monotonic() < begun + 2:
+        while time.monotonic() < begun + 3:
             received += len(client.stream.read(8192))
-            time.sleep(0.05)
+            time.sleep(0.05)  # a reader that is slow
         received += len(client.stream.read(len(body) - received))
     assert received == len(body)
 
@@ -109,7 +109,7 @@ def test_a_reader_that_stops_is_given_up(edge: Edge, backend: MakeBackend) -> No
     with Client(edge.port, receive_buffer=4096) as client:
         client.send(request_bytes("GET"))
         assert client.head()[0] == 200
-        assert left.wait(5), "the backend is held by a client that reads nothing"
+        assert left.wait(20), "the backend is held by a client that reads nothing"
 
 
 def test_a_slow_backend_holds_the_sender_up_and_not_the_memory(
@@ -119,7 +119,7 @@ def test_a_slow_backend_holds_the_sender_up_and_not_the_memory(
     go_on = threading.Event()
 
     def sip(call: Call) -> None:
-        go_on.wait(5)
+        go_on.wait(60)
         a.echo(call)
 
     def pour(client: Client) -> None:
@@ -134,11 +134,11 @@ def test_a_slow_backend_holds_the_sender_up_and_not_the_memory(
     with watched_memory(edge) as memory, Client(edge.port) as client:
         sender = threading.Thread(target=pour, args=(client,), daemon=True)
         sender.start()
-        time.sleep(0.5)
+        wait_until_still("the client's sending", lambda: sent)
         assert sent < 30 * MIB
         go_on.set()
         answer = client.response().json()
-        sender.join(5)
+        sender.join(20)
     expected = 0
     for _ in range(LARGE // len(PIECE)):
         expected = zlib.crc32(PIECE, expected)
@@ -164,7 +164,7 @@ def test_nine_slow_clients_get_three_megabytes_each_again_and_again(
                 received = b""
                 while len(received) < int(headers["content-length"]):
                     received += client.stream.read(96 * 1024)
-                    time.sleep(0.001)
+                    time.sleep(0.001)  # a reader that is slow
                 if received != body:
                     wrong.append(f"{len(received)} bytes")
 
@@ -172,7 +172,7 @@ def test_nine_slow_clients_get_three_megabytes_each_again_and_again(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
     assert len(a.calls) == 27
@@ -234,7 +234,7 @@ def test_events_arrive_one_by_one(edge: Edge, backend: MakeBackend) -> None:
         call.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
         for number in range(5):
             call.send(b"data: %d\n\n" % number)
-            assert arrived.wait(5)
+            assert arrived.wait(20)
             arrived.clear()
         call.cut()
 
@@ -261,14 +261,6 @@ def test_clients_that_pipeline_and_never_read_cost_a_bounded_amount(
             with suppress(BlockingIOError):
                 while True:
                     client.sock.send(request_bytes("GET") * 100)
-        seen = [-1]
-        wait_until("nothing more is begun", lambda: stands_still(a, seen))
+        wait_until("some are begun", lambda: a.calls)
+        wait_until_still("what is begun", lambda: len(a.calls))
     assert memory.grown < 20 * 2 * MIB
-
-
-def stands_still(backend: Backend, seen: list[int]) -> bool:
-    """Whether no call has come since the last look."""
-    time.sleep(0.3)
-    same = seen[-1] == len(backend.calls)
-    seen.append(len(backend.calls))
-    return same

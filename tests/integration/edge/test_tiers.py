@@ -10,7 +10,7 @@ import pytest
 
 from pool import bus
 from pool import models as rows
-from pool.bus import FailoverState, FloorChange
+from pool.bus import FailoverState, FloorChange, HealthStatus
 from pool.choices import AdminState, Failback, HealthState, TierMode
 from pool.connection import redis_client
 from pool.health.prober import Prober
@@ -75,13 +75,13 @@ class Fleet:
             self.edges[0].redis_server.start()
 
     def answers(self, count: int = 40) -> Counter[str]:
-        """Who answers, over many connections, so that all workers are asked."""
+        """Who answers when each worker of an edge has its part of `count` requests."""
         found: Counter[str] = Counter()
         for edge in self.edges:
-            for _ in range(8):
-                with Client(edge.port) as client:
-                    answers = [client.get() for _ in range(count // 8)]
-                found.update(answer.backend or str(answer.status) for answer in answers)
+            with edge.client_of_each_worker() as clients:
+                share = count // len(clients)
+                answers = [client.get() for client in clients for _ in range(share)]
+            found.update(answer.backend or str(answer.status) for answer in answers)
         return found
 
     def wait_for(self, *names: str) -> None:
@@ -271,7 +271,9 @@ class ControlPlane:
             rows.Backend.objects.create(
                 pk=spec.id, pool=pool, name=spec.name, url=spec.url, tier=spec.tier
             )
-        health = HealthPolicy(interval=0.2, timeout=0.2, rise=1, fall=1)
+        health = HealthPolicy(
+            interval=1.0, timeout=1.0, fast_interval=0.2, down_interval=0.2, rise=1, fall=2
+        )
         circuit = circuit or pool.compile().circuit
         self.fleet.serve(*specs, tiers=pool.compile().tiers, health=health, circuit=circuit)
         self.until("a state", lambda: self.fleet.redis.hlen(bus.FAILOVER_KEY))
@@ -283,6 +285,13 @@ class ControlPlane:
             return met()
 
         wait_until(what, tick, patience=30)
+
+    def until_probes_say(self, state: HealthState, backend: Backend) -> None:
+        def said() -> bool:
+            raw = self.fleet.redis.hget(bus.HEALTH_KEY, str(backend.id))
+            return raw is not None and msgspec.json.decode(raw, type=HealthStatus).state is state
+
+        self.until(f"{backend.name} is {state}", said)
 
     def until_they_serve(self, *names: str) -> None:
         self.until(f"{names} serve", lambda: set(self.fleet.answers()) == set(names))
@@ -309,7 +318,7 @@ def test_traffic_goes_with_the_primaries_and_returns_with_them(
     a.stop()
     b.stop()
     control_plane.until_told(OVER)
-    assert set(control_plane.fleet.answers()) == {"backup"}
+    control_plane.until_they_serve("backup")
     a.start()
     control_plane.until_they_serve("a")
     control_plane.until_told(OVER, BACK)
@@ -321,10 +330,10 @@ def test_with_manual_failback_traffic_waits_for_an_operator_on_every_edge(
     a, backup = backend("a"), backend("backup")
     pool = control_plane.serve(a.spec(), backup.spec(tier=1), failback=Failback.MANUAL)
     a.stop()
+    control_plane.until_told(OVER)
     control_plane.until_they_serve("backup")
     a.start()
-    status = lambda: control_plane.fleet.redis.hget(bus.HEALTH_KEY, str(a.id))  # noqa: E731
-    control_plane.until("a is well", lambda: b'"healthy"' in (status() or b""))
+    control_plane.until_probes_say(WELL, a)
     assert set(control_plane.fleet.answers()) == {"backup"}
     pool.fail_back(by="olga")
     control_plane.until_they_serve("a")
@@ -341,6 +350,7 @@ def test_traffic_moved_by_hand_moves_on_every_edge_and_stays(
     control_plane.until_they_serve("backup")
     backup.stop()
     control_plane.until_they_serve("a")  # better than nobody
+    control_plane.until_probes_say(ILL, backup)
     backup.start()
     control_plane.until_they_serve("backup")
     pool.fail_back()

@@ -13,9 +13,15 @@ from pathlib import Path
 import pytest
 import trustme
 
+from proxy.worker import CERTIFICATE_INTERVAL
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import (
+    START_PATIENCE,
+    Edge,
+    wait_until,
+    wait_until_still,
+)
 
 MakeBackend = Callable[..., Backend]
 MIB = 1 << 20
@@ -127,7 +133,7 @@ def test_plain_http_on_the_port_ends_and_harms_nobody(edge: Edge, backend: MakeB
 
 def test_a_handshake_that_does_not_come_ends(edge: Edge, backend: MakeBackend) -> None:
     edge.serve(backend("a").spec())
-    with Client(edge.port, timeout=4) as client:
+    with Client(edge.port) as client:
         client.send(b"\x16\x03\x01")
         assert client.ends()
 
@@ -147,7 +153,7 @@ def test_a_large_answer_waits_for_its_reader(edge: Edge, backend: MakeBackend) -
     with Client(edge.port, tls=edge.tls, receive_buffer=65536) as client:
         client.send(request_bytes("GET"))
         assert client.head()[0] == 200
-        time.sleep(0.4)
+        wait_until_still("the backend's sending", lambda: sent)
         assert sent < LARGE - 4 * MIB
         assert len(client.stream.read(LARGE)) == LARGE
 
@@ -157,7 +163,7 @@ def test_a_large_body_waits_for_its_backend(edge: Edge, backend: MakeBackend) ->
     go_on = threading.Event()
 
     def sip(call: Call) -> None:
-        assert go_on.wait(5)
+        assert go_on.wait(60)
         a.echo(call)
 
     def pour(client: Client) -> None:
@@ -172,10 +178,10 @@ def test_a_large_body_waits_for_its_backend(edge: Edge, backend: MakeBackend) ->
     with Client(edge.port, tls=edge.tls) as client:
         sender = threading.Thread(target=pour, args=(client,), daemon=True)
         sender.start()
-        time.sleep(0.4)
-        assert sent < LARGE - 4 * MIB
+        wait_until_still("the client's sending", lambda: sent)
+        assert 0 < sent < LARGE - 4 * MIB
         go_on.set()
-        sender.join(10)
+        sender.join(60)
         assert client.response().json()["size"] == LARGE
         assert client.get().status == 200
 
@@ -207,7 +213,6 @@ def test_an_answer_that_breaks_off_never_looks_complete(
 
     def break_off(call: Call) -> None:
         call.send(b"HTTP/1.1 200 OK\r\n" + length + b"\r\nhalf ")
-        time.sleep(0.05)
         call.reset()
 
     edge.serve(backend("a", break_off).spec())
@@ -233,7 +238,7 @@ def test_a_client_that_closes_its_half_ends_its_request(edge: Edge, backend: Mak
         client.sock.setblocking(False)
         with suppress(ssl.SSLWantReadError):  # the edge may have closed its half already
             client.sock.unwrap()
-        assert left.wait(5)
+        assert left.wait(20)
     assert "has no effect when using ssl" not in edge.log
 
 
@@ -262,7 +267,7 @@ def test_a_broken_certificate_changes_nothing_and_is_told_once(
     told = edge.log.count("cannot be used")
     trustme.CA().issue_cert("shop.test").private_key_pem.write_to_path(certificate.key)
     wait_until("it is told", lambda: edge.log.count("cannot be used") > told)
-    time.sleep(1.5)
+    time.sleep(1.5 * CERTIFICATE_INTERVAL)  # it is looked at again, and nothing is told
     assert edge.log.count("cannot be used") == told + 1
     assert served(edge) == good
     mended = certificate.renew()
@@ -306,5 +311,5 @@ def test_an_edge_with_a_certificate_that_cannot_be_used_does_not_start(
     certificate = Certificate(tmp_path)
     certificate.key.write_text("no key")
     edge = start_edge(*certificate.options)
-    assert edge.process.wait(10) != 0
+    assert edge.process.wait(START_PATIENCE) != 0
     assert f"--keyfile cannot be used ({certificate.cert}" in edge.log

@@ -21,7 +21,7 @@ from pool.snapshot import (
     build,
 )
 from tests.integration.edge.harness.backend import Backend, Call
-from tests.integration.edge.harness.client import Client, Response
+from tests.integration.edge.harness.client import Response
 from tests.integration.edge.harness.constant_load import ConstantLoad
 from tests.integration.edge.harness.processes import Edge, wait_until
 
@@ -73,11 +73,13 @@ class Fleet:
         self.redis.publish(bus.FAILOVER_CHANNEL, msgspec.json.encode(change))
 
     def ask(self, requests: int = 24, **fields: str) -> list[Response]:
-        """On connections of their own to each edge in turn, so that all workers are asked."""
-        answers = []
-        for turn in range(requests // 4):
-            with Client(self.edges[turn % 2].port) as client:
-                answers += [client.get(f"/{next(self._paths)}", **fields) for _ in range(4)]
+        """Each worker of each edge for its part of them."""
+        answers: list[Response] = []
+        for edge in self.edges:
+            with edge.client_of_each_worker() as clients:
+                share = requests // (len(self.edges) * len(clients))
+                for client in clients:
+                    answers += [client.get(f"/{next(self._paths)}", **fields) for _ in range(share)]
         return answers
 
     def served_by(self, requests: int = 24, **fields: str) -> set[str]:

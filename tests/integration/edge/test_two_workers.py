@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -30,7 +29,7 @@ class Holding:
 
     def __call__(self, call: Call) -> None:
         self.holding += 1
-        self.release.wait(20)
+        self.release.wait(60)
         self.holding -= 1
         call.answer(b"released")
 
@@ -56,7 +55,7 @@ def test_max_connections_holds_for_the_machine_not_for_each_worker(
     edge = start_edge("--workers", "2")
     only = backend("a", script=script).spec(max_connections=HELD)
     edge.serve(only, workers=2, limits=LimitPolicy(max_queue=0))
-    time.sleep(2 * LIVE_INTERVAL)  # by then each worker has found the other
+    edge.wait_for_workers_to_go_on(LIVE_INTERVAL)  # by then each has found the other
     with ExitStack() as clients:
         connect_until_both_workers_hold(edge, clients, script)
         refused = [clients.enter_context(Client(edge.port)).get().status for _ in range(10)]
@@ -74,7 +73,7 @@ def test_least_connections_sees_the_other_worker(
         workers=2,
         algorithm="least_connections",
     )
-    time.sleep(2 * LIVE_INTERVAL)
+    edge.wait_for_workers_to_go_on(LIVE_INTERVAL)
     with ExitStack() as clients:
         for number in range(1, 2 * HELD + 1):
             client = clients.enter_context(Client(edge.port))

@@ -1,6 +1,7 @@
 """A small HTTP/1.1 backend on threads: an echo by default, or whatever a script makes of it.
 
-As a program (`python backend.py NAME PORT`) it is a process that can be killed.
+As a program (`python -m tests.integration.edge.harness.backend NAME PORT`) it is a process
+that can be killed.
 """
 
 import json
@@ -18,6 +19,7 @@ from itertools import count
 from typing import Any
 
 from pool.snapshot import BackendSpec
+from tests.integration.edge.harness.ports import ReservedPort
 
 _ids = count(1)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
@@ -116,7 +118,10 @@ def _is_closed(sock: socket.socket) -> bool:
 
 
 class Backend:
-    """Listens from the beginning. `calls` are the requests that have come, in order."""
+    """Listens from the beginning. `calls` are the requests that have come, in order.
+
+    Its port stays its own while it is stopped, until `end()`.
+    """
 
     def __init__(
         self,
@@ -128,7 +133,7 @@ class Backend:
         path: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`path`: of a unix socket, in place of `host` and `port`."""
+        """`port` 0: one that is free. `path`: of a unix socket, in place of both."""
         self.id = next(_ids)
         self.name = name
         self.script = script or self.echo
@@ -136,7 +141,8 @@ class Backend:
         self.connections = 0
         self.refuses = False  # reset each connection as soon as it is there
         self._open: set[socket.socket] = set()
-        self.port = port
+        self._reserved = None if port or path else ReservedPort(host)
+        self.port = self._reserved.number if self._reserved is not None else port
         self._host = host
         self._path = path
         self._tls = tls
@@ -160,7 +166,6 @@ class Backend:
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             address = (self._host, self.port)
             self._listener = socket.create_server(address, family=family, backlog=256)
-            self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self) -> None:
@@ -171,6 +176,12 @@ class Backend:
         for sock in list(self._open):
             self._open.discard(sock)
             _reset(sock)
+
+    def end(self) -> None:
+        """Go down for good."""
+        self.stop()
+        if self._reserved is not None:
+            self._reserved.release()
 
     @property
     def open_connections(self) -> int:

@@ -4,10 +4,13 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from pool.snapshot import BackendSpec
-from tests.integration.edge.harness import backend as backend_program
 from tests.integration.edge.harness.ports import ReservedPort
+
+ROOT = Path(__file__).parents[4]
+PROGRAM = "tests.integration.edge.harness.backend"
 
 
 class BackendProcess:
@@ -20,9 +23,8 @@ class BackendProcess:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, backend_program.__file__, self.spec.name, str(self._port.number)]
-        )
+        command = [sys.executable, "-m", PROGRAM, self.spec.name, str(self._port.number)]
+        self.process = subprocess.Popen(command, cwd=ROOT)
 
     def is_up(self) -> bool:
         with socket.socket() as probe:

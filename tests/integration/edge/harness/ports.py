@@ -4,7 +4,7 @@ import socket
 
 
 class ReservedPort:
-    """A port of 127.0.0.1 that nobody else is given until `release()`.
+    """A port of `host` that nobody else is given until `release()`.
 
     A port that was only looked up can be taken before it is used, and again while its
     server is restarted: by any outgoing connection of the machine. This one is bound
@@ -12,10 +12,10 @@ class ReservedPort:
     and a server that sets SO_REUSEADDR (gunicorn, asyncio) may listen on it.
     """
 
-    def __init__(self) -> None:
-        self._holder = socket.socket()
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._holder = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
-        self._holder.bind(("127.0.0.1", 0))
+        self._holder.bind((host, 0))
         self.number: int = self._holder.getsockname()[1]
 
     def release(self) -> None:

@@ -6,8 +6,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -21,9 +21,11 @@ from pool import bus
 from pool.bus import EdgeReport, HealthChange, HealthStatus, TrafficBatch, TrafficRow
 from pool.choices import HealthState
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build, encode
+from tests.integration.edge.harness.backend import Backend
 from tests.integration.edge.harness.client import Client
 
 PATIENCE = 20.0
+START_PATIENCE = 60.0  # for gunicorn and its workers, on a machine that does other things as well
 
 
 def wait_until(what: str, met: Callable[[], object], patience: float = PATIENCE) -> None:
@@ -32,6 +34,30 @@ def wait_until(what: str, met: Callable[[], object], patience: float = PATIENCE)
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {patience:g} s in vain: {what}")
         time.sleep(0.01)
+
+
+def wait_until_still(what: str, figure: Callable[[], int], pause: float = 0.3) -> None:
+    """Until `figure` has stayed the same for so many seconds."""
+    seen = [figure()]
+
+    def still() -> bool:
+        time.sleep(pause)
+        seen.append(figure())
+        return seen[-1] == seen[-2]
+
+    wait_until(f"{what} stands still", still)
+
+
+def worker_of(request_id: str) -> str:
+    """Who gave a request this id: those of one worker begin alike."""
+    return request_id[:20]
+
+
+def runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class RedisServer:
@@ -112,7 +138,34 @@ class Edge:
 
     @property
     def workers(self) -> list[int]:
-        return [child.pid for child in psutil.Process(self.process.pid).children()]
+        children = psutil.Process(self.process.pid).children()
+        return [child.pid for child in children if runs(child)]
+
+    @contextmanager
+    def client_of_each_worker(self) -> Iterator[list[Client]]:
+        """As many as there are workers: who asks on new connections may miss one of them."""
+        clients: dict[str, Client] = {}
+        wanted = len(self.workers)
+
+        def reach_another() -> bool:
+            client = stack.enter_context(Client(self.port, tls=self.tls))
+            request_id = client.get("/-/health").headers["x-request-id"]
+            clients.setdefault(worker_of(request_id), client)
+            return len(clients) == wanted
+
+        with ExitStack() as stack:
+            wait_until("each worker has taken a connection", reach_another)
+            yield [*clients.values()]
+
+    @property
+    def clients(self) -> int:
+        """How many connections the workers have with clients."""
+        connections = [
+            connection
+            for worker in self.workers
+            for connection in psutil.Process(worker).net_connections("tcp")
+        ]
+        return sum(one.laddr.port == self.port and bool(one.raddr) for one in connections)
 
     @property
     def boards(self) -> list[Path]:
@@ -163,7 +216,7 @@ class Edge:
 
     def wait_until_it_says(self, number: int) -> None:
         try:
-            wait_until(f"snapshot {number} runs", lambda: self.health() == number)
+            wait_until(f"snapshot {number} runs", lambda: self.health() == number, START_PATIENCE)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log[-2000:]}") from None
 
@@ -184,9 +237,27 @@ class Edge:
         alive = self.workers
         return [r for r in self.all_reports() if r.snapshot_number == number and r.pid in alive]
 
+    def wait_for_workers_to_go_on(self, seconds: float) -> None:
+        """What each of the workers does that often is done: for what cannot be seen from here.
+
+        A worker's report is a timer's work, and those that were due before are done by then.
+        """
+        until, number = time.time() + seconds, len(self.workers)
+
+        def reported() -> bool:
+            alive = self.workers
+            reports = [one for one in self.all_reports() if one.pid in alive]
+            return sum(one.seen_at > until for one in reports) == number
+
+        wait_until("each worker has gone on", reported)
+
     def say_health(self, backend: BackendSpec, state: HealthState) -> None:
         status = HealthStatus(state=state, since=time.time())
         self.redis.hset(bus.HEALTH_KEY, str(backend.id), msgspec.json.encode(status))
+        self.announce_health(backend, status)
+
+    def announce_health(self, backend: BackendSpec, status: HealthStatus) -> None:
+        """To those that listen now: whoever reads it again later does not find it."""
         change = HealthChange(backend_id=backend.id, status=status)
         self.redis.publish(bus.HEALTH_CHANNEL, msgspec.json.encode(change))
 
@@ -202,8 +273,8 @@ class Edge:
             row for batch in batches.values() for second in batch.seconds for row in second.rows
         ]
 
-    def rows_of(self, backend: str) -> list[TrafficRow]:
-        return [row for row in self.traffic() if row.backend == backend]
+    def rows_of(self, backend: Backend) -> list[TrafficRow]:
+        return [row for row in self.traffic() if row.backend_id == backend.id]
 
     def counted(self) -> int:
         return sum(row.requests for row in self.traffic())
