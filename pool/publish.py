@@ -9,10 +9,7 @@ publish, rows changed behind the models' back, Redis emptied) the tick makes rig
 
 Several processes may publish at once:
 
-* Numbers. A revision is compiled from one point in time and takes the number
-  after the newest revision of that same point. If another publisher took that
-  number meanwhile, the unique constraint says so, and all of it is done again
-  from what is in the database now. So a higher number is never older content.
+* Numbers. A higher one is never older content: see `pool.revise`.
 * Redis. The key is replaced only if nobody else replaced it since it was read
   (WATCH), and never by a lower number.
 * A foreign snapshot (a database restored from a backup, or another one, with the
@@ -22,34 +19,23 @@ Several processes may publish at once:
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
 import msgspec
-from django.db import IntegrityError, connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from redis import RedisError, WatchError
 
 from pool.actor import Actor, acting_as, current_actor
 from pool.bus import SNAPSHOT_CHANNEL, SNAPSHOT_KEY
 from pool.choices import EventKind, Severity
-from pool.compilation import compile_configuration
 from pool.connection import redis_client
-from pool.diff import Change, compare, summarise
 from pool.models import Event, Revision
 from pool.renewal import renew
-from pool.restore import changes_to, restore
-from pool.snapshot import EMPTY, Snapshot, SnapshotError, build, decode, encode
+from pool.revise import MAX_ATTEMPTS, PublishError, revise
 
 logger = logging.getLogger(__name__)
-
-MAX_ATTEMPTS = 50  # each failed one means that another publisher succeeded
-
-
-class PublishError(Exception):
-    """A revision that cannot be made or brought back."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -100,7 +86,7 @@ def publish(actor: Actor = None, note: str = "") -> Revision:
     revision then stays unpublished until the next tick.
     """
     with acting_as(actor):
-        revision, created = _revise(note)
+        revision, created = revise(note)
         try:
             result = _put_above_foreign(revision)
         except RedisError as error:
@@ -115,23 +101,6 @@ def publish(actor: Actor = None, note: str = "") -> Revision:
 def republish_if_lost() -> Revision:
     """The tick: what Redis lost or never got is published now."""
     return publish()
-
-
-def preview_rollback(revision: Revision) -> list[Change]:
-    """What a rollback would change now; PublishError as of `rollback`."""
-    return changes_to(_target(revision))
-
-
-def rollback(revision: Revision, by: Actor) -> None:
-    """Make the configuration what it was in `revision`; it is published as a new revision.
-
-    PublishError if the revision was written by a version whose snapshots this
-    one does not read; ValidationError if today's rules refuse it.
-    """
-    target = _target(revision)
-    with transaction.atomic(), acting_as(by):
-        schedule(f"Rolled back to revision {revision.number}")
-        restore(target)
 
 
 def waiting() -> str:
@@ -156,67 +125,6 @@ def stored_head(data: bytes | None) -> Head | None:
         return None
 
 
-def _target(revision: Revision) -> Snapshot:
-    try:
-        return decode(revision.snapshot.encode())
-    except SnapshotError as error:
-        raise PublishError(f"Cannot roll back to revision {revision.number}: {error}.") from error
-
-
-def _revise(note: str, above: int = 0) -> tuple[Revision, bool]:
-    """The revision of the present configuration, numbered over `above`; True if it is new."""
-    for _ in range(MAX_ATTEMPTS):
-        try:
-            with _one_point_in_time():
-                return _revise_once(note, above)
-        except IntegrityError:
-            continue
-    raise PublishError(f"Other publishers took the next number {MAX_ATTEMPTS} times.")
-
-
-def _revise_once(note: str, above: int) -> tuple[Revision, bool]:
-    latest = Revision.objects.order_by("-number").defer("snapshot", "diff").first()
-    snapshot = build(max(latest.number if latest else 0, above) + 1, *compile_configuration())
-    if latest and latest.content_hash == snapshot.content_hash and latest.number > above:
-        return latest, False
-    changes = compare(_content(latest), snapshot)
-    summary = summarise(changes)
-    return (
-        Revision.objects.create(
-            number=snapshot.number,
-            content_hash=snapshot.content_hash,
-            actor=current_actor(),
-            summary=f"{note}: {summary}" if note else summary,
-            diff=msgspec.to_builtins(changes),
-            snapshot=encode(snapshot).decode(),
-        ),
-        True,
-    )
-
-
-def _content(revision: Revision | None) -> Snapshot:
-    """The content to compare with; nothing if another version wrote it."""
-    try:
-        return decode(revision.snapshot.encode()) if revision else EMPTY
-    except SnapshotError:
-        return EMPTY
-
-
-@contextmanager
-def _one_point_in_time() -> Iterator[None]:
-    """A transaction whose queries all see the same committed state.
-
-    SQLite's always do. PostgreSQL's do from REPEATABLE READ on, which can only
-    be asked for before a transaction's first query.
-    """
-    outermost = not connection.in_atomic_block
-    with transaction.atomic():
-        if outermost and connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        yield
-
-
 def _put_above_foreign(revision: Revision) -> _Result:
     foreign = None
     for _ in range(MAX_ATTEMPTS):
@@ -224,7 +132,7 @@ def _put_above_foreign(revision: Revision) -> _Result:
         if stored is None or written or _is_known(stored):
             return _Result(revision, written, foreign)
         foreign = stored
-        revision, _created = _revise(f"Published above foreign {stored.number}", stored.number)
+        revision, _created = revise(f"Published above foreign {stored.number}", stored.number)
     raise PublishError(f"Redis went on holding foreign snapshots {MAX_ATTEMPTS} times.")
 
 

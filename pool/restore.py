@@ -3,16 +3,27 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast, Concat
 
+from pool.actor import Actor, acting_as
 from pool.compilation import compile_configuration
 from pool.diff import Action, Change, Kind, compare
-from pool.models import Backend, Pool, Route
+from pool.models import Backend, Pool, Revision, Route
 from pool.policies import POOL_GROUPS, RATE_LIMIT, to_column
 from pool.policies.health import HEALTH_OVERRIDES
-from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build
+from pool.publish import schedule
+from pool.revise import PublishError
+from pool.snapshot import (
+    BackendSpec,
+    PoolSpec,
+    RouteSpec,
+    Snapshot,
+    SnapshotError,
+    build,
+    decode,
+)
 
 MODELS: dict[Kind, type[Pool] | type[Backend] | type[Route]] = {
     Kind.POOL: Pool,
@@ -24,12 +35,36 @@ MODELS: dict[Kind, type[Pool] | type[Backend] | type[Route]] = {
 _PARKED = {Kind.POOL: ("name", "~"), Kind.BACKEND: ("name", "~"), Kind.ROUTE: ("path_prefix", "/?")}
 
 
-def changes_to(target: Snapshot) -> list[Change]:
+def preview_rollback(revision: Revision) -> list[Change]:
+    """What a rollback would change now; PublishError as of `rollback`."""
+    return _changes_to(_target(revision))
+
+
+def rollback(revision: Revision, by: Actor) -> None:
+    """Make the configuration what it was in `revision`; it is published as a new revision.
+
+    PublishError if the revision was written by a version whose snapshots this
+    one does not read; ValidationError if today's rules refuse it.
+    """
+    target = _target(revision)
+    with transaction.atomic(), acting_as(by):
+        schedule(f"Rolled back to revision {revision.number}")
+        _restore(target)
+
+
+def _target(revision: Revision) -> Snapshot:
+    try:
+        return decode(revision.snapshot.encode())
+    except SnapshotError as error:
+        raise PublishError(f"Cannot roll back to revision {revision.number}: {error}.") from error
+
+
+def _changes_to(target: Snapshot) -> list[Change]:
     """What would make the models say what `target` says."""
     return compare(build(0, *compile_configuration()), target)
 
 
-def restore(target: Snapshot) -> None:
+def _restore(target: Snapshot) -> None:
     """Make the models say what `target` says, keeping ids. Call it in a transaction.
 
     Rows that are equal already are not touched, and rows that stay are changed
@@ -38,7 +73,7 @@ def restore(target: Snapshot) -> None:
     ids: dict[tuple[Kind, Action], set[int]] = {
         (kind, action): set() for kind in Kind for action in Action
     }
-    for change in changes_to(target):
+    for change in _changes_to(target):
         ids[change.kind, change.action].add(change.id)
     for kind in Kind:
         _park(kind, ids[kind, Action.CHANGED] | ids[kind, Action.REMOVED])

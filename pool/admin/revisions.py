@@ -22,7 +22,8 @@ from pool.admin.changes import changes_table
 from pool.admin.edges import EdgesNow
 from pool.diff import Change
 from pool.models import Revision
-from pool.publish import PublishError, preview_rollback, rollback
+from pool.restore import preview_rollback, rollback
+from pool.revise import PublishError
 
 
 class RevisionChangeList(ChangeList):

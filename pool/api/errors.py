@@ -11,7 +11,7 @@ from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
 from rest_framework.settings import api_settings
 
-from pool.publish import PublishError
+from pool.revise import PublishError
 
 
 class Conflict(APIException):

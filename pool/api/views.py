@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.status import is_success
 
-from pool import edges, publish
+from pool import edges, publish, restore
 from pool.api import configuration, filters, history
 from pool.api.errors import model_errors_as_answers, redis_errors_as_answers
 from pool.api.health import HealthActions
@@ -241,7 +241,7 @@ class RevisionViewSet(viewsets.ReadOnlyModelViewSet):
     def rollback(self, request: Request, **_: Any) -> Response:
         """What a rollback to this revision would change now."""
         with model_errors_as_answers():
-            changes = publish.preview_rollback(self.get_object())
+            changes = restore.preview_rollback(self.get_object())
         return Response(history.RevisionChangeSerializer(changes, many=True).data)
 
     @extend_schema(request=None, responses=history.RevisionSerializer)
@@ -249,7 +249,7 @@ class RevisionViewSet(viewsets.ReadOnlyModelViewSet):
     def roll_back(self, request: Request, **_: Any) -> Response:
         """Make the configuration what it was then. Answers with the revision that now runs."""
         with model_errors_as_answers():
-            publish.rollback(self.get_object(), by=request.user)
+            restore.rollback(self.get_object(), by=request.user)
         return Response(self.get_serializer(self.get_queryset().first()).data)
 
 

@@ -7,7 +7,8 @@ from django.db.models import Max
 from pool.compilation import compile_configuration
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
 from pool.policies import POOL_GROUPS
-from pool.publish import PublishError, rollback
+from pool.restore import rollback
+from pool.revise import PublishError
 from pool.snapshot import decode
 
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,7 @@
 import pytest
 
 from pool.models import Backend, Revision
-from pool.publish import rollback
+from pool.restore import rollback
 
 
 def swap_roles(one, spare):
