@@ -49,7 +49,7 @@ def rollback(revision: Revision, by: Actor) -> None:
     target = _target(revision)
     with transaction.atomic(), acting_as(by):
         schedule(f"Rolled back to revision {revision.number}")
-        _restore(target)
+        restore(target)
 
 
 def _target(revision: Revision) -> Snapshot:
@@ -64,7 +64,7 @@ def _changes_to(target: Snapshot) -> list[Change]:
     return compare(build(0, *compile_configuration()), target)
 
 
-def _restore(target: Snapshot) -> None:
+def restore(target: Snapshot) -> None:
     """Make the models say what `target` says, keeping ids. Call it in a transaction.
 
     Rows that are equal already are not touched, and rows that stay are changed
