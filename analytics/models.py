@@ -1,5 +1,7 @@
 """Traffic, added up: what the reports read."""
 
+from typing import Any
+
 from django.db import models
 
 from analytics.levels import STEPS
@@ -34,6 +36,27 @@ class TrafficSeries(models.Model):
         return f"{self.pool}/{self.backend}" if self.backend_id else f"{self.pool}/(edge)"
 
 
+class PoolSeries(models.Model):
+    """One pool's part of one route's traffic: what its backends got, or what they did not."""
+
+    route_id = models.BigIntegerField("route", help_text="0: no route matched.")
+    pool_id = models.BigIntegerField("pool's number")
+    pool = models.CharField(max_length=260, blank=True)
+    reached = models.BooleanField(help_text="A backend; if not, the edge answered itself.")
+
+    class Meta:
+        verbose_name_plural = "series of pools"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["route_id", "pool_id", "pool", "reached"],
+                name="analytics_pool_series_unique",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.pool if self.reached else f"{self.pool}/(edge)"
+
+
 def _times() -> tuple[
     "models.BigIntegerField[int, int]",
     "models.BigIntegerField[int, int]",
@@ -49,19 +72,15 @@ def _times() -> tuple[
     )
 
 
-class TrafficRollup(models.Model):
+class Rollup(models.Model):
     """The counts of one series in one bucket of time. Times in microseconds."""
+
+    series: Any  # of a subclass: what the counts are of
 
     step = models.PositiveIntegerField(
         choices=[(step, f"{step} s") for step in STEPS], help_text="Width of the bucket in seconds."
     )
     at = models.DateTimeField(help_text="Start of the bucket.")
-    series = models.ForeignKey(
-        TrafficSeries,
-        on_delete=models.PROTECT,
-        related_name="rollups",
-        db_index=False,  # an index that begins with it is below
-    )
     requests = models.BigIntegerField(default=0)
     status_1xx = models.BigIntegerField(default=0)
     status_2xx = models.BigIntegerField(default=0)
@@ -103,7 +122,22 @@ class TrafficRollup(models.Model):
     total_sum, total_min, total_max, total_histogram = _times()
 
     class Meta:
+        abstract = True
         ordering = ["-at", "step"]
+
+    def __str__(self) -> str:
+        return f"{self.series} {self.at:%Y-%m-%d %H:%M:%S} +{self.step} s"
+
+
+class TrafficRollup(Rollup):
+    series = models.ForeignKey(
+        TrafficSeries,
+        on_delete=models.PROTECT,
+        related_name="rollups",
+        db_index=False,  # an index that begins with it is below
+    )
+
+    class Meta(Rollup.Meta):
         constraints = [
             # In the order in which reports on everything and pruning look rows up.
             models.UniqueConstraint(fields=["step", "at", "series"], name="analytics_rollup_unique")
@@ -113,8 +147,26 @@ class TrafficRollup(models.Model):
             models.Index(fields=["series", "step", "at"], name="analytics_rollup_of_series")
         ]
 
-    def __str__(self) -> str:
-        return f"{self.series} {self.at:%Y-%m-%d %H:%M:%S} +{self.step} s"
+
+class PoolRollup(Rollup):
+    """The same traffic again, added up: in a table of its own, so that nothing sums up both.
+
+    What tells of whole pools reads a row where a thousand backends have as many.
+    """
+
+    series = models.ForeignKey(
+        PoolSeries, on_delete=models.PROTECT, related_name="rollups", db_index=False
+    )
+
+    class Meta(Rollup.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["step", "at", "series"], name="analytics_pool_rollup_unique"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["series", "step", "at"], name="analytics_pool_rollup_series")
+        ]
 
 
 class CountedBatch(models.Model):

@@ -9,46 +9,44 @@ from typing import Any
 
 from django.db import connection
 
-from analytics.models import TrafficRollup
+from analytics.models import Rollup
 
 _KEY = ("step", "at", "series_id")
-_TABLE = TrafficRollup._meta.db_table
-_FRESH = "analytics_fresh_rollups"  # this connection's own
+
+_Rows = Sequence[Sequence[Any]]
 
 
-def write(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def write(model: type[Rollup], columns: Sequence[str], rows: _Rows) -> None:
     """`columns`: those that the values in `rows` are of, after step, at and series.
 
     As `bulk_create(update_conflicts=True)`, but fast. To be called in a transaction.
     """
+    put = _copy if connection.vendor == "postgresql" else _execute
     with connection.wrap_database_errors:
-        if connection.vendor == "postgresql":
-            _copy((*_KEY, *columns), _update(columns), rows)
-        else:
-            _execute((*_KEY, *columns), _update(columns), rows)
+        put(model._meta.db_table, (*_KEY, *columns), _update(columns), rows)
 
 
-def _execute(columns: Sequence[str], update: str, rows: Sequence[Sequence[Any]]) -> None:
+def _execute(table: str, columns: Sequence[str], update: str, rows: _Rows) -> None:
     values = ", ".join(["%s"] * len(columns))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {_TABLE} ({', '.join(columns)}) VALUES ({values}) {update}", rows
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}) {update}", rows
         )
 
 
-def _copy(columns: Sequence[str], update: str, rows: Sequence[Sequence[Any]]) -> None:
+def _copy(table: str, columns: Sequence[str], update: str, rows: _Rows) -> None:
     """PostgreSQL parses and plans each INSERT anew, which costs it more than the row."""
-    names = ", ".join(columns)
+    names, fresh = ", ".join(columns), f"{table}_fresh"  # this connection's own
     with connection.cursor() as cursor:
         cursor.execute(
-            f"CREATE TEMPORARY TABLE IF NOT EXISTS {_FRESH} "
-            f"AS SELECT {names} FROM {_TABLE} WITH NO DATA"
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {fresh} "
+            f"AS SELECT {names} FROM {table} WITH NO DATA"
         )
-        cursor.execute(f"TRUNCATE {_FRESH}")
-        with cursor.copy(f"COPY {_FRESH} ({names}) FROM STDIN") as copy:
+        cursor.execute(f"TRUNCATE {fresh}")
+        with cursor.copy(f"COPY {fresh} ({names}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
-        cursor.execute(f"INSERT INTO {_TABLE} ({names}) SELECT {names} FROM {_FRESH} {update}")
+        cursor.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {fresh} {update}")
 
 
 def _update(columns: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from analytics.aggregate import Counters, Times, unpack_histogram
+from analytics.aggregate import Counters, Times, sum_of, unpack_histogram
 from analytics.levels import EVER
 from analytics.models import TrafficRollup
 from pool.models import Backend, Pool
@@ -31,16 +31,16 @@ def read_totals() -> Totals:
 
     The sums of all routes to a pool; `total` is the only one of the times. Three queries.
     """
-    totals: Totals = {name: Counters() for name in _configured()}
+    parts: dict[Name, list[Counters]] = {name: [] for name in _configured()}
     rows = TrafficRollup.objects.filter(step=EVER).values_list(
         "series__pool", "series__backend", "total_sum", "total_histogram", *_SUMMED
     )
     for pool, backend, duration, histogram, *numbers in rows.order_by().iterator():
-        sums = totals.get(Name(pool, backend))
-        if sums is not None:
+        own = parts.get(Name(pool, backend))
+        if own is not None:
             times = Times(sum=duration, histogram=unpack_histogram(histogram))
-            sums.add(Counters(total=times, **dict(zip(_SUMMED, numbers, strict=True))))
-    return totals
+            own.append(Counters(total=times, **dict(zip(_SUMMED, numbers, strict=True))))
+    return {name: sum_of(own) for name, own in parts.items()}
 
 
 def _configured() -> list[Name]:

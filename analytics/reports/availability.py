@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from statistics import fmean
 from typing import TypedDict
 
-from analytics.aggregate import Counters
+from analytics.aggregate import Counters, sum_of
 from analytics.reports import rollups
 from analytics.reports.budget import Budget, budget
 from analytics.reports.figures import answered
 from analytics.reports.heading import Heading, heading
-from analytics.reports.rollups import Name
+from analytics.reports.rollups import Name, Part
 from analytics.reports.scope import EDGE, Scope
 from analytics.reports.selection import Selection
 from analytics.reports.span import Span
@@ -91,9 +91,12 @@ def availability_report(
 ) -> AvailabilityReport:
     """Of what is configured now. `target`: percent, below 100; `now` is that of the span."""
     reading = _read(span, now, scope)
-    requests = rollups.totals(span.segments(), scope)
-    pools = [] if scope.backend else _pools(reading, requests, target)
-    backends = _backends(reading, requests, target)
+    segments = span.segments()
+    pools = []
+    if not scope.backend:
+        pools = _pools(reading, rollups.sums_of_pools(segments, scope), target)
+    sums = rollups.sums(segments, rollups.find_backends(scope))
+    backends = _backends(reading, sums, target)
     shown = selection.of(backends, lambda one: one.downtime)
     return AvailabilityReport(
         **heading(span),
@@ -174,7 +177,7 @@ def _backends(
 
 
 def _pools(
-    reading: _Reading, requests: dict[Name, Counters], target: float
+    reading: _Reading, requests: dict[Part, Counters], target: float
 ) -> list[PoolAvailability]:
     known: dict[int, float] = defaultdict(float)
     for one in reading.uptimes.known_of_pools():
@@ -184,7 +187,7 @@ def _pools(
         outages = reading.out(members)
         seen = known[members[0].pool_id]
         lost = min(seen, seconds_in(outages, reading.start, reading.end))
-        own = [sums for name, sums in requests.items() if name.pool == pool]
+        own = [sums for part, sums in requests.items() if part.pool == pool]
         measures = _measures(reading, outages, seen, lost, own, target)
         found.append(PoolAvailability(pool=pool, backends=len(members), **measures))
     return found
@@ -211,12 +214,10 @@ def _measures(
     outages: Sequence[Interval],
     known: float,
     down: float,
-    sums: Iterable[Counters],
+    sums: Sequence[Counters],
     target: float,
 ) -> _Measures:
-    total = Counters()
-    for one in sums:
-        total.add(one)
+    total = sum_of(sums)
     requests, errors = answered(total), total.status_5xx
     repaired = [one.length for one in outages if one.over]
     return {

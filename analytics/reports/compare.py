@@ -22,7 +22,6 @@ from analytics.reports.significance import (
     proportions_differ,
 )
 from analytics.reports.span import Span
-from proxy.core.histogram import merge
 
 _COMPARED = ("p50", "p95", "p99")
 _TIMED = ("total",)
@@ -86,11 +85,10 @@ class _Measured:
 
     @classmethod
     def read(cls, span: Span, scope: Scope) -> "_Measured":
-        sums = rollups.totals(span.segments(), scope.all_backends(), _TIMED)
-        counts = rollups.histograms(span.segments(), scope, _TIMED)
-        own = [one for name, one in sums.items() if scope.backend in ("", name.backend)]
-        times = merge(one["total"] for one in counts.values())
-        return cls(span, sums, rollups.add_up(own), times)
+        segments = span.segments()
+        sums = rollups.sums(segments, rollups.find_backends(scope.all_backends()))
+        total = rollups.totals(segments, scope, _TIMED).whole
+        return cls(span, sums, total, rollups.histogram(segments, scope, _TIMED)["total"])
 
     @property
     def requests(self) -> int:

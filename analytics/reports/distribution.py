@@ -78,7 +78,7 @@ def _read_members(span: Span, scope: Scope) -> dict[str, list[Member]]:
     """By pool, all that was configured or had requests, sorted by name."""
     bins = rollups.cut_span(span, scope, AUTO)
     start = bins.edges[0]  # of everything, where it begins
-    sums = rollups.totals(span.segments(), scope)
+    sums = rollups.sums(span.segments(), rollups.find_backends(scope))
     plan = read_plan(span, start)
     # Of one plan all the time, it does not matter how the requests were spread over it.
     requests = rollups.requests_of_pools(bins, scope) if len(plan) > 1 else {}

@@ -5,7 +5,6 @@ Classes are those of answers, and so of requests. Causes of the backends are tho
 but its first try has failed. Causes of the edge are of requests again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
@@ -15,8 +14,8 @@ from analytics.reports import rollups
 from analytics.reports.bins import AUTO, Bins
 from analytics.reports.figures import answered, count, ratio
 from analytics.reports.heading import Heading, heading
-from analytics.reports.rollups import Name
-from analytics.reports.scope import EDGE, Scope
+from analytics.reports.listing import list_backends
+from analytics.reports.scope import Scope
 from analytics.reports.selection import Selection
 from analytics.reports.span import Span
 from analytics.requests.paths import TopErrorPaths, top_error_paths
@@ -94,26 +93,28 @@ def errors_report(
 ) -> ErrorsReport:
     """`step` None: without a series. BadParameter for a step that is not to be had."""
     bins = rollups.cut_span(span, scope, step) if step else None
-    sums = rollups.totals(span.segments(), scope)
+    listing = list_backends(span.segments(), scope, selection, rank=_failures)
     backends = [
-        BackendErrors(**_fields(sums[name]), pool=name.pool, backend=name.backend)
-        for name in sorted(sums)
-        if name.backend != EDGE
+        BackendErrors(**_fields(sums), pool=name.pool, backend=name.backend)
+        for name, sums in listing.sums.items()
     ]
     return ErrorsReport(
         **heading(span, bins),
-        totals=_totals(sums),
-        backend_count=len(backends),
-        backends=selection.of(backends, lambda one: one.errors + one.tries_failed),
+        totals=_totals(span, scope),
+        backend_count=listing.count,
+        backends=backends,
         series=_series(span, bins, scope) if bins else None,
         top_paths=top_error_paths(span, scope.pool or None, among=scope.of_series()),
     )
 
 
-def _totals(sums: Mapping[Name, Counters]) -> ErrorTotals:
-    total = rollups.add_up(sums.values())
-    by_edge = sum(one.status_5xx for name, one in sums.items() if name.backend == EDGE)
-    return ErrorTotals(**_fields(total), by_edge=by_edge)
+def _failures(counters: Counters) -> int:
+    return counters.status_5xx + counters.errors
+
+
+def _totals(span: Span, scope: Scope) -> ErrorTotals:
+    sums = rollups.totals(span.segments(), scope)
+    return ErrorTotals(**_fields(sums.whole), by_edge=sums.by_edge.status_5xx)
 
 
 def _series(span: Span, bins: Bins, scope: Scope) -> list[ErrorPoint]:

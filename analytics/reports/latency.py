@@ -15,13 +15,14 @@ from analytics.reports.bins import AUTO, Bins
 from analytics.reports.figures import Latency, answered, latency
 from analytics.reports.heading import Heading, heading
 from analytics.reports.heat import HeatMap, draw
+from analytics.reports.listing import list_backends
 from analytics.reports.rollups import Histogram, Name
-from analytics.reports.scope import EDGE, Scope
+from analytics.reports.scope import Scope
 from analytics.reports.selection import Selection
 from analytics.reports.span import Span
-from proxy.core.histogram import merge
 
 DEFAULT_KIND = "total"
+_COST = 15  # of merging a histogram, in rows that the database adds up
 
 
 @dataclass(frozen=True)
@@ -74,30 +75,26 @@ def latency_report(
     kind: str = DEFAULT_KIND,
 ) -> LatencyReport:
     """`step` None: without a series. BadParameter for a step that is not to be had."""
-    bins = rollups.cut_span(span, scope, step) if step else None
-    sums = rollups.totals(span.segments(), scope, KINDS)
-    counts = rollups.histograms(span.segments(), scope, KINDS)
-    backends = [
-        _backend(name, sums[name], counts.get(name, {}))
-        for name in sorted(sums)
-        if name.backend != EDGE
-    ]
+    bins = rollups.cut_span(span, scope, step, _COST) if step else None
+    listing = list_backends(span.segments(), scope, selection, KINDS)
+    counts = rollups.histograms(span.segments(), listing.backends, KINDS)
+    backends = [_backend(name, sums, counts.get(name, {})) for name, sums in listing.sums.items()]
     parts = rollups.histogram_series(bins, scope, kind) if bins else []
     return LatencyReport(
         **heading(span, bins),
         kind=kind,
-        totals=_totals(sums, counts),
-        backend_count=len(backends),
-        backends=selection.of(backends, lambda one: one.total.p99 if one.total else 0),
+        totals=_totals(span, scope),
+        backend_count=listing.count,
+        backends=selection.best(backends, lambda one: one.total.p99 if one.total else 0),
         series=_series(span, bins, scope, kind, parts) if bins else None,
         heat_map=draw([span.at(edge) for edge in bins.edges], parts) if bins else None,
     )
 
 
-def _totals(sums: Mapping[Name, Counters], counts: Mapping[Name, _Histograms]) -> TimesOfKinds:
-    total = rollups.add_up(sums.values())
-    merged = {kind: merge(one[kind] for one in counts.values()) for kind in KINDS}
-    return TimesOfKinds(requests=answered(total), **_times(total, merged))
+def _totals(span: Span, scope: Scope) -> TimesOfKinds:
+    total = rollups.totals(span.segments(), scope, KINDS).whole
+    counts = rollups.histogram(span.segments(), scope, KINDS)
+    return TimesOfKinds(requests=answered(total), **_times(total, counts))
 
 
 def _backend(name: Name, sums: Counters, counts: _Histograms) -> BackendLatency:

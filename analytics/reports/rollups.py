@@ -1,11 +1,13 @@
 """What the reports read: the only queries to the rollups.
 
-The database adds up what it can. Histograms it cannot: they are read, one for each
-series and bucket, only by those who tell percentiles.
+What tells of whole pools reads the pools' own rollups, and only what tells backends apart
+reads theirs. The database adds up what it can. Histograms it cannot: they are read, one for
+each series and bucket, only by those who tell percentiles.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -13,9 +15,9 @@ from typing import Any, NamedTuple
 from django.db.models import Aggregate, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import NullIf
 
-from analytics.aggregate import SUMMED, Counters, Times, unpack_histogram
+from analytics.aggregate import SUMMED, Counters, Times, sum_of, unpack_histogram
 from analytics.levels import DAY, Segment
-from analytics.models import TrafficRollup, TrafficSeries
+from analytics.models import PoolRollup, PoolSeries, TrafficRollup, TrafficSeries
 from analytics.reports.bins import Bins, cut
 from analytics.reports.scope import Scope
 from analytics.reports.span import Span
@@ -28,9 +30,41 @@ class Name(NamedTuple):
     backend: str
 
 
+class Part(NamedTuple):
+    """What reached a backend of a pool, or what its edges answered themselves."""
+
+    pool: str
+    reached: bool
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Some of the series that tell backends apart, by their numbers."""
+
+    names: Mapping[int, Name]
+    everything: bool  # all that there are, and so that nothing need be looked up by number
+
+    def only(self, wanted: Iterable[Name]) -> "Backends":
+        kept = set(wanted)
+        names = {number: name for number, name in self.names.items() if name in kept}
+        return Backends(names, everything=False)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """`by_edge`: what reached no backend."""
+
+    reached: Counters
+    by_edge: Counters
+
+    @property
+    def whole(self) -> Counters:
+        return sum_of((self.reached, self.by_edge))
+
+
 Histogram = dict[int, int]
 Kinds = tuple[str, ...]  # some of `KINDS`
-_Rows = QuerySet[TrafficRollup, TrafficRollup]
+_Rows = QuerySet[Any, Any]
 
 
 @cache
@@ -45,66 +79,127 @@ def _columns(kinds: Kinds) -> dict[str, Aggregate]:
     }
 
 
-def cut_span(span: Span, scope: Scope, step: str) -> Bins:
-    """The parts of `span`; those of everything begin where there is something."""
-    series = TrafficSeries.objects.filter(scope.of_series()).count()
-    return cut(span, step, series, None if span.start else _first_bucket(scope))
+def cut_span(span: Span, scope: Scope, step: str, cost: int = 1) -> Bins:
+    """The parts of `span`; those of everything begin where there is something.
+
+    `cost`: how much longer than adding it up it takes to read a row of a series.
+    """
+    series = _series(scope).objects.filter(scope.of_series()).count()
+    return cut(span, step, series * cost, None if span.start else _first_bucket(scope))
 
 
 def _first_bucket(scope: Scope) -> int | None:
     """The day in which the first of it was counted, in Unix seconds."""
-    rows = TrafficRollup.objects.filter(scope.of_series("series__"), step=DAY)
+    rows = _table(scope).objects.filter(scope.of_series("series__"), step=DAY)
     first = rows.aggregate(first=Min("at"))["first"]
     return int(first.timestamp()) if first else None
 
 
-def totals(segments: Sequence[Segment], scope: Scope, kinds: Kinds = ()) -> dict[Name, Counters]:
-    """The sums of each backend, without histograms, and of the times only those of `kinds`."""
-    names = _names(scope)
-    found: dict[Name, Counters] = defaultdict(Counters)
-    for number, counters in _sums(_rows(segments, scope, names), "series_id", kinds):
-        found[names[number]].add(counters)
-    return dict(found)
+# --- of each backend ---
 
 
-def add_up(counters: Iterable[Counters]) -> Counters:
-    total = Counters()
-    for one in counters:
-        total.add(one)
-    return total
+def find_backends(scope: Scope) -> Backends:
+    rows = TrafficSeries.objects.filter(scope.of_series()).values_list("pk", "pool", "backend")
+    names = {number: Name(pool, backend) for number, pool, backend in rows}
+    return Backends(names, everything=scope == Scope())
+
+
+def present(segments: Sequence[Segment], backends: Backends) -> set[Name]:
+    """Those of which anything was counted. It is in the index, so that no rollup is read.
+
+    By one query a segment: PostgreSQL walks through the whole index for some of one or another.
+    """
+    found: set[int] = set()
+    for segment in segments:
+        rows = _of_backends([segment], backends).values_list("series_id", flat=True)
+        found.update(rows.distinct())
+    return {backends.names[number] for number in found if number in backends.names}
+
+
+def sums(
+    segments: Sequence[Segment], backends: Backends, kinds: Kinds = ()
+) -> dict[Name, Counters]:
+    """Of each backend, and of what the edge answered; without histograms, and of the times
+    only those of `kinds`.
+    """
+    found: dict[Name, list[Counters]] = defaultdict(list)
+    for number, counters in _sums(_of_backends(segments, backends), "series_id", kinds):
+        if number in backends.names:  # not one that began just now
+            found[backends.names[number]].append(counters)
+    return {name: sum_of(parts) for name, parts in found.items()}
+
+
+def histograms(
+    segments: Sequence[Segment], backends: Backends, kinds: Kinds
+) -> dict[Name, dict[str, Histogram]]:
+    """The times of some of `KINDS` of each backend that has any."""
+    merged: dict[Name, dict[str, Histogram]] = {}
+    for number, *packed in _packed(_of_backends(segments, backends), "series_id", kinds):
+        name = backends.names.get(number)
+        if name is None:
+            continue
+        own = merged.get(name)
+        if own is None:
+            own = merged[name] = {kind: {} for kind in kinds}
+        _merge_each(own, packed)
+    return merged
+
+
+def _of_backends(segments: Sequence[Segment], backends: Backends) -> _Rows:
+    rows = TrafficRollup.objects.filter(_within(segments)).order_by()
+    return rows if backends.everything else rows.filter(series_id__in=list(backends.names))
+
+
+# --- of all together ---
+
+
+def totals(segments: Sequence[Segment], scope: Scope, kinds: Kinds = ()) -> Totals:
+    parts: dict[bool, list[Counters]] = {True: [], False: []}
+    if scope.backend:
+        parts[True] = [*sums(segments, find_backends(scope), kinds).values()]
+    else:
+        for part, counters in sums_of_pools(segments, scope, kinds).items():
+            parts[part.reached].append(counters)
+    return Totals(reached=sum_of(parts[True]), by_edge=sum_of(parts[False]))
+
+
+def sums_of_pools(
+    segments: Sequence[Segment], scope: Scope, kinds: Kinds = ()
+) -> dict[Part, Counters]:
+    """Of whole pools, even if `scope` names a backend."""
+    whole = scope.all_backends()
+    series = PoolSeries.objects.filter(whole.of_series()).values_list("pk", "pool", "reached")
+    names = {number: Part(pool, reached) for number, pool, reached in series}
+    found: dict[Part, list[Counters]] = defaultdict(list)
+    for number, counters in _sums(_of_all(segments, whole), "series_id", kinds):
+        if number in names:
+            found[names[number]].append(counters)
+    return {part: sum_of(parts) for part, parts in found.items()}
 
 
 def series(bins: Bins, scope: Scope, kinds: Kinds = ()) -> list[Counters]:
-    """The same of each part."""
-    parts = [Counters() for _ in bins.edges]
-    for at, counters in _sums(_rows(bins.segments(), scope, _names(scope)), "at", kinds):
-        parts[bins.index(_seconds(at))].add(counters)
-    return parts
+    """The sums of each part."""
+    parts: list[list[Counters]] = [[] for _ in bins.edges]
+    for at, counters in _sums(_of_all(bins.segments(), scope), "at", kinds):
+        parts[bins.index(_seconds(at))].append(counters)
+    return [sum_of(one) for one in parts]
 
 
 def requests_of_pools(bins: Bins, scope: Scope) -> dict[str, list[int]]:
     """How many requests reached a backend of each pool in each part."""
     found: dict[str, list[int]] = defaultdict(lambda: [0] * len(bins.edges))
-    rows = _rows(bins.segments(), scope, _names(scope)).exclude(series__backend_id=0)
-    sums = rows.values("series__pool", "at").annotate(reached=Sum("requests"))
-    for pool, at, requests in sums.values_list("series__pool", "at", "reached"):
+    rows = _of_all(bins.segments(), scope.all_backends()).filter(series__reached=True)
+    counts = rows.values("series__pool", "at").annotate(reached=Sum("requests"))
+    for pool, at, requests in counts.values_list("series__pool", "at", "reached"):
         found[pool][bins.index(_seconds(at))] += requests
     return dict(found)
 
 
-def histograms(
-    segments: Sequence[Segment], scope: Scope, kinds: Kinds
-) -> dict[Name, dict[str, Histogram]]:
-    """The times of some of `KINDS` of each backend that has any."""
-    names = _names(scope)
-    merged: dict[Name, dict[str, Histogram]] = {}
-    for number, *packed in _packed(_rows(segments, scope, names), "series_id", kinds):
-        own = merged.get(names[number])
-        if own is None:
-            own = merged[names[number]] = {kind: {} for kind in kinds}
-        for histogram, data in zip(own.values(), packed, strict=True):
-            if data:
-                _merge(histogram, data)
+def histogram(segments: Sequence[Segment], scope: Scope, kinds: Kinds) -> dict[str, Histogram]:
+    """The times of some of `KINDS`."""
+    merged: dict[str, Histogram] = {kind: {} for kind in kinds}
+    for _, *packed in _packed(_of_all(segments, scope), "series_id", kinds):
+        _merge_each(merged, packed)
     return merged
 
 
@@ -112,13 +207,33 @@ def histogram_series(bins: Bins, scope: Scope, kind: str) -> list[Histogram]:
     """The times of one of `KINDS` in each part."""
     parts: list[Histogram] = [{} for _ in bins.edges]
     indices: dict[datetime, int] = {}
-    for at, packed in _packed(_rows(bins.segments(), scope, _names(scope)), "at", (kind,)):
+    for at, packed in _packed(_of_all(bins.segments(), scope), "at", (kind,)):
         index = indices.get(at)
         if index is None:
             index = indices[at] = bins.index(_seconds(at))
         if packed:
             _merge(parts[index], packed)
     return parts
+
+
+def _of_all(segments: Sequence[Segment], scope: Scope) -> _Rows:
+    rows = _table(scope).objects.filter(_within(segments)).order_by()
+    if scope == Scope():
+        return rows
+    # By their numbers, which the index has, where a join has none.
+    series = _series(scope).objects.filter(scope.of_series())
+    return rows.filter(series_id__in=list(series.values_list("pk", flat=True)))
+
+
+def _table(scope: Scope) -> type[TrafficRollup] | type[PoolRollup]:
+    return TrafficRollup if scope.backend else PoolRollup
+
+
+def _series(scope: Scope) -> type[TrafficSeries] | type[PoolSeries]:
+    return TrafficSeries if scope.backend else PoolSeries
+
+
+# --- queries ---
 
 
 def _sums(rows: _Rows, by: str, kinds: Kinds) -> Iterator[tuple[Any, Counters]]:
@@ -143,33 +258,25 @@ def _packed(rows: _Rows, by: str, kinds: Kinds) -> Iterable[tuple[Any, ...]]:
     return rows.values_list(by, *(f"{kind}_histogram" for kind in kinds))
 
 
+def _merge_each(into: Mapping[str, Histogram], packed: Iterable[bytes]) -> None:
+    for histogram, data in zip(into.values(), packed, strict=True):
+        if data:
+            _merge(histogram, data)
+
+
 def _merge(into: Histogram, packed: bytes) -> None:
     for index, count in unpack_histogram(packed).items():
         into[index] = into.get(index, 0) + count
 
 
-def _rows(segments: Sequence[Segment], scope: Scope, names: Mapping[int, Name]) -> _Rows:
-    """`names`: of the series in `scope`, whose numbers the index has, where a join has none."""
-    within = Q(pk__in=())
+def _within(segments: Sequence[Segment]) -> Q:
+    found = Q(pk__in=())
     for segment in segments:
-        within |= _within(segment)
-    rows = TrafficRollup.objects.filter(within).order_by()
-    return rows if scope == Scope() else rows.filter(series__in=list(names))
-
-
-def _within(segment: Segment) -> Q:
-    found = Q(step=segment.step, at__gte=datetime.fromtimestamp(segment.start, UTC))
-    if segment.end is not None:
-        found &= Q(at__lt=datetime.fromtimestamp(segment.end, UTC))
+        part = Q(step=segment.step, at__gte=datetime.fromtimestamp(segment.start, UTC))
+        if segment.end is not None:
+            part &= Q(at__lt=datetime.fromtimestamp(segment.end, UTC))
+        found |= part
     return found
-
-
-def _names(scope: Scope) -> dict[int, Name]:
-    rows = TrafficSeries.objects.filter(scope.of_series())
-    return {
-        number: Name(pool, backend)
-        for number, pool, backend in rows.values_list("pk", "pool", "backend")
-    }
 
 
 def _seconds(at: datetime) -> int:

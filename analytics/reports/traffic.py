@@ -1,6 +1,5 @@
 """How much traffic there was: totals, each backend's part, and how it went over time."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,11 +8,11 @@ from analytics.reports import rollups
 from analytics.reports.bins import AUTO, Bins
 from analytics.reports.figures import Counts, Summary, answered, count, latency, ms, ratio
 from analytics.reports.heading import Heading, heading
+from analytics.reports.listing import Listing, list_backends
 from analytics.reports.rollups import Histogram, Name
-from analytics.reports.scope import EDGE, Scope
+from analytics.reports.scope import Scope
 from analytics.reports.selection import Selection
 from analytics.reports.span import Span
-from proxy.core.histogram import merge
 
 
 @dataclass(frozen=True)
@@ -70,33 +69,41 @@ def traffic_report(
     what takes longest of a thousand backends. BadParameter for a step that is not to be had.
     """
     bins = rollups.cut_span(span, scope, step) if step else None
-    sums = rollups.totals(span.segments(), scope.all_backends(), _TIMED)
-    reached = sum(answered(one) for name, one in sums.items() if name.backend != EDGE)
-    if scope.backend:
-        sums = {name: one for name, one in sums.items() if name.backend == scope.backend}
-    counts = {}
-    if percentiles:
-        times = rollups.histograms(span.segments(), scope, _TIMED)
-        counts = {name: kinds["total"] for name, kinds in times.items()}
-    backends = [
-        _backend(name, one, counts.get(name, {}), reached)
-        for name, one in sorted(sums.items())
-        if name.backend != EDGE
-    ]
+    sums = rollups.totals(span.segments(), scope, _TIMED)
+    times = rollups.histogram(span.segments(), scope, _TIMED)["total"] if percentiles else {}
+    listing = list_backends(span.segments(), scope, selection, _TIMED, rank=answered)
     return TrafficReport(
         **heading(span, bins),
-        totals=_totals(sums, counts),
-        backend_count=len(backends),
-        backends=selection.of(backends, lambda one: one.requests),
+        totals=_totals(sums, times),
+        backend_count=listing.count,
+        backends=_backends(span, listing, _reached(span, scope, sums), percentiles=percentiles),
         series=_series(span, bins, scope) if bins else None,
     )
 
 
-def _totals(sums: Mapping[Name, Counters], counts: Mapping[Name, Histogram]) -> Totals:
-    total = rollups.add_up(sums.values())
-    by_edge = sum(answered(one) for name, one in sums.items() if name.backend == EDGE)
-    times = latency(total.total, merge(counts.values()))
-    return Totals(**count(total), latency_ms=times, answered_by_edge=by_edge)
+def _reached(span: Span, scope: Scope, sums: rollups.Totals) -> int:
+    """What shares are of."""
+    if scope.backend:
+        sums = rollups.totals(span.segments(), scope.all_backends())
+    return answered(sums.reached)
+
+
+def _totals(sums: rollups.Totals, times: Histogram) -> Totals:
+    return Totals(
+        **count(sums.whole),
+        latency_ms=latency(sums.whole.total, times),
+        answered_by_edge=answered(sums.by_edge),
+    )
+
+
+def _backends(
+    span: Span, listing: Listing, reached: int, *, percentiles: bool
+) -> list[BackendTraffic]:
+    times = rollups.histograms(span.segments(), listing.backends, _TIMED) if percentiles else {}
+    return [
+        _backend(name, sums, times[name]["total"] if name in times else {}, reached)
+        for name, sums in listing.sums.items()
+    ]
 
 
 def _backend(name: Name, sums: Counters, counts: Histogram, reached: int) -> BackendTraffic:

@@ -1,6 +1,6 @@
 """Adding traffic up, and refusing what is no traffic."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import get_type_hints
 
 import msgspec
@@ -14,16 +14,18 @@ from analytics.aggregate import (
     Counters,
     Key,
     MalformedBatch,
+    PoolSeries,
     Series,
     Times,
     decode_batch,
+    of_pools,
     pack_histogram,
     roll_up,
     sum_of,
     unpack_histogram,
 )
 from analytics.levels import LEVELS
-from analytics.store import COUNTERS
+from analytics.tables import COUNTERS
 from pool.bus import TrafficBatch, TrafficRow, TrafficSecond, TrafficTimes
 from proxy.core.histogram import BUCKETS
 
@@ -95,13 +97,19 @@ def test_the_order_in_which_rows_are_added_does_not_matter(orders):
 
 @given(st.lists(rows, max_size=4), st.lists(rows, max_size=4), st.lists(rows, max_size=4))
 def test_sums_of_sums_are_those_of_all(first, second, third):
-    one, other = sum_of(first), sum_of(second)
-    one.add(sum_of(second))
-    one.add(sum_of(third))
-    other.add(sum_of(third))
-    rest = sum_of(first)
-    rest.add(other)
-    assert one == rest == sum_of(first + second + third)
+    a, b, c = sum_of(first), sum_of(second), sum_of(third)
+    assert sum_of([sum_of([a, b]), c]) == sum_of([a, sum_of([b, c])])
+    assert sum_of([a, b, c]) == sum_of(first + second + third)
+
+
+@given(batches)
+def test_pools_have_at_every_level_what_their_backends_have(given_batches):
+    backends = roll_up(given_batches)
+    pools = of_pools(backends)
+    parts = defaultdict(list)
+    for key, counters in backends.items():
+        parts[Key(key.step, key.at, PoolSeries.of(key.series))].append(counters)
+    assert pools == {key: sum_of(found) for key, found in parts.items()}
 
 
 @given(batches)
@@ -153,9 +161,8 @@ def test_rows_are_not_changed_by_being_added(batch, row):
 
 
 def test_an_unknown_shortest_time_does_not_count_as_zero():
-    sums = Counters()
-    for low, high in [(0, 0), (7, 9), (0, 0), (5, 5)]:
-        sums.add(Counters(total=Times(min=low, max=high)))
+    pairs = [(0, 0), (7, 9), (0, 0), (5, 5)]
+    sums = sum_of([Counters(total=Times(min=low, max=high)) for low, high in pairs])
     assert (sums.total.min, sums.total.max) == (5, 9)
 
 

@@ -11,7 +11,7 @@ from analytics import store, tasks
 from analytics.aggregate import unpack_histogram
 from analytics.ingest import BATCH_MEMORY, ingest, prune
 from analytics.levels import EVER, LEVELS, RETENTION_HOURS
-from analytics.models import CountedBatch, TrafficRollup, TrafficSeries
+from analytics.models import CountedBatch, PoolRollup, TrafficRollup, TrafficSeries
 from analytics.stream import ABANDONED, BAD_STREAM, CONSUMER, GROUP, TrafficStream
 from pool.bus import TRAFFIC_FIELD, TRAFFIC_STREAM
 
@@ -135,7 +135,7 @@ def test_a_failed_commit_leaves_everything_for_the_next_run(redis_client, send, 
         raise OperationalError("database is locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr("analytics.store._add_stored", locked)
+        patch.setattr("analytics.tables.write", locked)
         with pytest.raises(DatabaseError):
             ingest(redis_client)
     assert (CountedBatch.objects.count(), requests()) == (0, 0)
@@ -308,3 +308,4 @@ def test_the_time_to_keep_rollups_can_be_set(redis_client, batch, settings):
     store.add([batch(at=1_700_000_000)], NOW)
     tasks.prune()
     assert not TrafficRollup.objects.exclude(step=EVER).exists()
+    assert not PoolRollup.objects.exclude(step=EVER).exists()

@@ -7,12 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics.aggregate import KINDS, sum_of
 from analytics.levels import STEPS, Segment
-from analytics.reports import BadParameter, Clock, Scope, rollups
+from analytics.reports import BadParameter, Clock, Scope, Selection, rollups
 from analytics.reports.bins import AUTO, WIDTHS
 from analytics.reports.errors import errors_report
 from analytics.reports.latency import latency_report
+from analytics.reports.scope import EDGE
 from analytics.reports.traffic import traffic_report
+from proxy.core.histogram import merge
 from tests.analytics.reports.conftest import NOW
 
 pytestmark = pytest.mark.django_db
@@ -97,9 +100,54 @@ def test_latencies_and_the_heat_map_have_each_request_once(log, asked, step, sco
 
 @pytest.mark.parametrize("scope", SCOPES, ids=str)
 def test_all_levels_tell_the_same(log, scope):
-    found = [rollups.totals([Segment(step, 0, None)], scope, ("total",)) for step in STEPS]
-    assert found[0]
-    assert all(one == found[0] for one in found)
+    backends = rollups.find_backends(scope)
+    for read, what in (
+        (rollups.sums, backends),
+        (rollups.sums_of_pools, scope),
+        (rollups.totals, scope),
+    ):
+        found = [read([Segment(step, 0, None)], what, ("total",)) for step in STEPS]
+        assert found[0]
+        assert all(one == found[0] for one in found)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("scope", SCOPES, ids=str)
+def test_pools_tell_the_same_as_their_backends(log, scope, step):
+    segments = [Segment(step, 0, None)]
+    backends = rollups.find_backends(scope)
+    sums = rollups.sums(segments, backends, KINDS)
+    totals = rollups.totals(segments, scope, KINDS)
+    assert totals.whole == sum_of([*sums.values()])
+    assert totals.by_edge == sum_of([one for name, one in sums.items() if name.backend == EDGE])
+    times = rollups.histograms(segments, backends, KINDS).values()
+    for kind, counts in rollups.histogram(segments, scope, KINDS).items():
+        assert counts == merge(one[kind] for one in times)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+@pytest.mark.parametrize("report", [traffic_report, errors_report, latency_report])
+def test_pages_are_parts_of_the_whole(log, clock, report, limit):
+    span = clock.last("30d")
+    whole = report(span, step=None)
+    pages = [
+        report(span, step=None, selection=Selection(limit, offset))
+        for offset in range(0, whole.backend_count, limit)
+    ]
+    assert [one for page in pages for one in page.backends] == whole.backends
+    assert {(page.backend_count, page.totals) for page in pages} == {
+        (len(whole.backends), whole.totals)
+    }
+
+
+@pytest.mark.parametrize("report", [traffic_report, errors_report, latency_report])
+def test_the_first_by_rank_are_rows_of_the_whole(log, clock, report):
+    span = clock.last("30d")
+    whole = report(span, step=None)
+    top = report(span, step=None, selection=Selection(top=2))
+    assert len(top.backends) == 2
+    assert all(one in whole.backends for one in top.backends)
+    assert (top.backend_count, top.totals) == (whole.backend_count, whole.totals)
 
 
 @pytest.mark.parametrize("scope", SCOPES, ids=str)

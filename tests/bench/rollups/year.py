@@ -1,18 +1,19 @@
 """A year of rollups, as retention leaves them: every backend busy all the time."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from random import Random
 
 from django.db import connection, transaction
 
-from analytics.aggregate import Counters, Key, Series, sum_of
+from analytics.aggregate import Counters, Key, PoolSeries, Rollups, Series, sum_of
 from analytics.levels import DAY, LEVELS, RETENTION_HOURS, floor
-from analytics.models import TrafficRollup
-from analytics.store import COUNTERS, merge
+from analytics.tables import BACKENDS, COUNTERS, POOLS
 from tests.bench.rollups.traffic import pool_of, some_second
 
 DAYS = 365
+TABLES = tuple(table.rollups for table in (BACKENDS, POOLS))
 _PATTERNS = 50
 _MOST = 60  # seconds that are added up one by one; longer buckets are multiples of them
 _AT_ONCE = 50  # buckets in one transaction
@@ -21,8 +22,10 @@ _AT_ONCE = 50  # buckets in one transaction
 def fill(backends: int, now: int) -> int:
     """Returns the number of rows. One bucket of each level is computed, the others are like it."""
     for step in LEVELS:
+        rollups = dict(_bucket(step, floor(now, step), backends))
         with transaction.atomic():
-            merge(dict(_bucket(step, floor(now, step), backends)))
+            BACKENDS.merge(rollups)
+            POOLS.merge(_of_pools(rollups))
     for step, hours in RETENTION_HOURS.items():
         last = floor(now, step)
         length = DAYS * DAY if hours is None else hours * 3600
@@ -31,10 +34,10 @@ def fill(backends: int, now: int) -> int:
             with transaction.atomic():
                 for at in earlier[begin : begin + _AT_ONCE]:
                     _copy(step, last, at)
-    return TrafficRollup.objects.count()
+    return sum(table.objects.count() for table in TABLES)
 
 
-def _bucket(step: int, at: int, backends: int) -> Iterator[tuple[Key, Counters]]:
+def _bucket(step: int, at: int, backends: int) -> Iterator[tuple[Key[Series], Counters]]:
     patterns = [_pattern(step, Random(number)) for number in range(_PATTERNS)]
     for number in range(1, backends + 1):
         pool = pool_of(number)
@@ -42,9 +45,17 @@ def _bucket(step: int, at: int, backends: int) -> Iterator[tuple[Key, Counters]]
         yield Key(step, at, series), patterns[number % _PATTERNS]
 
 
+def _of_pools(rollups: Rollups[Series]) -> Rollups[PoolSeries]:
+    """At the one level that these are of."""
+    parts: dict[Key[PoolSeries], list[Counters]] = defaultdict(list)
+    for (step, at, series), counters in rollups.items():
+        parts[Key(step, at, PoolSeries.of(series))].append(counters)
+    return {key: sum_of(found) for key, found in parts.items()}
+
+
 def _pattern(step: int, random: Random) -> Counters:
     seconds = min(step, _MOST)
-    counters = sum_of(some_second(random) for _ in range(seconds))
+    counters = sum_of([some_second(random) for _ in range(seconds)])
     for kind in (counters.connect, counters.first_byte, counters.total):
         for bucket in kind.histogram:
             kind.histogram[bucket] *= step // seconds
@@ -53,13 +64,14 @@ def _pattern(step: int, random: Random) -> Counters:
 
 def _copy(step: int, known: int, at: int) -> None:
     columns = ", ".join(COUNTERS)
-    table = TrafficRollup._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} (step, at, series_id, {columns}) "
-            f"SELECT step, %s, series_id, {columns} FROM {table} WHERE step = %s AND at = %s",
-            [_adapt(at), step, _adapt(known)],
-        )
+        for table in TABLES:
+            name = table._meta.db_table
+            cursor.execute(
+                f"INSERT INTO {name} (step, at, series_id, {columns}) "
+                f"SELECT step, %s, series_id, {columns} FROM {name} WHERE step = %s AND at = %s",
+                [_adapt(at), step, _adapt(known)],
+            )
 
 
 def _adapt(at: int) -> str:
