@@ -25,6 +25,7 @@ from proxy.errors import (
 _TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + string.ascii_letters.encode() + string.digits.encode()
 _VERSION = re.compile(rb"HTTP/\d\.\d")
 _REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
+_MOST_FORWARDS = b"999999999"
 
 
 class HeadLimits(NamedTuple):
@@ -166,7 +167,11 @@ def _version_error(line: bytes) -> ProxyError:
 
 
 def _admit(method: bytes, headers: Headers) -> Headers:
-    """Refuse what ends here: some methods, and OPTIONS that has come far enough (§7.6.2)."""
+    """Refuse what ends here: some methods, and OPTIONS that has come far enough.
+
+    RFC 9110 §7.6.2: what is sent on is what was received less one, or the recipient's
+    maximum, where that is less.
+    """
     if method in _REFUSED_METHODS:
         raise MethodRefused
     if method != b"OPTIONS":
@@ -174,9 +179,11 @@ def _admit(method: bytes, headers: Headers) -> Headers:
     counted = []
     for name, value in headers:
         if name.lower() == b"max-forwards" and value.isdigit():
-            if int(value) == 0:
+            hops = value.lstrip(b"0")
+            if not hops:
                 raise MethodRefused
-            value = b"%d" % (int(value) - 1)
+            fewer = len(hops) < len(_MOST_FORWARDS)
+            value = b"%d" % (int(hops) - 1) if fewer else _MOST_FORWARDS
         counted.append((name, value))
     return counted
 

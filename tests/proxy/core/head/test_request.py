@@ -373,6 +373,28 @@ def test_which_methods_are_idempotent(method: bytes, idempotent: bool) -> None:
     assert parse(start=method + b" / HTTP/1.1").idempotent is idempotent
 
 
+@pytest.mark.parametrize(
+    ("received", "sent"),
+    [
+        (b"1", b"0"),
+        (b"0010", b"9"),
+        (b"99999999", b"99999998"),
+        (b"1000000000", b"999999999"),
+        (b"9" * 5000, b"999999999"),
+        (b"-1", b"-1"),
+    ],
+)
+def test_options_goes_on_for_fewer_hops(received: bytes, sent: bytes) -> None:
+    head = parse(b"Max-Forwards: " + received, start=b"OPTIONS / HTTP/1.1")
+    assert head.headers == [(b"Max-Forwards", sent)]
+
+
+@pytest.mark.parametrize("received", [b"0", b"0" * 5000])
+def test_options_that_may_go_no_further_ends_here(received: bytes) -> None:
+    with pytest.raises(MethodRefused):
+        parse(b"Max-Forwards: " + received, start=b"OPTIONS / HTTP/1.1")
+
+
 # --- limits ---
 
 
