@@ -17,6 +17,7 @@ _SUB_BITS = 4
 _SUB_BUCKETS = 1 << _SUB_BITS
 _VALUE_BITS = 30
 
+OCTAVE = _SUB_BUCKETS  # buckets of a power of two
 LIMIT = 1 << _VALUE_BITS  # the first value that is clamped
 BUCKETS = (_VALUE_BITS - _SUB_BITS + 1) * _SUB_BUCKETS
 _LAST = BUCKETS - 1

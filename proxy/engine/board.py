@@ -27,16 +27,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.core.backend import Backend
-from proxy.core.histogram import BUCKETS
+from proxy.core.histogram import BUCKETS, OCTAVE, bucket_index
 from proxy.engine.layout import (
+    BLOCK,
+    BLOCK_WORDS,
     COUNTS,
     HEADER,
     KINDS,
     NEW_HEADER,
     NO_COUNTS,
     NO_TIMES,
+    PART,
     UNSEEN,
-    WORDS,
+    Kind,
+    header_of,
+    octaves,
+    times_of,
 )
 from proxy.engine.lockfile import create_locked, lock
 
@@ -46,10 +52,8 @@ _FROZEN = 1  # number of the newest batch that was frozen
 _ACKNOWLEDGED = 2  # number of the newest batch that Redis has confirmed
 _FROZEN_AT = 3  # Unix second
 _HEAD_WORDS = 8
-_STRIDE = 2 * WORDS
-_GROW_ROWS = 64
 # The first number is raised with any change of meaning that leaves the second one as it is.
-_LAYOUT_OF_THIS = 2 << 32 | WORDS
+_LAYOUT_OF_THIS = 3 << 32 | BLOCK_WORDS
 
 
 class OtherLayout(Exception):
@@ -67,23 +71,29 @@ class RowName(NamedTuple):
 class Part:
     """What a part of a row has beside its words: unlike them it is lost with the worker.
 
-    `noted`: words that have been read while it was live, by their index, as they were then.
+    `noted`: words of the header that have been read while it was live, as they were then;
+    `noted_times`: the same of the buckets.
     """
 
-    __slots__ = ("in_flight_peak", "noted")
+    __slots__ = ("in_flight_peak", "noted", "noted_times")
 
     def __init__(self) -> None:
         self.in_flight_peak = 0
         self.noted: dict[int, int] = {}
+        self.noted_times: dict[Kind, dict[int, int]] = {}
 
 
 class Row:
-    """`at`: the index of its first word, in `Board.live` as in `Board.frozen_words`."""
+    """`at`: the index of its header, in `Board.live` as in `Board.frozen_words`.
 
-    __slots__ = ("at", "backend", "frozen", "live")
+    `times`: that of the first bucket of its first histogram.
+    """
 
-    def __init__(self, at: int) -> None:
-        self.at = at
+    __slots__ = ("at", "backend", "frozen", "live", "times")
+
+    def __init__(self, number: int) -> None:
+        self.at = header_of(number)
+        self.times = times_of(number)
         self.backend: Backend | None = None
         self.live = Part()
         self.frozen = Part()
@@ -107,7 +117,7 @@ class Board:
         self.last_changed = int(status.st_mtime)
         self._names = os.open(self._names_path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self.rows: dict[RowName, Row] = {}
-        self._map(max(status.st_size, self._size(_GROW_ROWS)))
+        self._map(max(status.st_size, self._size(BLOCK)))
         self._load_names()
 
     @property
@@ -157,11 +167,19 @@ class Board:
         """Make the frozen part of a row, which is acknowledged, ready to be counted in again."""
         words, at, part = self.frozen_words, row.at, row.frozen
         for kind in KINDS:
-            if part.noted or words[at + kind.min] != UNSEEN:
-                first = at + kind.histogram
-                words[first : first + BUCKETS] = NO_TIMES
+            shortest, longest = words[at + kind.min], words[at + kind.max]
+            if part.noted:  # and its extremes were begun anew
+                changed = octaves(row.times + kind.histogram, 0, BUCKETS - 1)
+            elif shortest != UNSEEN:
+                first, last = bucket_index(shortest), bucket_index(longest)
+                changed = octaves(row.times + kind.histogram, first, last)
+            else:
+                continue
+            for word in changed:
+                words[word : word + OCTAVE] = NO_TIMES
         words[at : at + HEADER] = NEW_HEADER
         part.noted = {}
+        part.noted_times = {}
 
     @property
     def frozen(self) -> int:
@@ -203,8 +221,8 @@ class Board:
         """For one more row, which is as new."""
         count = len(self.rows)
         if self._size(count + 1) > self._bytes:
-            self._map(self._size(count + max(_GROW_ROWS, count // 4)))
-        at = count * _STRIDE
+            self._map(self._size(count + max(BLOCK, count // 4)))
+        at = header_of(count)
         for words in (self.live, self.frozen_words):
             words[at : at + HEADER] = NEW_HEADER
 
@@ -218,7 +236,7 @@ class Board:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._names_path))
 
     def _append(self, name: RowName) -> Row:
-        row = self.rows[name] = Row(len(self.rows) * _STRIDE)
+        row = self.rows[name] = Row(len(self.rows))
         return row
 
     def _map(self, size: int) -> None:
@@ -234,7 +252,7 @@ class Board:
         self._look_at_parts()
 
     def _look_at_parts(self) -> None:
-        even, odd = self._words[_HEAD_WORDS:], self._words[_HEAD_WORDS + WORDS :]
+        even, odd = self._words[_HEAD_WORDS:], self._words[_HEAD_WORDS + PART :]
         self.live, self.frozen_words = (even, odd) if self.frozen % 2 else (odd, even)
 
     def _load_names(self) -> None:
@@ -244,4 +262,5 @@ class Board:
 
     @staticmethod
     def _size(rows: int) -> int:
-        return 8 * (_HEAD_WORDS + rows * _STRIDE)
+        """Bytes; of whole blocks."""
+        return 8 * (_HEAD_WORDS + -(-rows // BLOCK) * BLOCK_WORDS)

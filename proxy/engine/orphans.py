@@ -63,7 +63,7 @@ def _remains(board: Board) -> Iterator[TrafficBatch]:
 
 
 def _batch(board: Board, number: int, at: int, words: "memoryview[int]") -> TrafficBatch:
-    found = [read_remains(name, words[row.at :]) for name, row in board.rows.items()]
+    found = [read_remains(name, row, words) for name, row in board.rows.items()]
     rows = [row for row in found if row is not None]
     seconds = [TrafficSecond(at=at, rows=rows)] if rows else []
     return TrafficBatch(source=board.source, seq=number, seconds=seconds)

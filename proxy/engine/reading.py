@@ -1,8 +1,8 @@
 """What a board's words say, as the rows that readers of the traffic stream add up."""
 
 from pool.bus import TrafficRow, TrafficTimes
-from proxy.core.histogram import BUCKETS, bucket_bounds, bucket_index, merge
-from proxy.engine.board import Part, RowName
+from proxy.core.histogram import BUCKETS, OCTAVE, bucket_bounds, bucket_index, merge
+from proxy.engine.board import Part, Row, RowName
 from proxy.engine.layout import (
     BYTES_IN,
     BYTES_OUT,
@@ -23,41 +23,41 @@ from proxy.engine.layout import (
     TIMEOUTS,
     UNSEEN,
     Kind,
+    octaves,
 )
 
 _NO_TIMES = TrafficTimes()
 
 
-def read(name: RowName, words: "memoryview[int]", part: Part) -> TrafficRow | None:
-    """What was counted in a part of a row since it was last noted; None: nothing.
-
-    `words`: the part's, from its first one on.
-    """
-    if words[:HEADER] == NEW_HEADER:
+def read(name: RowName, row: Row, words: "memoryview[int]", part: Part) -> TrafficRow | None:
+    """What was counted in a part of `row` since it was last noted; None: nothing."""
+    header_words = words[row.at : row.at + HEADER]
+    if header_words == NEW_HEADER:
         return None
-    header = words[:HEADER].tolist()
+    header = header_words.tolist()
     for word, count in part.noted.items():
-        if word < HEADER:
-            header[word] -= count
-    times = [_times(kind, words, header, part.noted) for kind in KINDS]
+        header[word] -= count
+    times = [_times(kind, row, words, header, part) for kind in KINDS]
     return _row(name, header, times, part.in_flight_peak)
 
 
-def read_remains(name: RowName, words: "memoryview[int]") -> TrafficRow | None:
+def read_remains(name: RowName, row: Row, words: "memoryview[int]") -> TrafficRow | None:
     """As `read`, where the worker is gone and nobody knows what it had noted."""
-    header = words[:HEADER].tolist()
-    return _row(name, header, [_remaining_times(kind, words, header) for kind in KINDS], 0)
+    header = words[row.at : row.at + HEADER].tolist()
+    times = [_remaining_times(kind, row, words, header) for kind in KINDS]
+    return _row(name, header, times, 0)
 
 
-def note(words: "memoryview[int]", part: Part) -> None:
+def note(row: Row, words: "memoryview[int]", part: Part) -> None:
     """Remember what was read of a part that is still counted in."""
-    noted = part.noted
-    noted.update(enumerate(words[COUNTS].tolist(), COUNTS.start))
+    header = words[row.at : row.at + HEADER]
+    part.noted.update(enumerate(header[COUNTS].tolist(), COUNTS.start))
     for kind in KINDS:
-        if words[kind.min] != UNSEEN:
-            start, end = _changed(kind, words[kind.min], words[kind.max])
-            noted.update(enumerate(words[start:end].tolist(), start))
-            words[kind.min], words[kind.max] = UNSEEN, 0
+        if header[kind.min] != UNSEEN:
+            first, last = bucket_index(header[kind.min]), bucket_index(header[kind.max])
+            noted = part.noted_times.setdefault(kind, {})
+            noted.update(_histogram(kind, row, words, first, last))
+            header[kind.min], header[kind.max] = UNSEEN, 0
 
 
 def add_times(one: TrafficTimes, other: TrafficTimes) -> TrafficTimes:
@@ -74,35 +74,37 @@ def add_times(one: TrafficTimes, other: TrafficTimes) -> TrafficTimes:
 
 
 def _times(
-    kind: Kind, words: "memoryview[int]", header: list[int], noted: dict[int, int]
+    kind: Kind, row: Row, words: "memoryview[int]", header: list[int], part: Part
 ) -> TrafficTimes:
     shortest, longest = header[kind.min], header[kind.max]
     if shortest == UNSEEN:
         return _NO_TIMES
-    start, end = _changed(kind, shortest, longest)
-    counts = enumerate(words[start:end].tolist(), start)
-    first = kind.histogram
+    histogram = _histogram(kind, row, words, bucket_index(shortest), bucket_index(longest))
+    noted = part.noted_times.get(kind)
     if noted:
         histogram = {
-            word - first: count - noted.get(word, 0)
-            for word, count in counts
-            if count != noted.get(word, 0)
+            bucket: count - noted.get(bucket, 0)
+            for bucket, count in histogram.items()
+            if count != noted.get(bucket, 0)
         }
-    else:
-        histogram = {word - first: count for word, count in counts if count}
     return TrafficTimes(header[kind.sum], shortest, longest, histogram)
 
 
-def _changed(kind: Kind, shortest: int, longest: int) -> tuple[int, int]:
-    """The words of its histogram that times between these two are counted in."""
-    first = kind.histogram
-    return first + bucket_index(shortest), first + bucket_index(longest) + 1
+def _histogram(
+    kind: Kind, row: Row, words: "memoryview[int]", first: int, last: int
+) -> dict[int, int]:
+    """What is in the octaves of these two buckets, and between them."""
+    counts: list[int] = []
+    for word in octaves(row.times + kind.histogram, first, last):
+        counts += words[word : word + OCTAVE].tolist()
+    return {bucket: count for bucket, count in enumerate(counts, first // OCTAVE * OCTAVE) if count}
 
 
-def _remaining_times(kind: Kind, words: "memoryview[int]", header: list[int]) -> TrafficTimes:
+def _remaining_times(
+    kind: Kind, row: Row, words: "memoryview[int]", header: list[int]
+) -> TrafficTimes:
     """Extremes from before it was noted are known by the buckets that they are in."""
-    counts = words[kind.histogram : kind.histogram + BUCKETS].tolist()
-    histogram = {bucket: count for bucket, count in enumerate(counts) if count}
+    histogram = _histogram(kind, row, words, 0, BUCKETS - 1)
     if not histogram:
         return _NO_TIMES
     shortest = _clamp(header[kind.min], bucket_bounds(min(histogram)))

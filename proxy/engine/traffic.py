@@ -57,11 +57,10 @@ class Shipper:
         self._waiting.append(TrafficSecond(at=at, rows=rows))
         board.take_peaks()
         for turn, (name, row) in enumerate(list(board.rows.items()), 1):
-            words = board.live[row.at :]
-            found = read(name, words, row.live)
+            found = read(name, row, board.live, row.live)
             if found is not None:
                 rows.append(found)
-                note(words, row.live)
+                note(row, board.live, row.live)
             if turn % _ROWS_A_TURN == 0:
                 await asyncio.sleep(0)
 
@@ -86,7 +85,7 @@ class Shipper:
         board, rows = self._board, []
         self._uncleared = []
         for turn, (name, row) in enumerate(list(board.rows.items()), 1):
-            found = read(name, board.frozen_words[row.at :], row.frozen)
+            found = read(name, row, board.frozen_words, row.frozen)
             if found is not None:
                 rows.append(found)
             if found is not None or row.frozen.noted:

@@ -4,16 +4,29 @@ import os
 import subprocess
 import sys
 from array import array
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pool.snapshot import BackendSpec
 from proxy.core.backend import Backend
-from proxy.engine.board import Board, OtherLayout, RowName
-from proxy.engine.layout import ERRORS, KINDS, NEW_HEADER, ONE_PIECE, QUEUE, WORDS
+from proxy.core.histogram import BUCKETS, OCTAVE, bucket_index
+from proxy.engine.board import Board, OtherLayout, Row, RowName
+from proxy.engine.layout import (
+    BLOCK,
+    BLOCK_WORDS,
+    ERRORS,
+    HEADER,
+    KINDS,
+    NEW_HEADER,
+    ONE_PIECE,
+    PART,
+    QUEUE,
+    Kind,
+    octaves,
+    word_of,
+)
 from proxy.engine.lockfile import Locked
 
 OpenBoard = Callable[..., Board]
@@ -24,9 +37,29 @@ def test_a_row_is_made_once_and_rows_do_not_overlap(
     open_board: OpenBoard, row_name: NameOf
 ) -> None:
     board = open_board()
-    rows = [board.row(row_name(number)) for number in range(5)]
-    assert [board.row(row_name(number)) for number in range(5)] == rows
-    assert all(after.at - before.at >= 2 * WORDS for before, after in pairwise(rows))
+    count = 2 * BLOCK + 3
+    rows = [board.row(row_name(number)) for number in range(count)]
+    assert [board.row(row_name(number)) for number in range(count)] == rows
+    words = [word + part for row in rows for word in words_of(row) for part in (0, PART)]
+    assert len(words) == len(set(words)) == count * 2 * PART // BLOCK
+    assert max(words) < max(len(board.live), len(board.frozen_words))
+
+
+def histogram(row: Row, kind: Kind) -> Iterator[int]:
+    return (row.times + kind.histogram + word_of(bucket) for bucket in range(BUCKETS))
+
+
+def words_of(row: Row) -> Iterator[int]:
+    yield from range(row.at, row.at + HEADER)
+    for kind in KINDS:
+        yield from histogram(row, kind)
+
+
+def test_the_octaves_from_one_bucket_to_another_hold_all_between() -> None:
+    for first, last in [(0, 0), (15, 16), (40, 100), (0, BUCKETS - 1), (BUCKETS - 1, BUCKETS - 1)]:
+        found = {word + place for word in octaves(7, first, last) for place in range(OCTAVE)}
+        assert {7 + word_of(bucket) for bucket in range(first, last + 1)} <= found
+        assert len(found) < last - first + 2 * OCTAVE
 
 
 def test_what_was_counted_is_there_when_the_board_is_opened_again(
@@ -86,13 +119,15 @@ def test_a_part_that_was_cleared_is_as_new(open_board: OpenBoard, row_name: Name
     live[row.at : row.at + 10] = live[fresh.at : fresh.at + 10]
     live[row.at + ERRORS] = live[row.at + ONE_PIECE.sum] = 3
     for kind in KINDS:
-        live[row.at + kind.min] = live[row.at + kind.max] = live[row.at + kind.histogram + 5] = 5
+        for us in (5, 5000):
+            live[row.times + kind.histogram + word_of(bucket_index(us))] = 1
+        live[row.at + kind.min], live[row.at + kind.max] = 5, 5000
     board.freeze(1)
     board.acknowledge()
     board.clear(row)
     words = board.frozen_words
-    assert words[row.at : row.at + WORDS] == words[fresh.at : fresh.at + WORDS]
-    assert words[row.at : row.at + len(NEW_HEADER)] == NEW_HEADER
+    assert words[row.at : row.at + HEADER] == words[fresh.at : fresh.at + HEADER] == NEW_HEADER
+    assert not any(words[word] for kind in KINDS for word in histogram(row, kind))
 
 
 def test_nothing_is_changed_until_something_is_counted(
@@ -125,7 +160,7 @@ def test_the_most_that_a_backend_had_in_flight_is_kept_and_begun_anew(
 # --- who may read it ---
 
 
-@pytest.mark.parametrize("head", [(0,) * 8, (7, 6, 1_700_000_000), (2 << 32 | WORDS + 8,)])
+@pytest.mark.parametrize("head", [(0,) * 8, (7, 6, 1_700_000_000), (3 << 32 | BLOCK_WORDS + 8,)])
 def test_a_board_of_another_layout_is_not_read(
     open_board: OpenBoard, tmp_path: Path, head: tuple[int, ...]
 ) -> None:

@@ -76,7 +76,7 @@ def row_of(counters: Counters, backend: str, route_id: int = 3) -> TrafficRow:
         for name, row in board.rows.items()
         if (name.backend, name.route_id) == (backend, route_id)
     )
-    found = read(name, board.live[row.at :], row.live)
+    found = read(name, row, board.live, row.live)
     assert found is not None
     return found
 

@@ -89,14 +89,14 @@ def orphans(folder: Path, stream: Stream) -> Awaitable[None]:
 
 def hit(board: Board, name: RowName, times: int = 1, duration: int = 7) -> None:
     """Count requests, as `Counters.request` does."""
-    at = board.row(name).at
-    row = board.live[at:]
+    row = board.row(name)
+    header = board.live[row.at :]
     for _ in range(times):
-        row[STATUS + 2] += 1
-        row[ONE_PIECE.sum] += duration
-        row[ONE_PIECE.histogram + duration] += 1
-        row[ONE_PIECE.min] = min(duration, row[ONE_PIECE.min])
-        row[ONE_PIECE.max] = max(duration, row[ONE_PIECE.max])
+        header[STATUS + 2] += 1
+        header[ONE_PIECE.sum] += duration
+        board.live[row.times + ONE_PIECE.histogram + duration] += 1
+        header[ONE_PIECE.min] = min(duration, header[ONE_PIECE.min])
+        header[ONE_PIECE.max] = max(duration, header[ONE_PIECE.max])
 
 
 @pytest.fixture
