@@ -1,6 +1,7 @@
 """One settings file, read from the environment. Every variable is described in the README."""
 
 from socket import gethostname
+from urllib.parse import quote
 
 from django.templatetags.static import static
 
@@ -66,7 +67,9 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": environment.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'lbsite.sqlite3'}")
+    "default": environment.database(
+        "DATABASE_URL", f"sqlite:///{quote(str(DATA_DIR))}/lbsite.sqlite3"
+    )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Several processes write: WAL lets them read meanwhile, and IMMEDIATE takes
@@ -81,7 +84,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Without an operator's Redis, `lb up` starts one of its own in the data folder.
 LB_STARTS_REDIS = not env.str("LB_REDIS_URL", "")
-LB_REDIS_URL = env.str("LB_REDIS_URL", "") or f"unix://{DATA_DIR / 'redis.sock'}"
+LB_REDIS_URL = env.str("LB_REDIS_URL", "") or f"unix://{quote(str(DATA_DIR))}/redis.sock"
 
 LOGIN_REDIRECT_URL = "admin:index"
 

@@ -7,6 +7,7 @@ pool alike; what an operator may want to differ stands on the pool.
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import quote
 
 from environs import Env
 
@@ -50,7 +51,7 @@ def read_settings() -> EdgeSettings:
     with env.prefixed("LB_"):
         return EdgeSettings(
             data_dir=data_dir,
-            redis_url=env.str("REDIS_URL", "") or f"unix://{data_dir / 'redis.sock'}",
+            redis_url=env.str("REDIS_URL", "") or f"unix://{quote(str(data_dir))}/redis.sock",
             secret_key=env.str("SECRET_KEY", "") or _kept_secret(data_dir / "secret_key"),
             keep_alive_timeout=_seconds(env, "KEEP_ALIVE_TIMEOUT", default.keep_alive_timeout),
             request_head_timeout=_seconds(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.connection import parse_url
 
 MANAGE = Path(__file__).parents[2] / "manage.py"
 SHOW = (
@@ -127,6 +128,14 @@ def test_redis_and_database_are_in_the_data_folder_unless_named(folder: Path) ->
     )
     assert (url, starts) == ("redis://r:6379/1", False)
     assert databases["default"]["NAME"] == "/tmp/other.db"
+
+
+def test_the_data_folder_may_have_any_name(folder: Path) -> None:
+    """What a URL would read as something else is percent-encoded in it."""
+    data = folder / "50%20 of #1?"
+    url, databases = settings(folder, "LB_REDIS_URL", "DATABASES", LB_DATA_DIR=str(data))
+    assert parse_url(url)["path"] == str(data / "redis.sock")
+    assert databases["default"]["NAME"] == str(data / "lbsite.sqlite3")
 
 
 def test_the_data_folder_can_be_given_to_every_command(folder: Path) -> None:
