@@ -26,6 +26,22 @@ _OUT_OF_SOCKETS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errn
 class ConnectionPool:
     """The idle connections to one backend; the one used last is used first."""
 
+    __slots__ = (
+        "_addresses",
+        "_clock",
+        "_closed",
+        "_failure",
+        "_loop",
+        "_resolver",
+        "_tasks",
+        "address",
+        "backend",
+        "heads",
+        "idle",
+        "named",
+        "tls",
+    )
+
     def __init__(
         self,
         backend: Backend,
