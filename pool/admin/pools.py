@@ -139,7 +139,8 @@ _HEADERS_AND_TLS: Tab = (
     {
         "classes": ["tab"],
         "fields": (
-            ("host_header", "forwarded_header"),
+            "host_header",
+            ("forwarded_header", "request_id_header"),
             ("request_headers", "response_headers"),
             ("tls_server_name", "tls_verify"),
             "tls_ca",

@@ -70,6 +70,12 @@ class HeaderPolicyFields(HeaderRulesFields):
         default=False,
         help_text="Send Forwarded (RFC 7239) too, beside the X-Forwarded-* that are always sent.",
     )
+    request_id_header = models.BooleanField(
+        "X-Request-Id for clients",
+        default=False,
+        help_text="Tell clients the id under which their request is found in the logs, as backends "
+        "always are. What a backend says in X-Request-Id gives way.",
+    )
 
     class Meta:
         abstract = True
@@ -113,6 +119,7 @@ HEADERS = PolicyGroup(
     {
         "host": "host_header",
         "forwarded": "forwarded_header",
+        "request_id": "request_id_header",
         "request_rules": "request_headers",
         "response_rules": "response_headers",
     },

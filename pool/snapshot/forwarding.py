@@ -17,6 +17,7 @@ class HeaderPolicy(Spec, frozen=True):
 
     host: str = ""
     forwarded: bool = False  # also RFC 7239's Forwarded, beside X-Forwarded-*
+    request_id: bool = False  # clients are told it as well
     request_rules: tuple[HeaderRule, ...] = ()
     response_rules: tuple[HeaderRule, ...] = ()
 

@@ -2,19 +2,32 @@
 
 from collections.abc import Iterable, Iterator
 
-from pool.snapshot import RouteSpec
+from pool.choices import HeaderAction
+from pool.snapshot import HeaderRule, RouteSpec
 from proxy.core.pool import Pool
 from proxy.core.rate_limit import RateLimit
 from proxy.core.rules import made_ready
+
+_NO_OTHER_ID = HeaderRule(action=HeaderAction.REMOVE, name="X-Request-Id")
 
 
 class Route:
     """A route as one worker runs it. `prefix` has no trailing slash; "/" is empty.
 
     `limit` is put there by who has the counters; None: it takes all requests.
+    `tells_id`: whoever passes a response on adds the request's id, as `X-Request-Id`.
     """
 
-    __slots__ = ("id", "limit", "pool", "prefix", "request_rules", "response_rules", "spec")
+    __slots__ = (
+        "id",
+        "limit",
+        "pool",
+        "prefix",
+        "request_rules",
+        "response_rules",
+        "spec",
+        "tells_id",
+    )
 
     def __init__(self, spec: RouteSpec, pool: Pool) -> None:
         self.id = spec.id
@@ -23,7 +36,9 @@ class Route:
         self.limit: RateLimit | None = None
         headers = pool.spec.headers
         self.request_rules = made_ready(headers.request_rules + spec.request_rules)
-        self.response_rules = made_ready(headers.response_rules + spec.response_rules)
+        self.tells_id = headers.request_id
+        others = (_NO_OTHER_ID,) if self.tells_id else ()
+        self.response_rules = made_ready(headers.response_rules + spec.response_rules + others)
         self.prefix = spec.path_prefix.encode("ascii").rstrip(b"/")
 
     def stripped(self, target: bytes) -> bytes:

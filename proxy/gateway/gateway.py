@@ -153,6 +153,8 @@ class Gateway:
         told, backend = heads[response]
         rules = claim.response_rules(backend) if claim else route.response_rules
         told.headers = rules.apply(told.headers)
+        if route.tells_id:
+            told.headers = [*told.headers, (b"X-Request-Id", account.request_id)]
         return Relay(told, response, tries.ending, account)
 
     def _trusts(self, address: str) -> bool:

@@ -19,6 +19,7 @@ from pool.circuits.records import Circuit, CircuitChange
 from pool.outliers.records import Ejection, Ejections
 from pool.snapshot import (
     CircuitPolicy,
+    HeaderPolicy,
     LimitPolicy,
     OutlierPolicy,
     PoolSpec,
@@ -262,6 +263,28 @@ def test_a_backend_on_a_unix_socket_is_reached(web: Web, backend: Make, tmp_path
     with tempfile.TemporaryDirectory(prefix="lb-") as folder:
         web.serve(backend("here", path=f"{folder}/a.sock"))
         assert web.ask().json()["backend"] == "here"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_clients_are_told_the_request_id_where_the_pool_says_so(
+    web: Web, backend: Make, told: bool
+) -> None:
+    web.serve(
+        backend(
+            "a", lambda call: call.answer(fields=f"X-Seen: {call.headers['x-request-id']}\r\n")
+        ),
+        headers=HeaderPolicy(request_id=told),
+    )
+    answer = web.ask()
+    assert ("x-request-id" in answer.headers) is told
+    assert answer.headers.get("x-request-id", answer.headers["x-seen"]) == answer.headers["x-seen"]
+
+
+def test_a_backends_own_request_id_gives_way(web: Web, backend: Make) -> None:
+    own = backend("a", lambda call: call.answer(fields="X-Request-ID: own\r\n"))
+    web.serve(own, headers=HeaderPolicy(request_id=True))
+    found = [value for name, value in web.ask().fields if name == "x-request-id"]
+    assert found == [own.calls[-1].headers["x-request-id"]]
 
 
 # --- failures ---
