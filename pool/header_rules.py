@@ -78,6 +78,13 @@ class Message(StrEnum):
     PROBE = "probe"  # a request that no client has sent
 
 
+# Columns of the pool that say whether a field is written.
+_SWITCHES = {
+    (Message.REQUEST, "forwarded"): "forwarded_header",
+    (Message.RESPONSE, "x-request-id"): "request_id_header",
+}
+
+
 class HeaderRulesError(ValueError):
     """`problems` has one sentence for each rule that is wrong."""
 
@@ -230,15 +237,16 @@ def _check_name(action: HeaderAction, name: str, message: Message) -> None:
     if lower in _WRITTEN_BY_EDGE and message is Message.REQUEST:
         raise ValueError(
             f"{name} cannot be changed by a rule: the edge writes it itself, so that backends "
-            f"can believe it{_instead(lower)}."
+            f"can believe it{_instead(lower, message)}."
         )
     ours = lower in _WRITTEN_BY_EDGE or lower.startswith("x-forwarded-")
     if ours and action is not HeaderAction.REMOVE:
         raise ValueError(
-            f"{name} cannot be set by a rule: proxies tell with it what they have seen. "
-            "Choose another name."
+            f"{name} cannot be set by a rule: proxies tell with it what they have seen"
+            f"{_instead(lower, message) or '. Choose another name'}."
         )
 
 
-def _instead(lower: str) -> str:
-    return "; forwarded_header switches it on and off" if lower == "forwarded" else ""
+def _instead(lower: str, message: Message) -> str:
+    switch = _SWITCHES.get((message, lower))
+    return f"; the pool's {switch} switches it on and off" if switch else ""

@@ -140,7 +140,8 @@ def test_what_the_edge_writes_into_requests_is_out_of_reach(name):
 def test_what_proxies_tell_is_not_made_up_in_responses_but_may_be_hidden(name):
     for line in (f"set {name}: 1", f"add {name}: 1"):
         (found,) = problems(header_rules.parse_lines, line, RESPONSE)
-        assert "Choose another name" in found
+        assert ("request_id_header" in found) == (name == "X-Request-Id")
+        assert ("Choose another name" in found) == (name != "X-Request-Id")
     assert header_rules.parse_lines(f"remove {name}", RESPONSE) == (rule(REMOVE, name),)
 
 
