@@ -1,6 +1,6 @@
 """When beat and the workers were last seen: each says so itself in Redis, as it works.
 
-Beat says it when it sends a task, which it does every second; a worker when it has run
+Beat says it when a task is due, which one is every second; a worker when it has run
 one. A hung one is thus not seen, whatever its process does.
 """
 
@@ -55,13 +55,7 @@ def workers_seen(redis: "Redis") -> list[float]:
     return [float(at) for _, at in rows]
 
 
-@signals.beat_init.connect
-def _watch_beat(**_: Any) -> None:
-    """In beat's process only: others may send tasks too."""
-    signals.before_task_publish.connect(_say_beat)
-
-
-def _say_beat(**_: Any) -> None:
+def say_beat() -> None:
     _pulse.say(redis_client(), BEAT_KEY)
 
 
