@@ -19,6 +19,7 @@ from proxy.engine.merging import fold
 from proxy.engine.reading import note, read
 
 MAX_SECONDS = 300  # kept apart in memory while Redis is away
+MAX_UNREAD = 5000  # batches in Redis; with so many, workers keep theirs as while it is away
 _ROWS_A_TURN = 50  # rows that are read before other callbacks get their turn
 
 log = logging.getLogger("lbsite.edge")
@@ -110,7 +111,14 @@ class Shipper:
 
 
 async def send(redis: Redis, batch: TrafficBatch) -> bool:
+    """False: it is to be sent again. Redis is away, or has as much as it may of what nobody reads.
+
+    It holds configurations and circuits too: what waits for days must not take their memory.
+    """
     try:
+        if await redis.xlen(TRAFFIC_STREAM) >= MAX_UNREAD:
+            log.debug("traffic batch %d is kept: nobody reads those that were sent", batch.seq)
+            return False
         await redis.xadd(TRAFFIC_STREAM, {TRAFFIC_FIELD: msgspec.msgpack.encode(batch)})
     except (RedisError, OSError) as error:
         log.debug("traffic batch %d is kept: %s", batch.seq, error)

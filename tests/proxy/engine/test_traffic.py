@@ -28,18 +28,23 @@ from proxy.engine.counters import Counters
 from proxy.engine.layout import ONE_PIECE, STATUS
 from proxy.engine.merging import fold
 from proxy.engine.orphans import Orphans
-from proxy.engine.traffic import MAX_SECONDS, Shipper
+from proxy.engine.traffic import MAX_SECONDS, MAX_UNREAD, Shipper
 
 OpenBoard = Callable[..., Board]
 NameOf = Callable[[int], RowName]
 
 
 class Stream:
-    """Redis as the shipper sees it: `xadd`, which may fail before or after it has worked."""
+    """Redis as a shipper sees it: above all `xadd`, which may fail before or after it worked."""
 
     def __init__(self) -> None:
         self.batches: list[TrafficBatch] = []
         self.failing = ""  # "", "before" or "after"
+        self.unread = 0
+
+    async def xlen(self, key: str) -> int:
+        assert key == TRAFFIC_STREAM
+        return self.unread
 
     async def xadd(self, key: str, fields: dict[bytes, bytes]) -> bytes:
         await asyncio.sleep(0)
@@ -181,6 +186,25 @@ def test_a_batch_that_was_not_confirmed_is_sent_again_as_it_was(
     assert stream.requests() == {1: 6}
     assert {batch.seq for batch in stream.batches} == {1, 2}
     assert (board.frozen, board.acknowledged) == (2, 2)
+
+
+def test_while_nobody_reads_what_was_sent_redis_is_spared_and_nothing_is_lost(
+    open_board: OpenBoard, row_name: NameOf, stream: Stream
+) -> None:
+    board = open_board()
+    shipper = shipper_of(board, stream)
+
+    async def scenario() -> None:
+        stream.unread = MAX_UNREAD
+        for _ in range(3):
+            hit(board, row_name(1))
+            assert not await shipper.tick()
+        assert not stream.batches
+        stream.unread = MAX_UNREAD - 1
+        assert await shipper.tick()
+
+    asyncio.run(scenario())
+    assert stream.requests() == {1: 3}
 
 
 def test_seconds_of_a_long_absence_are_folded_and_none_is_lost(
