@@ -5,20 +5,16 @@ a name that resolves to something else a moment later gains nothing. Proxies of 
 environment are not used, as they would do the resolving.
 """
 
-import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from threading import Timer
 from time import monotonic
 from urllib.parse import urlsplit
 
 from pool.alerts.addresses import is_internal
 from pool.alerts.outcome import Outcome
-from pool.health.resolver import Address, Resolver
-from pool.health.transport import remaining
+from pool.resolver import Address, Resolver
+from pool.sockets import BoundedTLSSocket, open_socket, remaining
 from pool.tls import client_context
 
 SECONDS = 10.0  # for all of it: resolving, connecting, handshake, request, and answer's head
@@ -47,7 +43,7 @@ class _Connection(HTTPConnection):
                 refusal = f"{host} is an internal address: LB_ALERT_INTERNAL=true allows those"
                 continue
             try:
-                self.sock = self._open(address)
+                self.sock = open_socket(address, self.deadline)
             except OSError as error:
                 refusal = _why(error)
             else:
@@ -62,21 +58,15 @@ class _Connection(HTTPConnection):
         except (OSError, UnicodeError):
             raise _CannotConnect(f"name does not resolve: {self.host}") from None
 
-    def _open(self, address: Address) -> socket.socket:
-        family, kind, protocol, _, where = address
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(remaining(self.deadline))
-            sock.connect(where)
-            sock.settimeout(remaining(self.deadline))  # what is left for a TLS handshake
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
 
 class _TLSConnection(HTTPSConnection, _Connection):
     """In this order HTTPSConnection wraps what `_Connection` has connected."""
+
+    sock: BoundedTLSSocket
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.deadline = self.deadline
 
 
 _tls_context = cache(client_context)
@@ -91,11 +81,9 @@ def post(url: str, body: bytes, headers: dict[str, str], *, internal: bool) -> O
     connection.internal, connection.deadline = internal, started + SECONDS
     try:
         connection.connect()
-        with _ends_in_time(connection):
-            connection.request("POST", target, body, headers)
-            response = connection.getresponse()
-            remaining(connection.deadline)  # http.client takes a head that was cut for a whole one
-            return _judge(response, started)
+        connection.request("POST", target, body, headers)
+        response = connection.getresponse()
+        return _judge(response, started)
     except _CannotConnect as error:
         return Outcome(detail=str(error))
     except (OSError, HTTPException, ValueError) as error:
@@ -108,25 +96,10 @@ def post(url: str, body: bytes, headers: dict[str, str], *, internal: bool) -> O
 def _connection(scheme: str, host: str, port: int | None) -> _Connection:
     """With a port in any case: without one, http.client takes the end of an IPv6 address for it."""
     if scheme == "https":
-        return _TLSConnection(host, port or 443, timeout=SECONDS, context=_tls_context())
-    return _Connection(host, port or 80, timeout=SECONDS)
-
-
-@contextmanager
-def _ends_in_time(connection: _Connection) -> Iterator[None]:
-    """Cuts the connection at its deadline: a trickle of bytes satisfies a socket's own limit."""
-    timer = Timer(max(0.0, connection.deadline - monotonic()), _cut, [connection.sock])
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _cut(sock: socket.socket) -> None:
-    """Wakes whoever waits for the socket."""
-    with suppress(OSError):  # it may have ended by itself
-        sock.shutdown(socket.SHUT_RDWR)
+        context = _tls_context()
+        context.sslsocket_class = BoundedTLSSocket
+        return _TLSConnection(host, port or 443, context=context)
+    return _Connection(host, port or 80)
 
 
 def _judge(response: HTTPResponse, started: float) -> Outcome:

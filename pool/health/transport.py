@@ -23,8 +23,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from pool.addresses import origin_host_and_port, socket_path
-from pool.health.resolver import Address, Resolver
+from pool.resolver import Address, Resolver
 from pool.snapshot import TlsPolicy
+from pool.sockets import BoundedSocket, BoundedTLSSocket, open_socket, remaining
 from pool.tls import client_context
 
 
@@ -33,30 +34,6 @@ class CannotConnect(Exception):
 
     Neither an OSError nor urllib3's: it passes through both libraries untouched.
     """
-
-
-def remaining(deadline: float) -> float:
-    """The seconds left until `deadline`; TimeoutError if there are none."""
-    left = deadline - monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-class _Bounded(socket.socket):
-    deadline = inf
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(remaining(self.deadline))
-        return super().recv_into(*args, **kwargs)
-
-
-class _BoundedTLS(ssl.SSLSocket):
-    deadline = inf
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(remaining(self.deadline))
-        return super().recv_into(*args, **kwargs)
 
 
 _resolver = Resolver()
@@ -85,33 +62,17 @@ def _of_socket(path: str) -> Address:
     return socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path
 
 
-def _open_any(addresses: list[Address], seconds: float, deadline: float) -> _Bounded:
+def _open_any(addresses: list[Address], seconds: float, deadline: float) -> BoundedSocket:
     """Connected to the first that takes a connection."""
     refused: OSError | None = None
     for address in addresses:
         try:
-            return _open(address, deadline)
+            return open_socket(address, deadline)
         except TimeoutError:
             raise CannotConnect(f"no connection within {seconds:g} s") from None
         except OSError as error:
             refused = error
     raise CannotConnect(_why(refused)) from refused
-
-
-def _open(address: Address, deadline: float) -> _Bounded:
-    family, kind, protocol, _, where = address
-    sock = _Bounded(family, kind, protocol)
-    try:
-        sock.deadline = deadline
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(remaining(deadline))
-        sock.connect(where)
-        sock.settimeout(remaining(deadline))  # what is left for a TLS handshake
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 class _Connection(HTTPConnection):
@@ -131,7 +92,7 @@ class _Connection(HTTPConnection):
 class _TLSConnection(_Connection, HTTPSConnection):
     def connect(self) -> None:
         super().connect()
-        if isinstance(self.sock, _BoundedTLS):
+        if isinstance(self.sock, BoundedTLSSocket):
             self.sock.deadline = self._deadline
 
 
@@ -183,7 +144,7 @@ class ProbeAdapter(HTTPAdapter):
     @cached_property
     def _tls_context(self) -> ssl.SSLContext:
         context = client_context(self._tls.verify, self._tls.ca)
-        context.sslsocket_class = _BoundedTLS
+        context.sslsocket_class = BoundedTLSSocket
         return context
 
     def get_connection_with_tls_context(

@@ -84,9 +84,10 @@ def test_a_certificate_of_an_unknown_authority_is_refused(serve: Serve) -> None:
     assert post(f"https://localhost:{port}/").detail.startswith("TLS certificate: ")
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-Long: "])
 def test_an_endless_trickle_is_cut(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, head: bytes
+    serve: Serve, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, head: bytes, scheme: str
 ) -> None:
     monkeypatch.setattr(http, "SECONDS", 0.4)
     over = threading.Event()
@@ -96,7 +97,25 @@ def test_an_endless_trickle_is_cut(
         while not over.wait(0.02):
             connection.sendall(b"x")
 
-    outcome = post(f"http://127.0.0.1:{serve(trickle)}/")
+    port = serve(trickle, tls_of(authority, "localhost") if scheme == "https" else None)
+    outcome = post(f"{scheme}://localhost:{port}/")
+    over.set()
+    assert (outcome.delivered, outcome.detail) == (False, "no answer within 0.4 s")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_receiver_that_does_not_read_is_left(
+    serve: Serve, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setattr(http, "SECONDS", 0.4)
+    over = threading.Event()
+
+    def sip(connection: socket.socket) -> None:
+        while not over.wait(0.02):
+            connection.recv(4096)
+
+    port = serve(sip, tls_of(authority, "localhost") if scheme == "https" else None)
+    outcome = http.post(f"{scheme}://localhost:{port}/", bytes(10_000_000), {}, internal=True)
     over.set()
     assert (outcome.delivered, outcome.detail) == (False, "no answer within 0.4 s")
 

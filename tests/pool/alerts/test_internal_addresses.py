@@ -88,12 +88,12 @@ def test_a_name_that_changes_its_mind_gains_nothing(webhook, forbidden, monkeypa
         where = (answers.pop(0), port)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", where)]
 
-    def refuse(self: Any, address: Any) -> Any:
+    def refuse(address: Any, deadline: float) -> Any:
         connected.append(address[4][0])
         raise ConnectionRefusedError(111, "Connection refused")
 
     monkeypatch.setattr(http._resolver, "resolve", resolve)
-    monkeypatch.setattr(http._Connection, "_open", refuse)
+    monkeypatch.setattr(http, "open_socket", refuse)
     webhook.url = f"http://rebind.example:{port}/"
     webhook.save()
     assert send_test(webhook).detail == "connection refused"
