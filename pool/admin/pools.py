@@ -1,6 +1,6 @@
 """Pools, with their backends in the same form."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -28,7 +28,7 @@ from pool.admin.health import (
     outlook,
 )
 from pool.admin.relevance import RELEVANT_IF
-from pool.circuits.advice import advise
+from pool.circuits.advice import advise as advise_on_circuits
 from pool.models import Backend, Pool, Route
 from pool.outliers.advice import advise as advise_on_outliers
 from pool.policies import (
@@ -43,6 +43,7 @@ from pool.policies import (
     TIMEOUTS,
     PolicyGroup,
 )
+from pool.snapshot import PoolSpec
 from pool.sticky_cookies import advise as advise_on_cookies
 
 Tab = tuple[str, dict[str, Any]]
@@ -149,12 +150,16 @@ _HEADERS_AND_TLS: Tab = (
 )
 
 
-def _circuit_advice(pool: Pool) -> list[str]:
-    return advise(pool.compile(backend.compile() for backend in pool.backends.all()))
+def _compile(pool: Pool) -> PoolSpec:
+    return pool.compile(backend.compile() for backend in pool.backends.all())
 
 
-def _outlier_advice(pool: Pool) -> list[str]:
-    return advise_on_outliers(pool.compile(backend.compile() for backend in pool.backends.all()))
+# What the settings of a tab come to, and how the names of its columns begin.
+_ADVICE: dict[str, tuple[str, Callable[[Pool], list[str]]]] = {
+    STICKY_TAB: ("sticky_", advise_on_cookies),
+    CIRCUIT_TAB: ("circuit_", lambda pool: advise_on_circuits(_compile(pool))),
+    OUTLIER_TAB: ("outlier_", lambda pool: advise_on_outliers(_compile(pool))),
+}
 
 
 class PoolChangeList(ChangeList):
@@ -208,12 +213,8 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
         """Says where a policy is set what that comes to in this pool."""
         if obj is None:
             return self.fieldsets
-        told = {
-            FAILOVER_TAB: advise_on_tiers(obj),
-            STICKY_TAB: " ".join(advise_on_cookies(obj)),
-            CIRCUIT_TAB: " ".join(_circuit_advice(obj)),
-            OUTLIER_TAB: " ".join(_outlier_advice(obj)),
-        }
+        told = {title: " ".join(advise(obj)) for title, (_, advise) in _ADVICE.items()}
+        told[FAILOVER_TAB] = advise_on_tiers(obj)
         return tuple(
             (title, tab | {"description": told.get(title, tab.get("description", ""))})
             for title, tab in self.fieldsets
@@ -222,15 +223,10 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
     def save_related(self, request: HttpRequest, form: Any, *args: Any, **kwargs: Any) -> None:
         """With its backends saved, the pool is what the advice is about."""
         super().save_related(request, form, *args, **kwargs)
-        if any(name.startswith("circuit_") for name in form.changed_data):
-            for sentence in _circuit_advice(form.instance):
-                messages.warning(request, sentence)
-        if any(name.startswith("outlier_") for name in form.changed_data):
-            for sentence in _outlier_advice(form.instance):
-                messages.warning(request, sentence)
-        if any(name.startswith("sticky_") for name in form.changed_data):
-            for sentence in advise_on_cookies(form.instance):
-                messages.warning(request, sentence)
+        for prefix, advise in _ADVICE.values():
+            if any(name.startswith(prefix) for name in form.changed_data):
+                for sentence in advise(form.instance):
+                    messages.warning(request, sentence)
 
     @display(description="Algorithm", ordering="algorithm")
     def shown_algorithm(self, pool: Pool) -> str:
