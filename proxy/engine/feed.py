@@ -159,7 +159,7 @@ class Feed:
         raw = await self._redis.get(SNAPSHOT_KEY)
         if isinstance(raw, bytes) and raw != self._raw:
             self._take_snapshot(raw, keep=True)
-            await self.report()
+            await self._report_snapshot()
         await self._read_floors()  # first: a backend that is well again may have to wait
         statuses: dict[int, HealthStatus] = {}
         for backend_id, status in (await self._redis.hgetall(HEALTH_KEY)).items():
@@ -214,15 +214,18 @@ class Feed:
             log.error("the configuration could not be saved for a cold start: %s", error)
 
     async def report(self) -> None:
-        """Tell which snapshot this worker runs; silently not, while Redis is away."""
-        report = msgspec.structs.replace(
-            self._report, seen_at=time(), requests=self._edge.counters.requests
-        )
+        """Tell what this worker runs and has; silently not, while Redis is away."""
         try:
-            await self._redis.hset(EDGES_KEY, report.worker_id, msgspec.json.encode(report))
+            await self._report_snapshot()
             await self._load_report.send(self._edge.connections, self._edge.clock.now)
         except (RedisError, OSError) as error:
             log.debug("not reported: %s", error)
+
+    async def _report_snapshot(self) -> None:
+        report = msgspec.structs.replace(
+            self._report, seen_at=time(), requests=self._edge.counters.requests
+        )
+        await self._redis.hset(EDGES_KEY, report.worker_id, msgspec.json.encode(report))
 
     async def sign_off(self) -> None:
         try:

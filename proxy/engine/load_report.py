@@ -1,10 +1,12 @@
 """What this worker has on each backend, told to Redis for explanations and screens.
 
 Sent with the worker's report, and only what has changed since: of 1,000 backends
-most are as they were two seconds ago.
+most are as they were two seconds ago. Where they are not, requests are served between
+one slice of them and the next.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from math import ceil
 from typing import Any
 
@@ -15,6 +17,7 @@ from pool.bus import EDGE_REPORT_EXPIRY, BackendLoad, load_key
 from proxy.core.backend import Backend
 
 _EXPIRY = ceil(EDGE_REPORT_EXPIRY)
+_SLICE = 100  # backends
 
 
 class LoadReport:
@@ -25,25 +28,27 @@ class LoadReport:
 
     async def send(self, backends: Iterable[Backend], now: int) -> None:
         """Bring Redis up to date; `now`: `Clock.now`. After a RedisError the next one makes up."""
-        loads = {backend.id: _load_of(backend, now) for backend in backends}
         told, self._told = self._told, {}  # until it is certain what Redis has
-        if not await self._redis.expire(self._key, _EXPIRY):
-            told = {}  # the first report, or Redis has lost it
-        changed: Any = {
-            number: msgspec.json.encode(load)
-            for number, load in loads.items()
-            if told.get(number) != load
-        }
+        if not told or not await self._redis.expire(self._key, _EXPIRY):
+            told = {}
+            await self._redis.delete(self._key)
+        loads: dict[int, BackendLoad] = {}
+        remaining = iter(list(backends))  # as they are now: a new snapshot may come meanwhile
+        while part := {backend.id: _load_of(backend, now) for backend in islice(remaining, _SLICE)}:
+            await self._tell({key: load for key, load in part.items() if told.get(key) != load})
+            loads |= part
         gone = [str(number) for number in told.keys() - loads.keys()]
-        if changed or gone:
+        if gone:
+            await self._redis.hdel(self._key, *gone)
+        self._told = loads
+
+    async def _tell(self, loads: dict[int, BackendLoad]) -> None:
+        if loads:
+            encoded: Any = {key: msgspec.json.encode(load) for key, load in loads.items()}
             async with self._redis.pipeline() as pipeline:
-                if changed:
-                    pipeline.hset(self._key, mapping=changed)
-                if gone:
-                    pipeline.hdel(self._key, *gone)
+                pipeline.hset(self._key, mapping=encoded)
                 pipeline.expire(self._key, _EXPIRY)
                 await pipeline.execute()
-        self._told = loads
 
     async def withdraw(self) -> None:
         self._told = {}
