@@ -5,7 +5,8 @@ from functools import cache
 from threading import Lock
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -16,11 +17,10 @@ from proxy.core.secret import derive_key
 from proxy.core.sticky import KEY_PURPOSE
 from proxy.engine.request_log import RequestLog
 from proxy.engine.settings import read_settings
+from proxy.gateway.access import PUBLIC, STAFF, access
 from proxy.gateway.counting import Counting
 from proxy.gateway.gateway import Gateway, Refusal, Relay
 from proxy.gateway.published import Published
-
-OFF, STAFF, PUBLIC = "off", "staff", "public"
 
 _making = Lock()
 
@@ -49,6 +49,8 @@ class _Forwarded(StreamingHttpResponse):
 def forward(request: HttpRequest, pool: str, path: str = "") -> HttpResponseBase:
     """`/<pool>/<path>` → `/<path>` at one of the pool's backends."""
     _check_access(request)
+    if not isinstance(request, WSGIRequest):
+        raise ImproperlyConfigured("The view of the pools needs WSGI: serve it with gunicorn.")
     answer = _gateway().forward(request.META)
     if isinstance(answer, Refusal):
         head = answer.head
@@ -58,10 +60,10 @@ def forward(request: HttpRequest, pool: str, path: str = "") -> HttpResponseBase
 
 
 def _check_access(request: HttpRequest) -> None:
-    access = getattr(settings, "LB_PROXY_VIEW", OFF)
-    if access == PUBLIC:
+    allowed = access()
+    if allowed == PUBLIC:
         return
-    if access != STAFF:
+    if allowed != STAFF:
         raise Http404
     if not (request.user.is_active and request.user.is_staff):
         raise PermissionDenied

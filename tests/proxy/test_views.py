@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+from django.test import AsyncRequestFactory, Client
 
 from proxy import views
 from proxy.errors import BadRequest, BodyTooLarge, ClientGone, ConnectFailed, NoBackend, ProxyError
@@ -60,6 +62,31 @@ def test_staff_alone_may_use_it_if_so_set(
     if name:
         client.force_login(User.objects.create_user(name, is_staff=STAFF[name]))
     assert client.post("/lb/shop/x").status_code == status
+
+
+def test_it_says_that_it_needs_wsgi(settings: Any) -> None:
+    settings.LB_PROXY_VIEW = "public"
+    with pytest.raises(ImproperlyConfigured, match="WSGI"):
+        views.forward(AsyncRequestFactory().get("/lb/shop/"), "shop")
+
+
+@pytest.mark.parametrize(
+    ("access", "redis_url", "found"),
+    [
+        ("off", "", []),
+        ("staff", "redis://r", []),
+        ("public", "redis://r", []),
+        ("public", "", ["proxy.E002"]),
+        ("Public", "redis://r", ["proxy.E001"]),
+    ],
+)
+def test_what_a_project_has_not_said_right_is_told_when_it_starts(
+    settings: Any, access: str, redis_url: str, found: list[str]
+) -> None:
+    settings.LB_PROXY_VIEW, settings.LB_REDIS_URL = access, redis_url
+    told = [one for one in run_checks() if str(one.id).startswith("proxy.")]
+    assert [one.id for one in told] == found
+    assert all(one.hint for one in told)
 
 
 @pytest.mark.parametrize("error", [BadRequest(), NoBackend(), ConnectFailed("10.0.0.1 refused")])
