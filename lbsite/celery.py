@@ -34,6 +34,7 @@ PERIODIC_TASKS: dict[str, float] = {
     "pool.alerts.tasks.tidy": 10,
     "pool.alerts.tasks.prune": 300,
     "lbsite.tasks.clear_sessions": 3600,
+    "lbsite.tasks.clear_admin_log": 3600,
 }
 
 

@@ -62,7 +62,7 @@ class WhyAction:
                 "rows": [probe_row(record) for record in explanation.probes],
             },
             "events": events_with_causes(explanation.events),
-            "exports": list(TABLES.items()),
+            "exports": [(name, table.label) for name, table in TABLES.items()],
             "legend": LEGEND,
         }
         return TemplateResponse(request, "pool/admin/why.html", context)

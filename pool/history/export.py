@@ -2,8 +2,10 @@
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from pool.models import Backend
@@ -13,40 +15,33 @@ _AT_ONCE = 2000
 # What a spreadsheet takes for a formula. A backend writes its own excerpts.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-_PROBES = (
-    "at",
-    "result",
-    "status",
-    "latency_ms",
-    "state",
-    "reason",
-    "excerpt",
-    "omitted",
-    "omitted_latency_sum_ms",
-    "omitted_latency_max_ms",
-)
-_HOURS = (
-    "hour",
-    "up",
-    "degraded",
-    "down",
-    "unknown",
-    "probes",
-    "failures",
-    "flaps",
-    "latency_sum",
-    "latency_max",
-)
 
-Table = tuple[tuple[str, ...], Callable[[Backend], Any]]
+@dataclass(frozen=True)
+class Table:
+    label: str  # of a link to it
+    columns: tuple[str, ...]
+    rows: Callable[[Backend], QuerySet[Any]]
 
-_SOURCES: dict[str, Table] = {
-    "probes": (_PROBES, lambda backend: backend.health_records.order_by("at", "id")),
-    "hours": (_HOURS, lambda backend: backend.hourly_uptimes.order_by("hour")),
+
+# What can be exported, by the name in URLs.
+TABLES = {
+    "probes": Table(
+        label="Probes as CSV",
+        columns=(
+            *("at", "result", "status", "latency_ms", "state", "reason", "excerpt", "omitted"),
+            *("omitted_latency_sum_ms", "omitted_latency_max_ms"),
+        ),
+        rows=lambda backend: backend.health_records.order_by("at", "id"),
+    ),
+    "hours": Table(
+        label="Hours as CSV",
+        columns=(
+            *("hour", "up", "degraded", "down", "unknown"),
+            *("probes", "failures", "flaps", "latency_sum", "latency_max"),
+        ),
+        rows=lambda backend: backend.hourly_uptimes.order_by("hour"),
+    ),
 }
-
-# What can be exported, and what it is called.
-TABLES: dict[str, str] = {"probes": "Probes as CSV", "hours": "Hours as CSV"}
 
 
 class _Line:
@@ -56,14 +51,14 @@ class _Line:
         return text
 
 
-def csv_response(backend: Backend, table: str) -> StreamingHttpResponse:
-    columns, source = _SOURCES[table]
-    rows = source(backend).values_list(*columns).iterator(_AT_ONCE)
-    name = f"{backend.pool.name}-{backend.name}-{table}.csv"
+def csv_response(backend: Backend, name: str) -> StreamingHttpResponse:
+    table = TABLES[name]
+    rows = table.rows(backend).values_list(*table.columns).iterator(_AT_ONCE)
+    file = f"{backend.pool.name}-{backend.name}-{name}.csv"
     return StreamingHttpResponse(
-        _lines(columns, rows),
+        _lines(table.columns, rows),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{_plain(name)}"'},
+        headers={"Content-Disposition": f'attachment; filename="{_plain(file)}"'},
     )
 
 

@@ -1,13 +1,16 @@
 """What Celery is told."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from lbsite.celery import PERIODIC_TASKS, app, broker_url
-from lbsite.tasks import clear_sessions
+from lbsite.tasks import clear_admin_log, clear_sessions
 
 
 @pytest.mark.parametrize(
@@ -41,3 +44,14 @@ def test_sessions_that_have_expired_are_cleared() -> None:
         Session.objects.create(session_key=name, session_data="", expire_date=at)
     clear_sessions()
     assert [session.session_key for session in Session.objects.all()] == ["new"]
+
+
+@pytest.mark.django_db
+def test_the_admins_log_is_kept_as_long_as_the_timeline(settings: Any) -> None:
+    settings.LB_HISTORY_RETENTION_DAYS = 2
+    boss = User.objects.create_superuser("boss")
+    for name, days in (("old", 3), ("new", 1)):
+        at = timezone.now() - timedelta(days=days)
+        LogEntry.objects.create(user=boss, object_repr=name, action_flag=CHANGE, action_time=at)
+    clear_admin_log()
+    assert [entry.object_repr for entry in LogEntry.objects.all()] == ["new"]
