@@ -31,10 +31,16 @@ class Orphans:
             except (Locked, FileNotFoundError):  # its worker lives, or another has delivered it
                 continue
             except OtherLayout:
-                self._refuse(path)
+                self._refuse(path, "it was written by another version, whose edge can deliver it")
                 continue
-            delivered = await self._ship(board)
-            board.close(delete=delivered)
+            except (ValueError, TypeError) as error:  # a crash of the machine has torn its names
+                self._refuse(path, f"it cannot be read: {error}")
+                continue
+            delivered = False
+            try:
+                delivered = await self._ship(board)
+            finally:  # or else it is nobody's, for as long as this worker lives
+                board.close(delete=delivered)
             if delivered:
                 log.info("delivered the counts that worker %s had left", board.source)
 
@@ -44,13 +50,10 @@ class Orphans:
                 return False
         return True
 
-    def _refuse(self, path: Path) -> None:
+    def _refuse(self, path: Path, reason: str) -> None:
         if path not in self._refused:
             self._refused.add(path)
-            log.warning(
-                "%s is left alone: it was written by another version, whose edge can deliver it",
-                path.name,
-            )
+            log.warning("%s is left alone: %s", path.name, reason)
 
 
 def _remains(board: Board) -> Iterator[TrafficBatch]:

@@ -422,6 +422,30 @@ def test_a_board_of_another_version_is_left_alone_and_told_of_once(
     assert caplog.text.count("old.board is left alone") == 1
 
 
+def test_a_board_that_a_crash_has_torn_keeps_no_other_from_being_delivered(
+    open_board: OpenBoard,
+    row_name: NameOf,
+    stream: Stream,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("a-torn", "b-whole"):
+        board = open_board(name)
+        hit(board, row_name(1), 3)
+        kill(board)
+    (tmp_path / "a-torn.rows").write_bytes(bytes(100) + b"\n")
+
+    async def scenario() -> None:
+        orphans = Orphans(tmp_path, stream)  # type: ignore[arg-type]
+        for _ in range(3):
+            await orphans.ship()
+
+    asyncio.run(scenario())
+    assert stream.requests() == {1: 3}
+    assert not (tmp_path / "b-whole.board").exists()
+    assert caplog.text.count("a-torn.board is left alone") == 1
+
+
 def test_workers_that_look_at_the_same_time_send_an_orphan_once(
     open_board: OpenBoard, row_name: NameOf, stream: Stream, tmp_path: Path
 ) -> None:
