@@ -14,12 +14,12 @@ import requests
 from pool.snapshot import CircuitPolicy, RetryPolicy, TimeoutPolicy
 from proxy.client import AllBackendsUnavailable, LoadBalancer
 from tests.integration.edge.conftest import _Stage
-from tests.integration.edge.harness.backend import Backend, Call, Script
+from tests.integration.edge.harness.backend import Backend, Call, Script, start_backends
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.processes import Edge, wait_until
 from tests.integration.web import Web, start_webs
 
-PATIENCE = 0.5  # seconds until a silent backend has failed
+PATIENCE = 1.0  # seconds until a silent backend has failed
 TIMEOUTS = TimeoutPolicy(connect=PATIENCE, response=4 * PATIENCE, idle=PATIENCE)
 
 
@@ -141,15 +141,8 @@ def way(request: pytest.FixtureRequest) -> Iterator[Way]:
 
 @pytest.fixture
 def backend() -> Iterator[Callable[..., Backend]]:
-    started: list[Backend] = []
-
-    def start(name: str, script: Script | None = None) -> Backend:
-        started.append(Backend(name, script=script))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
+    with start_backends() as start:
+        yield start
 
 
 def take(call: Call) -> None:

@@ -1,14 +1,37 @@
-"""The whole product as a user starts it: real processes on free loopback ports."""
+"""Backends, and the whole product as a user starts it: real processes on loopback ports."""
 
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.integration.edge.harness.backend import Backend, start_backends
+from tests.integration.edge.harness.backend_process import BackendProcess
+from tests.integration.edge.harness.processes import wait_until
 from tests.integration.product import MANAGE, PATIENCE, Product, environment
+
+
+@pytest.fixture
+def backend() -> Iterator[Callable[..., Backend]]:
+    """Start a backend: `backend("a")`, or with a script instead of the echo."""
+    with start_backends() as start:
+        yield start
+
+
+@pytest.fixture
+def processes() -> Iterator[list[BackendProcess]]:
+    """Three backends that can be killed."""
+    with ExitStack() as stack:
+        started = []
+        for number in range(3):
+            started.append(BackendProcess(number))
+            stack.callback(started[-1].end)
+        wait_until("the backends are up", lambda: all(process.is_up() for process in started))
+        yield started
 
 
 @pytest.fixture(scope="module")

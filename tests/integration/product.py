@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,13 +17,20 @@ from typing import Any
 
 import psutil
 
+from tests.integration.edge.harness.ports import ReservedPort
+from tests.integration.edge.harness.processes import runs
+
 MANAGE = Path(__file__).parents[2] / "manage.py"
-PATIENCE = 60.0  # seconds; generous, for machines that do other things as well
+PATIENCE = 120.0  # seconds; generous, for machines that do other things as well
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+MARKS = {
+    "redis": "redis",
+    "edge": "lbsite-edge",
+    "web": "lbsite-web",
+    "worker": " worker ",
+    "beat": " beat",
+}
 
 
 class Product:
@@ -33,8 +39,8 @@ class Product:
     def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self._variables = variables or {}
-        self.port = free_port()
-        self.admin_port = free_port()
+        self._ports = [ReservedPort(), ReservedPort()]
+        self.port, self.admin_port = (port.number for port in self._ports)
         self.lines: list[str] = []
         self.process: psutil.Popen | None = None
         self._family: list[psutil.Process] = []
@@ -100,11 +106,15 @@ class Product:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
-    def serves(self) -> bool:
+    def serves(self, path: str = "/", port: int | None = None) -> bool:
         try:
-            return self.get()[0] == 200
+            return self.get(path, port)[0] == 200
         except OSError:
             return False
+
+    def wait_for_the_admin(self) -> None:
+        """A program that runs (again) need not listen yet."""
+        self.wait_until(lambda: self.serves("/admin/login/", self.admin_port), "the admin")
 
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, str(MANAGE), *arguments, "--data-dir", str(self.folder)]
@@ -139,19 +149,19 @@ class Product:
         self.wait_until(settled, "the figure to settle")
 
     def program(self, name: str) -> psutil.Process:
-        """The process that supervises itself or runs alone as `name`; not its own workers."""
-        marks = {
-            "redis": "redis",
-            "edge": "lbsite-edge",
-            "web": "lbsite-web",
-            "worker": " worker ",
-            "beat": " beat",
-        }
-        return next(
-            child
-            for child in self.process.children()
-            if marks.get(name, name) in " ".join(child.cmdline())
-        )
+        """The process that supervises itself or runs alone as `name`, once it runs (again).
+
+        Not its own workers.
+        """
+        found: list[psutil.Process] = []
+
+        def found_it() -> bool:
+            children = self.process.children()
+            found[:] = [one for one in children if MARKS.get(name, name) in command_of(one)]
+            return bool(found)
+
+        self.wait_until(found_it, name)
+        return found[0]
 
     def family(self) -> list[psutil.Process]:
         """Every process there ever was: some may have lost their parent since."""
@@ -160,11 +170,7 @@ class Product:
         return self._family
 
     def survivors(self) -> list[psutil.Process]:
-        return [
-            process
-            for process in {*self._family}
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [process for process in {*self._family} if runs(process)]
 
     def stop(self) -> int:
         self.family()
@@ -176,7 +182,18 @@ class Product:
             with contextlib.suppress(psutil.TimeoutExpired):
                 self.stop()
         for process in self.survivors():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        for port in self._ports:
+            port.release()
+
+
+def command_of(process: psutil.Process) -> str:
+    """Of one that has ended: nothing."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def environment() -> dict[str, str]:

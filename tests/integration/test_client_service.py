@@ -30,12 +30,9 @@ INTERVAL = 0.05
 
 
 @pytest.fixture
-def origins() -> Iterator[list[Backend]]:
+def origins(backend: Callable[..., Backend]) -> list[Backend]:
     """Of the pool's two backends."""
-    started = [Backend("a"), Backend("b")]
-    yield started
-    for one in started:
-        one.stop()
+    return [backend("a"), backend("b")]
 
 
 @pytest.fixture
@@ -82,11 +79,10 @@ def test_it_takes_backends_and_follows_weights_and_states(start: Start, rows: li
 
 
 def test_it_follows_backends_that_come_and_go(
-    start: Start, rows: list[Row], origins: list[Backend]
+    start: Start, rows: list[Row], backend: Callable[..., Backend]
 ) -> None:
     lb = start()
-    origins.append(Backend("c"))
-    Row.objects.create(pool=rows[0].pool, name="c", url=origins[-1].url)
+    Row.objects.create(pool=rows[0].pool, name="c", url=backend("c").url)
     wait_until("c is used", lambda: "c" in shares(lb))
     rows[0].delete()
     wait_until("a is not", lambda: "a" not in shares(lb))
@@ -151,12 +147,16 @@ ANSWERS: dict[str, Callable[[Call], None]] = {
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_an_answer_that_is_none_changes_nothing_until_there_is_one_again(
-    start: Start, rows: list[Row], caplog: pytest.LogCaptureFixture, answer: str
+    start: Start,
+    rows: list[Row],
+    caplog: pytest.LogCaptureFixture,
+    backend: Callable[..., Backend],
+    answer: str,
 ) -> None:
     lb = start()
     service = lb._service
     assert service is not None
-    url, broken = service._url, Backend("broken", script=ANSWERS[answer])
+    url, broken = service._url, backend("broken", script=ANSWERS[answer])
     with caplog.at_level(logging.WARNING, "lbsite.client"):
         service._url = broken.url
         wait_until("it has asked twice", lambda: len(broken.calls) > 1)
@@ -166,19 +166,18 @@ def test_an_answer_that_is_none_changes_nothing_until_there_is_one_again(
     service._url = url
     wait_until("it follows again", lambda: shares(lb) == {"a": 4, "b": 2})
     assert caplog.text.count("the last answer holds") == 1
-    broken.stop()
 
 
 def test_without_changes_nothing_is_sent_again(
     live_server: LiveServer, rows: list[Row], token: str
 ) -> None:
     url, headers = f"{live_server.url}/api/v1/pools/shop/", {"Authorization": f"Token {token}"}
-    tag = requests.get(url, headers=headers, timeout=5).headers["ETag"]
-    again = requests.get(url, headers=headers | {"If-None-Match": tag}, timeout=5)
+    tag = requests.get(url, headers=headers, timeout=20).headers["ETag"]
+    again = requests.get(url, headers=headers | {"If-None-Match": tag}, timeout=20)
     assert (again.status_code, again.content) == (304, b"")
     rows[0].weight = 7
     rows[0].save()
-    again = requests.get(url, headers=headers | {"If-None-Match": tag}, timeout=5)
+    again = requests.get(url, headers=headers | {"If-None-Match": tag}, timeout=20)
     assert again.status_code == 200
 
 
@@ -200,7 +199,7 @@ def test_closing_it_ends_the_following(start: Start, rows: list[Row]) -> None:
     lb.close()
     assert lb._service is not None
     thread = lb._service._thread
-    thread.join(5)
+    thread.join(20)
     assert not thread.is_alive()
 
 

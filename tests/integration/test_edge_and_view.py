@@ -17,7 +17,6 @@ from tests.integration.edge.test_circuits import (
     LASTING,
     SHORT,
     circuit_of,
-    get,
     heard,
     kinds,
     order,
@@ -47,23 +46,19 @@ def web(edge: Edge) -> Iterator[Web]:
 
 
 @pytest.fixture
-def publish(edge: Edge, web: Web) -> Iterator[Publish]:
+def publish(edge: Edge, web: Web, backend: Callable[..., Backend]) -> Publish:
     """A pool of two that both serve, through both."""
-    started: list[Backend] = []
 
     def publish(policy: CircuitPolicy) -> tuple[Backend, Backend]:
         # Names of their own: what the edge has logged of one is looked for by its name.
-        one, other = (Backend(f"{name}{next(_numbers)}") for name in ("a", "b"))
-        started.extend((one, other))
+        one, other = (backend(f"{name}{next(_numbers)}") for name in ("a", "b"))
         serve(edge, one, other, policy=policy)
         wait_until("the view runs it too", lambda: view(web) == {one.name, other.name})
         # Not before: what the view has found of backends that have left counts in this pool.
         edge.redis.delete(bus.CIRCUITS_KEY, bus.OUT_CIRCUITS_KEY % 1)
         return one, other
 
-    yield publish
-    for backend in started:
-        backend.stop()
+    return publish
 
 
 def view(web: Web) -> set[str]:
@@ -71,7 +66,9 @@ def view(web: Web) -> set[str]:
 
 
 def workers(edge: Edge) -> set[str]:
-    return {get(edge).backend for _ in range(20)}
+    """Who answers when each of them is asked."""
+    with edge.client_of_each_worker() as clients:
+        return {client.get().backend for client in clients for _ in range(10)}
 
 
 def asked(backend: Backend) -> tuple[int, int]:

@@ -49,6 +49,7 @@ def test_counters_hold_what_clients_got_and_never_go_back(product: Product) -> N
             look()
         load.wait_for_more(product)
     assert load.errors == []
+    product.wait_for_the_admin()
     expected = seen[0] + len(load.statuses)
     product.wait_until(lambda: requests(product) >= expected, "all to be counted")
     product.settle(lambda: requests(product))
@@ -67,5 +68,9 @@ def test_each_edge_worker_tells_what_it_runs(product: Product) -> None:
     product.wait_until(lambda: len(running()) == 2, "both workers to report")
     [(_, published)] = scrape(product)["lb_snapshot_published"]
     assert running() == [published, published]
-    up = {labels["backend"]: value for labels, value in scrape(product)["lb_backend_up"]}
-    assert up == {"demo-a": 1, "demo-b": 1, "demo-c": 1}
+
+    def up() -> dict[str, float]:
+        return {labels["backend"]: value for labels, value in scrape(product)["lb_backend_up"]}
+
+    everybody = {"demo-a": 1, "demo-b": 1, "demo-c": 1}
+    product.wait_until(lambda: up() == everybody, "all backends to be up")

@@ -22,19 +22,6 @@ def web() -> Iterator[Web]:
         yield start()
 
 
-@pytest.fixture
-def backend() -> Iterator[Callable[..., Backend]]:
-    started: list[Backend] = []
-
-    def start(name: str, script: Callable[[Call], None] | None = None) -> Backend:
-        started.append(Backend(name, script=script))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
-
-
 def batches(web: Web) -> list[TrafficBatch]:
     found = {}
     for _, entry in web.redis.xrange(TRAFFIC_STREAM):
@@ -120,4 +107,4 @@ def test_a_process_that_is_killed_leaves_its_counts_to_the_next_one(
     os.kill(worker.pid, signal.SIGKILL)
     web.wait_until_up()
     assert web.ask().status == 200  # the next one counts from its first request on
-    wait_until("all are counted", lambda: total(web, "status_2xx", "a") >= 21, patience=15)
+    wait_until("all are counted", lambda: total(web, "status_2xx", "a") >= 21)

@@ -70,7 +70,7 @@ def start_backend(name: str, stack: ExitStack) -> str:
 def configure(product: Product, odd_url: str) -> None:
     """A pool for what goes wrong, and a route with a rate limit."""
     product.rest("PATCH", f"pools/{POOL}/", {"algorithm": "weighted_round_robin"})
-    odd = {"name": ODD_POOL, "response_timeout": 0.5, "circuit_mode": "off"}
+    odd = {"name": ODD_POOL, "response_timeout": 2.0, "circuit_mode": "off"}
     product.rest("POST", "pools/", odd)
     product.rest("POST", f"pools/{ODD_POOL}/backends/", {"name": ODD_BACKEND, "url": odd_url})
     product.rest("POST", "routes/", {"path_prefix": ODD, "strip_prefix": True, "pool": ODD_POOL})

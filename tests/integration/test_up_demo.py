@@ -91,5 +91,6 @@ def test_every_program_that_is_killed_runs_again(product: Any) -> None:
 
 def test_everything_works_after_all_that(product: Any) -> None:
     product.wait_until(product.serves, "the edge to listen again")
-    assert {product.get() for _ in range(6)} == {(200, f"demo-{letter}\n") for letter in "abc"}
-    assert product.get("/admin/login/", product.admin_port)[0] == 200
+    everybody = {(200, f"demo-{letter}\n") for letter in "abc"}
+    product.wait_until(lambda: {product.get() for _ in range(6)} == everybody, "all three")
+    product.wait_for_the_admin()

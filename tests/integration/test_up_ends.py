@@ -20,7 +20,7 @@ class SlowHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/slow":
             self.server.entered.append(self.path)
-            time.sleep(SLOWNESS)
+            time.sleep(SLOWNESS)  # a backend that is slow
         self.send_response(200)
         self.send_header("Content-Length", "4")
         self.end_headers()
@@ -65,9 +65,9 @@ def test_a_request_that_runs_finishes_and_no_process_is_left(
         product.wait_until(lambda: slow_backend.entered, "the request at the backend")
         product.process.send_signal(number)
         assert request.result() == (200, "done")
-    assert product.process.wait(30) == 0
+    assert product.process.wait(60) == 0
     assert product.survivors() == []
-    assert product.lines[-1] == "Stopped."
+    product.wait_until(lambda: product.lines[-1] == "Stopped.", "its last word")
 
 
 def test_sigkill_leaves_no_process_either(product: Any, slow_backend: ThreadingHTTPServer) -> None:

@@ -52,7 +52,7 @@ def test_a_backend_that_is_stopped_on_request_costs_no_request_and_comes_back(
         )
         assert "refused" in health_of(product, "demo-b")["reason"].lower()
         load.wait_for_more(product)
-        assert "demo-b was stopped on request" in product.output
+        product.wait_for("demo-b was stopped on request")
         control("start", "demo:demo-b")
         product.wait_until(
             lambda: health_of(product, "demo-b")["state"] == "healthy", "the probes to notice"
@@ -78,6 +78,7 @@ def test_nothing_but_the_edge_is_needed_and_no_request_stays_uncounted(
             product.wait_for(f"{name} runs again")
         load.wait_for_more(product)
     assert load.errors == []
+    product.wait_for_the_admin()
     expected = before + len(load.statuses)
     product.wait_until(lambda: counted() >= expected, f"{expected} counted requests")
     product.settle(counted)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.edge.harness.ports import ReservedPort
 from tests.integration.load import Load
-from tests.integration.product import Product, free_port
+from tests.integration.product import Product
 
 
 class Server:
@@ -19,7 +20,8 @@ class Server:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.port = free_port()
+        self._port = ReservedPort()
+        self.port = self._port.number
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder / name
         self._folder.mkdir()
@@ -39,6 +41,10 @@ class Server:
         self._process.kill()
         self._process.wait()
 
+    def end(self) -> None:
+        self.kill()
+        self._port.release()
+
     def _listens(self) -> bool:
         with closing(socket.socket()) as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
@@ -50,7 +56,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
     servers = [Server(name, folder) for name in ("one", "two", "three", "four", "five")]
     yield servers
     for server in servers:
-        server.kill()
+        server.end()
 
 
 @pytest.fixture(scope="module")

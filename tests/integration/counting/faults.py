@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -19,6 +20,7 @@ from analytics.stream import ABANDONED, CONSUMER, GROUP
 from pool.bus import TRAFFIC_STREAM
 from tests.integration.counting import aggregator
 from tests.integration.counting.databases import Database
+from tests.integration.edge.harness.processes import runs
 from tests.integration.product import PATIENCE, Product
 
 # Supervisor takes a program that ends sooner for one that cannot start, and lets it wait.
@@ -67,14 +69,14 @@ class Faults:
     # --- the edge ---
 
     def kill_worker(self) -> None:
-        self._random.choice(self._workers()).kill()
+        kill(self._random.choice(self._workers()))
 
     def kill_workers(self) -> None:
         for worker in self._workers():
-            worker.kill()
+            kill(worker)
 
     def reload_edge(self) -> None:
-        self.edge.send_signal(signal.SIGHUP)
+        self._of_age("edge").send_signal(signal.SIGHUP)
 
     def end_edge(self) -> None:
         """It answers what it has taken, and is started again."""
@@ -84,12 +86,14 @@ class Faults:
 
     def _workers(self) -> list[psutil.Process]:
         """Two or, while the edge reloads, more of them."""
-        self._product.wait_until(lambda: len(self.edge.children()) >= EDGE_WORKERS, "workers")
-        return self.edge.children()
+        found: list[psutil.Process] = []
 
-    @property
-    def edge(self) -> psutil.Process:
-        return self._program("edge")
+        def are_there() -> bool:
+            found[:] = filter(runs, self._product.program("edge").children())
+            return len(found) >= EDGE_WORKERS
+
+        self._product.wait_until(are_there, "workers")
+        return found
 
     # --- what the counts go through ---
 
@@ -146,23 +150,14 @@ class Faults:
     # --- programs ---
 
     def _of_age(self, name: str) -> psutil.Process:
-        program = self._program(name)
+        program = self._product.program(name)
         time.sleep(max(0.0, program.create_time() + GROWN_UP - time.time()))
         return program
 
-    def _program(self, name: str) -> psutil.Process:
-        """Once it runs (again)."""
-        found: list[psutil.Process] = []
 
-        def runs() -> bool:
-            try:
-                found.append(self._product.program(name))
-            except (StopIteration, psutil.NoSuchProcess):
-                return False
-            return found[-1].status() != psutil.STATUS_ZOMBIE
-
-        self._product.wait_until(runs, name)
-        return found[-1]
+def kill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+        process.kill()
 
 
 def start_aggregator(product: Product, crash: str = "") -> "subprocess.Popen[bytes]":

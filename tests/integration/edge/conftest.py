@@ -1,19 +1,15 @@
-"""An edge of one's own, backends, and a shared edge for tests that leave it as it is."""
+"""An edge of one's own, and a shared edge for tests that leave it as it is."""
 
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pool import bus
-from tests.integration.edge.harness.backend import Backend, Script
-from tests.integration.edge.harness.backend_process import BackendProcess
 from tests.integration.edge.harness.ports import ReservedPort
-from tests.integration.edge.harness.processes import Edge, RedisServer, wait_until
+from tests.integration.edge.harness.processes import Edge, RedisServer
 
 
 class _Stage:
@@ -84,29 +80,3 @@ def edge(_shared_edge: Edge) -> Edge:
     """An edge with one worker that other tests use too: publish what you need."""
     _shared_edge.redis.delete(bus.HEALTH_KEY)
     return _shared_edge
-
-
-@pytest.fixture
-def backend() -> Iterator[Callable[..., Backend]]:
-    """Start a backend: `backend("a")`, or with a script instead of the echo."""
-    started: list[Backend] = []
-
-    def start(name: str = "a", script: Script | None = None, **listens: Any) -> Backend:
-        started.append(Backend(name, script=script, **listens))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
-
-
-@pytest.fixture
-def processes() -> Iterator[list[BackendProcess]]:
-    """Three backends that can be killed."""
-    with ExitStack() as stack:
-        started = []
-        for number in range(3):
-            started.append(BackendProcess(number))
-            stack.callback(started[-1].end)
-        wait_until("the backends are up", lambda: all(process.is_up() for process in started))
-        yield started

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.integration.raw.case import Step
 from tests.integration.raw.message import Malformed, Message, read_request
 
-PATIENCE = 5.0  # seconds until a wait counts as failed
+PATIENCE = 20.0  # seconds until a wait counts as failed
 LINGER_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s — close() sends RST
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LAST_OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tests.integration.raw.case import Step
 
-PATIENCE = 5.0  # seconds until a wait counts as failed
+PATIENCE = 20.0  # seconds until a wait counts as failed
 BYTE_PAUSE = 0.00005  # enough for the edge to see most bytes one by one
 LINGER_RESET = struct.pack("ii", 1, 0)
 

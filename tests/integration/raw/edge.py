@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,8 +13,9 @@ import redis
 
 from pool import bus, snapshot
 from pool.snapshot import BackendSpec, PoolSpec, RetryPolicy, RouteSpec, Snapshot, TimeoutPolicy
+from tests.integration.edge.harness.ports import ReservedPort
+from tests.integration.edge.harness.processes import START_PATIENCE
 
-START_PATIENCE = 20.0
 LOG = "edge.log"  # in the edge's data folder
 # Short, so that the cases that wait for them are quick; longer than any pause of the others.
 SETTINGS = {
@@ -63,21 +63,13 @@ def _renumbered(backend: BackendSpec, number: int) -> BackendSpec:
 
 
 @contextmanager
-def refusing_port() -> Iterator[int]:
-    """A port that refuses connections: bound, so that nobody takes it, but not listening."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
-
-
-@contextmanager
 def running_edge(redis_url: str, published: Snapshot, data_dir: Path) -> Iterator[tuple[str, int]]:
     """The address of an edge that runs `published`; stopped at the end."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
         client.set(bus.SNAPSHOT_KEY, snapshot.encode(published))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    reserved = ReservedPort()
+    port = reserved.number
     environment = {name: value for name, value in os.environ.items() if name[:3] != "LB_"}
     environment |= SETTINGS | {"LB_DATA_DIR": str(data_dir), "LB_REDIS_URL": redis_url}
     log = data_dir / LOG
@@ -98,6 +90,7 @@ def running_edge(redis_url: str, published: Snapshot, data_dir: Path) -> Iterato
     finally:
         process.terminate()
         process.wait(START_PATIENCE)
+        reserved.release()
 
 
 def _wait_for(port: int, number: int, process: subprocess.Popen[bytes], log: Path) -> None:

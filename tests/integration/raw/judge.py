@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.integration.edge.harness.ports import ReservedPort
 from tests.integration.raw import backend as scripted
 from tests.integration.raw.backend import Exchange, Record, ScriptedBackend
 from tests.integration.raw.case import Case, Expected, ExpectedField, Step
 from tests.integration.raw.client import PATIENCE, RawClient
-from tests.integration.raw.edge import LOG, corpus_snapshot, refusing_port, running_edge
+from tests.integration.raw.edge import LOG, corpus_snapshot, running_edge
 from tests.integration.raw.message import Malformed, Message, read_response
 
 PLAIN = b"GET /plain HTTP/1.1\r\nHost: shop.test\r\n\r\n"
@@ -51,7 +52,7 @@ class Judge:
         before = len(client.received)
         self.backend.begin([])
         client.play([Step("send", PLAIN)], bytewise=False)
-        client.wait(lambda: client.ended or client.received[before:].endswith(b"ok"), 2.0)
+        client.wait(lambda: client.ended or client.received[before:].endswith(b"ok"))
         if client.ended:
             yield "the client's connection was closed"
         elif not _is_ok(client.received[before:]):
@@ -72,10 +73,11 @@ class Judge:
 def judging_an_edge(redis_url: str, data_dir: Path) -> Iterator[Judge]:
     """A judge over a real edge, which must come to its end without having logged an exception."""
     backend = ScriptedBackend()
-    with refusing_port() as dead_port:
-        published = corpus_snapshot(backend.port, dead_port)
-        with running_edge(redis_url, published, data_dir) as address:
-            yield Judge(address, backend)
+    dead = ReservedPort()
+    published = corpus_snapshot(backend.port, dead.number)
+    with running_edge(redis_url, published, data_dir) as address:
+        yield Judge(address, backend)
+    dead.release()
     backend.close()
     log = (data_dir / LOG).read_text()
     assert "Traceback" not in log, log[-5000:]

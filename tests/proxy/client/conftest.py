@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.client import LoadBalancer
-from tests.integration.edge.harness.backend import Backend, Call, Script
+from tests.integration.edge.harness.backend import Backend, Call, Script, start_backends
 
 
 class Time:
@@ -25,15 +25,8 @@ def time() -> Time:
 @pytest.fixture
 def backend() -> Iterator[Callable[..., Backend]]:
     """Start a backend: `backend("a")`, or with a script instead of the echo."""
-    started: list[Backend] = []
-
-    def start(name: str = "a", script: Script | None = None, **listens: Any) -> Backend:
-        started.append(Backend(name, script=script, **listens))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
+    with start_backends() as start:
+        yield start
 
 
 @pytest.fixture

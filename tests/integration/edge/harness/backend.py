@@ -12,7 +12,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import count
@@ -240,6 +240,22 @@ class Backend:
             pass  # the connection was cut: by the edge, or by `stop()`
         finally:
             self._open.discard(sock)
+
+
+@contextmanager
+def start_backends() -> Iterator[Callable[..., Backend]]:
+    """Start one: `start("a")`, or with a script instead of the echo. All end with the block."""
+    started: list[Backend] = []
+
+    def start(name: str = "a", script: Script | None = None, **listens: Any) -> Backend:
+        started.append(Backend(name, script=script, **listens))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.end()
 
 
 def _read_call(sock: socket.socket, stream: BufferedReader, number: int) -> Call | None:

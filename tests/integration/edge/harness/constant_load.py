@@ -1,7 +1,9 @@
-"""Requests at a constant rate, whatever becomes of them, from a process of its own.
+"""Requests at a constant rate, as far as the machine can, from a process of its own.
 
 Of ten requests six are GETs and two are POSTs on connections that are kept, and two are
-GETs on a connection of their own. As a program (`constant_load.py PORT RATE`) it goes on
+GETs on a connection of their own. One that was not used for a while is left alone, as any
+client has to that cannot send again what a server's end has cut off (RFC 9112 §9.3.1).
+As a program (`constant_load.py PORT RATE`) it goes on
 until SIGTERM, and then tells in JSON what it has seen.
 """
 
@@ -18,6 +20,8 @@ import uvloop
 
 TICK = 0.01  # seconds
 PATIENCE = 15.0  # for one answer
+MOST = 200  # requests at a time: more would only wait
+KEPT = 0.3  # seconds; a worker that leaves closes what nobody has used for one
 BODY = b"x" * 2000
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -64,8 +68,9 @@ _MIX = ("get", "post", "get", "close", "get", "get", "post", "get", "close", "ge
 class _Load:
     def __init__(self, port: int) -> None:
         self._port = port
-        # The one that waits longest is used next: none is idle for so long that it is closed.
-        self._kept: dict[str, deque[Connection]] = {kind: deque() for kind in _REQUESTS}
+        # With when each was used last. The one that waits longest is used next.
+        self._kept: dict[str, deque[tuple[Connection, float]]] = {k: deque() for k in _REQUESTS}
+        self._under_way = 0
         self.sent: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.failures: list[str] = []
@@ -76,7 +81,8 @@ class _Load:
         async with asyncio.TaskGroup() as requests:
             while not stop.is_set():
                 await asyncio.sleep(TICK)
-                while number < (loop.time() - begun) * rate:
+                while number < (loop.time() - begun) * rate and self._under_way < MOST:
+                    self._under_way += 1
                     requests.create_task(self._request(_MIX[number % len(_MIX)]))
                     number += 1
 
@@ -89,10 +95,20 @@ class _Load:
             self.failures.append(f"{kind}: {error!r}")
         else:
             self.answered[kind] += 1
+        finally:
+            self._under_way -= 1
+
+    def _kept_one(self, kind: str) -> Connection | None:
+        kept, now = self._kept[kind], asyncio.get_running_loop().time()
+        while kept:
+            connection, used = kept.popleft()
+            if now - used < KEPT:
+                return connection
+            connection[1].close()
+        return None
 
     async def _exchange(self, kind: str) -> None:
-        kept = self._kept[kind]
-        connection = kept.popleft() if kept else await asyncio.open_connection(port=self._port)
+        connection = self._kept_one(kind) or await asyncio.open_connection(port=self._port)
         reader, writer = connection
         writer.write(_REQUESTS[kind])
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -101,7 +117,7 @@ class _Load:
         if not head.startswith(b"http/1.1 200 ") or f'"size": {_SIZES[kind]},'.encode() not in body:
             raise ValueError(f"{head!r} {body[:80]!r}")
         if b"\r\nconnection: close\r\n" not in head:
-            kept.append(connection)
+            self._kept[kind].append((connection, asyncio.get_running_loop().time()))
             return
         if await reader.read():
             raise ValueError("more than was announced")

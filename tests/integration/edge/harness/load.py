@@ -7,6 +7,8 @@ from typing import Self
 
 from tests.integration.edge.harness.client import Client, Response, request_bytes
 
+KEPT = 0.5  # seconds; a worker that leaves closes connections that nobody has used for one
+
 
 class Load:
     """Requests from `threads` connections, `rate` a second in all, until the block ends.
@@ -46,9 +48,12 @@ class Load:
     def _run(self) -> None:
         client: Client | None = None
         request = request_bytes("GET", "/load")
-        due = time.monotonic()
+        due = used = time.monotonic()
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             due = max(due + self._pause, time.monotonic() - 1)
+            if client is not None and time.monotonic() - used > KEPT:
+                client.close()
+                client = None
             try:
                 client = client or Client(self._port)
                 client.send(request)
@@ -57,6 +62,7 @@ class Load:
                 self._failed(repr(error))
                 client = None
                 continue
+            used = time.monotonic()
             self._note(response)
             if response.closes or not response.complete:
                 client.close()
