@@ -44,7 +44,8 @@ def read_snapshot(redis: Redis) -> Snapshot | None:
 
 def read_health(redis: Redis, backends: Iterable[int]) -> dict[int, HealthStatus]:
     """Of those that a probe has spoken of."""
-    return _by_backend(redis, HEALTH_KEY, list(backends), HealthStatus)
+    (found,) = _by_backend(redis, [HEALTH_KEY], list(backends), HealthStatus)
+    return found
 
 
 def read_figures(redis: Redis, backends: Iterable[int], now: float | None = None) -> Figures:
@@ -55,8 +56,8 @@ def read_figures(redis: Redis, backends: Iterable[int], now: float | None = None
     reports = [report for raw in records if (report := _decoded(raw, EdgeReport)) is not None]
     alive = [report for report in reports if now - report.seen_at <= EDGE_REPORT_EXPIRY]
     loads: dict[int, list[BackendLoad]] = {}
-    for report in alive:
-        found = _by_backend(redis, load_key(report.worker_id), numbers, BackendLoad)
+    keys = [load_key(report.worker_id) for report in alive]
+    for found in _by_backend(redis, keys, numbers, BackendLoad):
         for number, load in found.items():
             loads.setdefault(number, []).append(load)
     oldest = min((report.seen_at for report in alive), default=None)
@@ -66,7 +67,8 @@ def read_figures(redis: Redis, backends: Iterable[int], now: float | None = None
 
 def read_circuits(redis: Redis, backends: Iterable[int]) -> dict[int, Circuit]:
     """Of those that are not as they are at first."""
-    return _by_backend(redis, CIRCUITS_KEY, list(backends), Circuit)
+    (found,) = _by_backend(redis, [CIRCUITS_KEY], list(backends), Circuit)
+    return found
 
 
 def read_ejected(redis: Redis, pool_id: int) -> dict[int, Ejection]:
@@ -82,16 +84,27 @@ def read_floor(redis: Redis, pool_id: int) -> int:
     return state.floor if state is not None else 0
 
 
-def _by_backend(redis: Redis, key: str, numbers: list[int], kind: type[Any]) -> dict[int, Any]:
+def _by_backend(
+    redis: Redis, keys: list[str], numbers: list[int], kind: type[Any]
+) -> list[dict[int, Any]]:
+    """For each key what it has of these, in one journey."""
     if not numbers:
-        return {}
-    records = cast("list[bytes | None]", redis.hmget(key, [str(number) for number in numbers]))
-    found = {}
-    for number, raw in zip(numbers, records, strict=True):
-        record = _decoded(raw, kind) if raw is not None else None
-        if record is not None:
-            found[number] = record
-    return found
+        return [{} for _ in keys]
+    fields = [str(number) for number in numbers]
+    with redis.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.hmget(key, fields)
+        replies: list[list[bytes | None]] = pipe.execute()
+    return [_decoded_by(numbers, reply, kind) for reply in replies]
+
+
+def _decoded_by(numbers: list[int], records: list[bytes | None], kind: type[Any]) -> dict[int, Any]:
+    found = {
+        number: _decoded(raw, kind)
+        for number, raw in zip(numbers, records, strict=True)
+        if raw is not None
+    }
+    return {number: record for number, record in found.items() if record is not None}
 
 
 def _decoded(raw: bytes, kind: type[Any]) -> Any:
