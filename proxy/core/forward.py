@@ -1,5 +1,6 @@
 """The heads that are sent on: what an HTTP intermediary adds and takes away."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.core.backend import Backend
@@ -94,9 +95,12 @@ def _joined(headers: Headers) -> dict[bytes, bytes]:
 
 
 def response_bytes(
-    head: ResponseHead, rules: HeaderRules, *, connection: bytes, chunked: bool
+    head: ResponseHead, rules: HeaderRules, *, connection: bytes, chunked: bool, lines: bytes = b""
 ) -> bytes:
-    """The response head for a client. `connection`: the option to send, or empty."""
+    """The response head for a client. `connection`: the option to send, or empty.
+
+    `lines`: whole ones, of fields that are this response's own.
+    """
     parts = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
     headers = rules.apply(head.headers) if rules else head.headers
     parts += [name + b": " + value + b"\r\n" for name, value in headers]
@@ -106,11 +110,12 @@ def response_bytes(
         parts.append(b"Content-Length: %d\r\n" % head.content_length)
     if connection:
         parts.append(b"Connection: %b\r\n" % connection)
-    parts.append(b"\r\n")
+    parts += (lines, b"\r\n")
     return b"".join(parts)
 
 
-def switching_bytes(head: ResponseHead, rules: HeaderRules) -> bytes:
+def switching_bytes(head: ResponseHead, rules: HeaderRules, lines: bytes = b"") -> bytes:
     """The 101 response for a client that has asked to switch protocols."""
-    head.headers.append((b"Upgrade", head.upgrade))
-    return response_bytes(head, rules, connection=b"Upgrade", chunked=False)
+    headers = [*head.headers, (b"Upgrade", head.upgrade)]
+    head = replace(head, headers=headers)
+    return response_bytes(head, rules, connection=b"Upgrade", chunked=False, lines=lines)

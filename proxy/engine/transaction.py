@@ -207,16 +207,23 @@ class Transaction(Tries):
                 self.keep_alive = False
                 self.payload = []
         else:
-            self.plain = self.keep_alive
+            self.plain = self.keep_alive and not self._route.tells_id
 
     def special_head(self, head: ResponseHead) -> bytes:
-        """The head for an HTTP/1.0 client, or after which the connection closes."""
+        """The head for an HTTP/1.0 client, with the request's id, or after which it closes."""
         if not self.keep_alive:
             option = b"close"
         else:
             option = b"keep-alive" if self.prepared.head.minor_version == 0 else b""
         chunked = head.chunked and self.payload is None
-        return response_bytes(head, self.response_rules, connection=option, chunked=chunked)
+        return response_bytes(
+            head, self.response_rules, connection=option, chunked=chunked, lines=self.own_lines
+        )
+
+    @property
+    def own_lines(self) -> bytes:
+        """Lines of the response's head that no other response has."""
+        return b"X-Request-Id: %b\r\n" % self.request_id if self._route.tells_id else b""
 
     def may_switch(self, protocol: bytes) -> bool:
         """Whether a 101 to `protocol` answers what the client has asked for."""

@@ -190,7 +190,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._reader = CloseReader()
         self._known = None
         transaction.begin_response(head, until_close=True)
-        transaction.switch_protocols(switching_bytes(head, transaction.response_rules) + rest)
+        answer = switching_bytes(head, transaction.response_rules, transaction.own_lines)
+        transaction.switch_protocols(answer + rest)
 
     def write_eof(self) -> bool:
         """The client has said all it wants to say; False: over TLS there is no telling."""
