@@ -107,7 +107,8 @@ class Decisions:
         pool.clock.now = monotonic_ns()
         if pool.starting:
             pool.refresh()
-        _make_tables(pool)
+        for tier in pool.tiers.values():
+            tier.finish_work()
 
     def _join(self, exchange: Exchange, pool: Pool) -> Turn:
         queue = pool.queue
@@ -174,13 +175,6 @@ class Decisions:
             self._news = False
             now = self._now()
             self.circuits.decide_alone(self.circuits.steps(now), now)
-
-
-def _make_tables(pool: Pool) -> None:
-    """At once: unlike an edge, a thread may take its time."""
-    for tier in pool.tiers.values():
-        while tier.balancer.work():
-            pass
 
 
 def is_well(backend: Backend) -> bool:

@@ -59,6 +59,12 @@ def merge(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
     return total
 
 
+def nearest_rank(total: int, q: float) -> int:
+    """Which of `total` values in order, from 1 on, is their `q`-quantile."""
+    # round(): 0.07 * 100 is 7.000000000000001, whose ceiling would be one rank too far.
+    return max(1, ceil(round(q * total, 6)))
+
+
 def percentile(counts: Mapping[int, int], q: float) -> float | None:
     """The `q`-quantile (0 … 1) in microseconds by nearest rank; None if nothing was counted."""
     if not 0 <= q <= 1:
@@ -66,8 +72,7 @@ def percentile(counts: Mapping[int, int], q: float) -> float | None:
     total = sum(counts.values())
     if total == 0:
         return None
-    # round(): 0.07 * 100 is 7.000000000000001, whose ceiling would be one rank too far.
-    remaining = max(1, ceil(round(q * total, 6)))
+    remaining = nearest_rank(total, q)
     for index in sorted(counts):
         remaining -= counts[index]
         if remaining <= 0:

@@ -46,6 +46,11 @@ class Tier:
         if self._fallback is not self.balancer:
             self._fallback.update(backends)
 
+    def finish_work(self) -> None:
+        """All that a change has left to do, for those who need not serve anybody meanwhile."""
+        while self.balancer.work():
+            pass
+
     def failed(self, backend: Backend) -> None:
         """A try at this backend has failed by its own fault; it need not be one of this tier."""
         self.balancer.failed(backend)

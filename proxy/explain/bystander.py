@@ -33,8 +33,7 @@ def inform(pool: Pool, redis: Redis) -> Figures:
     if pool.spec.balancing.slow_start:
         _show_weights(pool, figures)
     for tier in pool.tiers.values():
-        while tier.balancer.work():
-            pass
+        tier.finish_work()
     return figures
 
 

@@ -3,10 +3,10 @@
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from math import ceil
 
 import msgspec
 
+from proxy.core.histogram import nearest_rank
 from proxy.errors import Cause
 
 _MS = 1e6
@@ -96,8 +96,7 @@ def _latency(latencies: "array[int]") -> Latency | None:
 
 
 def _quantile(ordered: Sequence[int], q: float) -> int:
-    # round(): 0.07 * 100 is 7.000000000000001, whose ceiling would be one rank too far.
-    return ordered[max(1, ceil(round(q * len(ordered), 6))) - 1]
+    return ordered[nearest_rank(len(ordered), q) - 1]
 
 
 def _ms(nanoseconds: float) -> float:

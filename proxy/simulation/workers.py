@@ -37,8 +37,7 @@ def finish_work(pools: Iterable[Pool]) -> None:
     """Let algorithms finish what a change left to do, which takes the edge a moment."""
     for pool in pools:
         for tier in pool.tiers.values():
-            while tier.balancer.work():
-                pass
+            tier.finish_work()
 
 
 def share_latencies(pools: Sequence[Pool], now: int) -> None:
