@@ -152,7 +152,7 @@ class _Other:
     def open(cls, path: Path) -> "_Other | None":
         try:
             return cls(os.open(path, os.O_RDONLY))
-        except FileNotFoundError:  # it has gone since the folder was listed
+        except OSError:  # it has gone since the folder was listed, or no descriptor is left
             return None
 
     def is_dead(self) -> bool:
