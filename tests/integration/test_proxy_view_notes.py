@@ -20,19 +20,6 @@ def web() -> Iterator[Web]:
         yield start()
 
 
-@pytest.fixture
-def backend() -> Iterator[Make]:
-    started: list[Backend] = []
-
-    def start(name: str, script: Callable[[Call], None] | None = None) -> Backend:
-        started.append(Backend(name, script=script))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
-
-
 def notes(web: Web, path: str) -> list[RequestNote]:
     found = {}
     for _, entry in web.redis.xrange(REQUESTS_STREAM):

@@ -1,6 +1,5 @@
 """Alerts by e-mail, to a real mail server."""
 
-import socket
 from collections.abc import Iterator
 from email.message import Message
 from typing import Any
@@ -12,6 +11,7 @@ from django.core.mail.backends import smtp
 
 from pool.alerts.delivery import deliver, send_test
 from pool.models import AlertChannel, AlertDelivery
+from tests.integration.edge.harness.ports import ReservedPort
 
 
 class Inbox(MessageHandler):
@@ -33,16 +33,16 @@ class Inbox(MessageHandler):
 @pytest.fixture
 def inbox(settings: Any) -> Iterator[Inbox]:
     inbox = Inbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(inbox, hostname="127.0.0.1", port=port)
+    port = ReservedPort()
+    controller = Controller(inbox, hostname="127.0.0.1", port=port.number)
     controller.start()
     settings.EMAIL_BACKEND = f"{smtp.__name__}.EmailBackend"
     settings.EMAIL_HOST = "127.0.0.1"
-    settings.EMAIL_PORT = port
+    settings.EMAIL_PORT = port.number
     settings.DEFAULT_FROM_EMAIL = "lb@example.com"
     yield inbox
     controller.stop()
+    port.release()
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def test_a_receiver_that_does_not_read_is_left(
 def test_a_body_that_does_not_end_does_not_matter(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "SECONDS", 0.4)
+    monkeypatch.setattr(http, "SECONDS", 1.0)
     over = threading.Event()
 
     def stall(connection: socket.socket) -> None:
