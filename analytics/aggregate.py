@@ -1,12 +1,13 @@
 """Adding traffic up. Pure: batches in, sums out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import astuple
 
+from analytics.histograms import Lanes, lanes_of
 from analytics.levels import LEVELS, STEPS, floor
 from pool.bus import TrafficBatch, TrafficRow, TrafficTimes
 
@@ -52,12 +53,12 @@ KINDS = ("queue", "connect", "first_byte", "total")  # of times
 
 
 class Times(msgspec.Struct, frozen=True, gc=False):
-    """Of one kind, as in `TrafficTimes`, of any length."""
+    """As `TrafficTimes`, but for the histogram, which adds up faster."""
 
     sum: int = 0
     min: int = 0  # 0: not known, as is `max`
     max: int = 0
-    histogram: dict[int, int] = {}
+    histogram: Lanes = 0
 
 
 class Counters(msgspec.Struct, frozen=True, gc=False):
@@ -110,7 +111,7 @@ def roll_up(batches: Iterable[TrafficBatch]) -> Rollups[Series]:
                 name = (at, row.route_id, row.pool_id, row.pool, row.backend_id, row.backend)
                 groups[name].append(row)
     return _at_every_level(
-        {(at, Series(*name)): sum_of(rows) for (at, *name), rows in groups.items()}
+        {(at, Series(*name)): sum_of_rows(rows) for (at, *name), rows in groups.items()}
     )
 
 
@@ -140,36 +141,51 @@ def _widen(level: _Level[AnySeries], step: int) -> _Level[AnySeries]:
     return {key: sum_of(parts) for key, parts in groups.items()}
 
 
-def sum_of(parts: "Sequence[TrafficRow] | Sequence[Counters]") -> Counters:
+def sum_of_rows(rows: Sequence[TrafficRow]) -> Counters:
+    return _sum(rows, _lanes_of_all)
+
+
+def sum_of(parts: Sequence[Counters]) -> Counters:
+    return parts[0] if len(parts) == 1 else _sum(parts, sum)
+
+
+_Merge = Callable[[list[Any]], Lanes]  # of histograms
+
+
+def _sum(parts: "Sequence[TrafficRow] | Sequence[Counters]", merge: _Merge) -> Counters:
     """Column by column, which takes half as long as part by part."""
-    first = parts[0] if parts else Counters()
-    if len(parts) < 2 and isinstance(first, Counters):
-        return first
     columns = list(zip(*[astuple(part)[-_COUNTS:] for part in parts], strict=True))
+    if not columns:
+        return Counters()
     values: list[Any] = [sum(column) for column in columns[:_SUMS]]
     values.append(max(columns[_SUMS]))
-    values += [_sum_of_times(column) for column in columns[_SUMS + 1 :]]
+    values += [_sum_of_times(column, merge) for column in columns[_SUMS + 1 :]]
     return Counters(*values)
 
 
-def _sum_of_times(parts: "Iterable[TrafficTimes | Times]") -> Times:
+def _sum_of_times(parts: "Iterable[TrafficTimes | Times]", merge: _Merge) -> Times:
     total = low = high = 0
-    histogram: dict[int, int] = {}
+    histograms = []
     for part in parts:
         total += part.sum
         if part.min and (part.min < low or not low):
             low = part.min
         if part.max > high:
             high = part.max
-        if not histogram:
-            histogram = part.histogram.copy()
-            continue
-        for index, count in part.histogram.items():
-            if index in histogram:
-                histogram[index] += count
+        if part.histogram:
+            histograms.append(part.histogram)
+    return Times(total, low, high, merge(histograms) if histograms else 0)
+
+
+def _lanes_of_all(histograms: list[dict[int, int]]) -> Lanes:
+    total = histograms[0].copy()
+    for counts in histograms[1:]:
+        for index, count in counts.items():
+            if index in total:
+                total[index] += count
             else:
-                histogram[index] = count
-    return Times(total, low, high, histogram)
+                total[index] = count
+    return lanes_of(total)
 
 
 # --- what is taken from the stream ---
@@ -188,18 +204,3 @@ def decode_batch(data: bytes) -> TrafficBatch:
         return _decoder.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedBatch(f"not a traffic batch: {error}") from error
-
-
-# --- histograms in the database ---
-
-
-def pack_histogram(counts: dict[int, int]) -> bytes:
-    return msgspec.msgpack.encode(counts) if counts else b""
-
-
-def unpack_histogram(data: Any) -> dict[int, int]:
-    """`data` as databases give it back: bytes, or a memoryview."""
-    return _histogram_decoder.decode(data) if data else {}
-
-
-_histogram_decoder = msgspec.msgpack.Decoder(dict[int, int])

@@ -1,7 +1,9 @@
 """Stream → store, until the stream is empty."""
 
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
@@ -25,7 +27,25 @@ def ingest(redis: "Redis", clock: Callable[[], float] = monotonic) -> int:
     DatabaseError, with everything left in the stream, while the database is away.
     """
     connection.ensure_connection()  # before anything is taken from the stream
-    stream = TrafficStream(redis)
+    with _collector_paused():
+        return _ingest(TrafficStream(redis), clock)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Nothing that is made of batches is part of a cycle. But there is so much of it that the
+    collector comes often, and goes through all that a process has: a tenth of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _ingest(stream: TrafficStream, clock: Callable[[], float]) -> int:
     end = clock() + BUDGET
     counted = 0
     while clock() < end and (entries := stream.take(BATCHES_AT_ONCE)):

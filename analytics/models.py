@@ -68,7 +68,7 @@ def _times() -> tuple[
         models.BigIntegerField(default=0),
         models.BigIntegerField(default=0, help_text="0: not known."),
         models.BigIntegerField(default=0, help_text="0: not known."),
-        models.BinaryField(default=b"", help_text="MessagePack: index of a bucket → count."),
+        models.BinaryField(default=b"", help_text="As analytics.histograms packs it."),
     )
 
 

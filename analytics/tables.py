@@ -24,11 +24,10 @@ from analytics.aggregate import (
     Rollups,
     Series,
     Times,
-    pack_histogram,
     sum_of,
-    unpack_histogram,
 )
 from analytics.aggregate import PoolSeries as SeriesOfPool
+from analytics.histograms import pack, unpack
 from analytics.models import PoolRollup, PoolSeries, TrafficRollup, TrafficSeries
 from analytics.writing import write
 
@@ -119,7 +118,7 @@ def read_counters(values: Sequence[Any]) -> Counters:
 
 
 def _read_times(total: int, low: int, high: int, histogram: Any) -> Times:
-    return Times(total, low, high, unpack_histogram(histogram))
+    return Times(total, low, high, unpack(histogram))
 
 
 def _rows(rollups: Rollups[AnySeries], ids: dict[AnySeries, int]) -> list[list[Any]]:
@@ -134,7 +133,7 @@ def _rows(rollups: Rollups[AnySeries], ids: dict[AnySeries, int]) -> list[list[A
 def _row(begin: tuple[int, Any, int], counters: Counters) -> list[Any]:
     values = [*begin, *astuple(counters)[:_TIMES]]
     for times in (counters.queue, counters.connect, counters.first_byte, counters.total):
-        values += (times.sum, times.min, times.max, pack_histogram(times.histogram))
+        values += (times.sum, times.min, times.max, pack(times.histogram))
     return values
 
 

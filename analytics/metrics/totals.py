@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from analytics.aggregate import Counters, Times, sum_of, unpack_histogram
+from analytics.aggregate import Counters, Times, sum_of
+from analytics.histograms import unpack
 from analytics.levels import EVER
 from analytics.models import TrafficRollup
 from pool.models import Backend, Pool
@@ -38,7 +39,7 @@ def read_totals() -> Totals:
     for pool, backend, duration, histogram, *numbers in rows.order_by().iterator():
         own = parts.get(Name(pool, backend))
         if own is not None:
-            times = Times(sum=duration, histogram=unpack_histogram(histogram))
+            times = Times(sum=duration, histogram=unpack(histogram))
             own.append(Counters(total=times, **dict(zip(_SUMMED, numbers, strict=True))))
     return {name: sum_of(own) for name, own in parts.items()}
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from analytics.aggregate import Counters
+from analytics.histograms import counts_of
 from analytics.metrics.totals import EDGE, Name, Totals
 from proxy.core.histogram import bucket_index
 
@@ -63,7 +64,7 @@ def _durations(totals: Totals) -> Metric:
         labels=_BACKEND,
     )
     for labels, sums in totals.items():
-        buckets = list(zip(_LE, cumulated(sums.total.histogram), strict=True))
+        buckets = list(zip(_LE, cumulated(counts_of(sums.total.histogram)), strict=True))
         family.add_metric(labels, buckets, sums.total.sum / 1_000_000)
     return family
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from django.db.models import Aggregate, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import NullIf
 
-from analytics.aggregate import SUMMED, Counters, Times, sum_of, unpack_histogram
+from analytics.aggregate import SUMMED, Counters, Times, sum_of
+from analytics.histograms import Lanes, counts_of, unpack
 from analytics.levels import DAY, Segment
 from analytics.models import PoolRollup, PoolSeries, TrafficRollup, TrafficSeries
 from analytics.reports.bins import Bins, cut
@@ -133,16 +134,12 @@ def histograms(
     segments: Sequence[Segment], backends: Backends, kinds: Kinds
 ) -> dict[Name, dict[str, Histogram]]:
     """The times of some of `KINDS` of each backend that has any."""
-    merged: dict[Name, dict[str, Histogram]] = {}
+    merged: dict[Name, list[Lanes]] = {}
     for number, *packed in _packed(_of_backends(segments, backends), "series_id", kinds):
         name = backends.names.get(number)
-        if name is None:
-            continue
-        own = merged.get(name)
-        if own is None:
-            own = merged[name] = {kind: {} for kind in kinds}
-        _merge_each(own, packed)
-    return merged
+        if name is not None:
+            _add(merged.setdefault(name, [0] * len(kinds)), packed)
+    return {name: _of_kinds(kinds, found) for name, found in merged.items()}
 
 
 def _of_backends(segments: Sequence[Segment], backends: Backends) -> _Rows:
@@ -197,23 +194,22 @@ def requests_of_pools(bins: Bins, scope: Scope) -> dict[str, list[int]]:
 
 def histogram(segments: Sequence[Segment], scope: Scope, kinds: Kinds) -> dict[str, Histogram]:
     """The times of some of `KINDS`."""
-    merged: dict[str, Histogram] = {kind: {} for kind in kinds}
+    merged = [0] * len(kinds)
     for _, *packed in _packed(_of_all(segments, scope), "series_id", kinds):
-        _merge_each(merged, packed)
-    return merged
+        _add(merged, packed)
+    return _of_kinds(kinds, merged)
 
 
 def histogram_series(bins: Bins, scope: Scope, kind: str) -> list[Histogram]:
     """The times of one of `KINDS` in each part."""
-    parts: list[Histogram] = [{} for _ in bins.edges]
+    parts = [0] * len(bins.edges)
     indices: dict[datetime, int] = {}
     for at, packed in _packed(_of_all(bins.segments(), scope), "at", (kind,)):
         index = indices.get(at)
         if index is None:
             index = indices[at] = bins.index(_seconds(at))
-        if packed:
-            _merge(parts[index], packed)
-    return parts
+        parts[index] += unpack(packed)
+    return [counts_of(part) for part in parts]
 
 
 def _of_all(segments: Sequence[Segment], scope: Scope) -> _Rows:
@@ -258,15 +254,14 @@ def _packed(rows: _Rows, by: str, kinds: Kinds) -> Iterable[tuple[Any, ...]]:
     return rows.values_list(by, *(f"{kind}_histogram" for kind in kinds))
 
 
-def _merge_each(into: Mapping[str, Histogram], packed: Iterable[bytes]) -> None:
-    for histogram, data in zip(into.values(), packed, strict=True):
+def _add(into: list[Lanes], packed: Iterable[bytes]) -> None:
+    for index, data in enumerate(packed):
         if data:
-            _merge(histogram, data)
+            into[index] += unpack(data)
 
 
-def _merge(into: Histogram, packed: bytes) -> None:
-    for index, count in unpack_histogram(packed).items():
-        into[index] = into.get(index, 0) + count
+def _of_kinds(kinds: Kinds, found: Iterable[Lanes]) -> dict[str, Histogram]:
+    return {kind: counts_of(lanes) for kind, lanes in zip(kinds, found, strict=True)}
 
 
 def _within(segments: Sequence[Segment]) -> Q:

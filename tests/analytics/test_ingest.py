@@ -8,7 +8,7 @@ from django.db import DatabaseError, OperationalError
 from django.db.models import Sum
 
 from analytics import store, tasks
-from analytics.aggregate import unpack_histogram
+from analytics.histograms import counts_of, unpack
 from analytics.ingest import BATCH_MEMORY, ingest, prune
 from analytics.levels import EVER, LEVELS, RETENTION_HOURS
 from analytics.models import CountedBatch, PoolRollup, TrafficRollup, TrafficSeries
@@ -45,7 +45,7 @@ def test_a_batch_ends_up_at_every_level(redis_client, send, batch, row):
     for rollup in TrafficRollup.objects.all():
         assert (rollup.requests, rollup.status_2xx, rollup.bytes_out) == (2, 2, 200)
         assert (rollup.total_sum, rollup.total_min, rollup.total_max) == (4000, 1000, 3000)
-        assert sum(unpack_histogram(rollup.total_histogram).values()) == 2
+        assert sum(counts_of(unpack(rollup.total_histogram)).values()) == 2
     starts = {rollup.step: int(rollup.at.timestamp()) for rollup in TrafficRollup.objects.all()}
     assert starts == {step: 1_700_000_007 // step * step for step in LEVELS}
 
@@ -64,7 +64,7 @@ def test_batches_add_up_over_runs(redis_client, send, batch, row):
     (rollup,) = TrafficRollup.objects.filter(step=10)
     assert (rollup.requests, rollup.total_sum) == (6, 3600)
     assert (rollup.total_min, rollup.total_max) == (500, 700)
-    assert sorted(unpack_histogram(rollup.total_histogram).values()) == [3, 3]
+    assert sorted(counts_of(unpack(rollup.total_histogram)).values()) == [3, 3]
     assert TrafficSeries.objects.count() == 1
 
 
@@ -234,7 +234,7 @@ def test_two_aggregators_with_different_batches_lose_nothing(batch, row, at_once
     assert at_once(*[lambda s=f"edge-{n}": work(s) for n in range(4)]) == []
     assert [requests(step) for step in LEVELS] == [160] * len(LEVELS)
     for rollup in TrafficRollup.objects.filter(step=10):
-        assert sum(unpack_histogram(rollup.total_histogram).values()) == rollup.requests
+        assert sum(counts_of(unpack(rollup.total_histogram)).values()) == rollup.requests
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,8 +6,18 @@ from datetime import UTC, datetime
 from random import Random
 
 from django.db import connection, transaction
+from msgspec.structs import replace
 
-from analytics.aggregate import Counters, Key, PoolSeries, Rollups, Series, sum_of
+from analytics.aggregate import (
+    KINDS,
+    Counters,
+    Key,
+    PoolSeries,
+    Rollups,
+    Series,
+    sum_of,
+    sum_of_rows,
+)
 from analytics.levels import DAY, LEVELS, RETENTION_HOURS, floor
 from analytics.tables import BACKENDS, COUNTERS, POOLS
 from tests.bench.rollups.traffic import pool_of, some_second
@@ -55,11 +65,13 @@ def _of_pools(rollups: Rollups[Series]) -> Rollups[PoolSeries]:
 
 def _pattern(step: int, random: Random) -> Counters:
     seconds = min(step, _MOST)
-    counters = sum_of([some_second(random) for _ in range(seconds)])
-    for kind in (counters.connect, counters.first_byte, counters.total):
-        for bucket in kind.histogram:
-            kind.histogram[bucket] *= step // seconds
-    return counters
+    counters = sum_of_rows([some_second(random) for _ in range(seconds)])
+    longer = {
+        kind: replace(times, histogram=times.histogram * (step // seconds))
+        for kind in KINDS
+        if (times := getattr(counters, kind))
+    }
+    return replace(counters, **longer)
 
 
 def _copy(step: int, known: int, at: int) -> None:

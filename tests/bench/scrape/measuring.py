@@ -17,12 +17,12 @@ from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 from redis import Redis  # noqa: E402
 
-from analytics.aggregate import Counters, Key, Series  # noqa: E402
+from analytics.aggregate import Key, Series, sum_of_rows  # noqa: E402
 from analytics.levels import EVER  # noqa: E402
 from analytics.metrics.collector import Exposition  # noqa: E402
 from analytics.metrics.live import read_live  # noqa: E402
 from analytics.metrics.totals import read_totals  # noqa: E402
-from analytics.store import merge  # noqa: E402
+from analytics.tables import BACKENDS  # noqa: E402
 from pool.bus import EDGES_KEY, SNAPSHOT_KEY, BackendLoad, EdgeReport, load_key  # noqa: E402
 from pool.compilation import compile_configuration  # noqa: E402
 from pool.connection import redis_client  # noqa: E402
@@ -69,13 +69,11 @@ def _configure(backends: int) -> None:
 def _count() -> None:
     rollups = {}
     for backend in Backend.objects.select_related("pool"):
-        counters = Counters()
-        for number in range(_SECONDS):
-            counters.add(some_second(Random(backend.pk + number)))
+        seconds = [some_second(Random(backend.pk + number)) for number in range(_SECONDS)]
         series = Series(1, backend.pool_id, backend.pool.name, backend.pk, backend.name)
-        rollups[Key(EVER, 0, series)] = counters
+        rollups[Key(EVER, 0, series)] = sum_of_rows(seconds)
     with transaction.atomic():
-        merge(rollups)
+        BACKENDS.merge(rollups)
 
 
 def _tell(redis: "Redis") -> None:

@@ -1,0 +1,75 @@
+"""Histograms that add up without a look at each of their buckets.
+
+Those of the edges map a bucket's index to its count (see `proxy.core.histogram`). Here one is
+an integer of which each 64 bits are the count of a bucket, that of the first bucket the lowest:
+the sum of two such integers has the sums of all their buckets, for the price of one addition.
+
+In the database it is the index of the first bucket that has a count and how many buckets there
+are from it to the last one, each in two bytes; then the lowest byte of all these counts, then
+the next higher byte of all, as far as there is one that is not zero. Little-endian all of it.
+"""
+
+import struct
+from array import array
+from collections.abc import Mapping
+from sys import byteorder
+from typing import Any
+
+from proxy.core.histogram import BUCKETS
+
+Lanes = int
+
+_BITS, _BYTES = 64, 8  # of a count
+_BOUNDS = struct.Struct("<HH")
+# By the number of bytes: what a lane has above so many, for all lanes.
+_ABOVE = [
+    int.from_bytes((bytes(low) + b"\xff" * (_BYTES - low)) * BUCKETS, "little")
+    for low in range(_BYTES + 1)
+]
+
+
+def lanes_of(counts: Mapping[int, int]) -> Lanes:
+    """`counts` as edges send them."""
+    if not counts:
+        return 0
+    first = min(counts)
+    lanes = array("Q", bytes(_BYTES * (max(counts) - first + 1)))
+    for index, count in counts.items():
+        lanes[index - first] = count
+    return int.from_bytes(lanes.tobytes(), byteorder) << _BITS * first
+
+
+def counts_of(lanes: Lanes) -> dict[int, int]:
+    """As edges send it, by index, without buckets that counted nothing."""
+    first, width, data = _cut(lanes)
+    counts = struct.unpack(f"<{width}Q", data)
+    return {index: count for index, count in enumerate(counts, first) if count}
+
+
+def pack(lanes: Lanes) -> bytes:
+    if not lanes:
+        return b""
+    first, width, data = _cut(lanes)
+    planes = 1
+    while lanes & _ABOVE[planes]:
+        planes += 1
+    return b"".join([_BOUNDS.pack(first, width), *[data[plane::_BYTES] for plane in range(planes)]])
+
+
+def unpack(data: Any) -> Lanes:
+    """`data` as databases give it back: bytes, or a memoryview."""
+    if not data:
+        return 0
+    first, width = _BOUNDS.unpack_from(data)
+    counts = bytearray(_BYTES * width)
+    for plane, start in enumerate(range(_BOUNDS.size, len(data), width)):
+        counts[plane::_BYTES] = data[start : start + width]
+    return int.from_bytes(counts, "little") << _BITS * first
+
+
+def _cut(lanes: Lanes) -> tuple[int, int, bytes]:
+    """The first bucket that has a count, the number of those to the last, and their counts."""
+    first = ((lanes & -lanes).bit_length() - 1) // _BITS if lanes else 0
+    lanes >>= _BITS * first
+    width = -(-lanes.bit_length() // _BITS)
+    return first, width, lanes.to_bytes(_BYTES * width, "little")
