@@ -47,6 +47,9 @@ from proxy.stores.ejections import RedisEjections
 from proxy.stores.rate_limit import RedisRates
 from proxy.stores.redis import RedisCircuits
 
+# No request leaves a cycle behind. The default, a look after 700 new objects, finds nothing
+# and takes 1 % of the time; one at all that belongs to 1,000 backends stops the worker for 10 ms.
+COLLECT_AFTER = (50_000, 20, 20)
 START_PATIENCE = 1.0  # for Redis; without it the file has to do
 HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`
 SHIP_INTERVAL = 1.0
@@ -200,6 +203,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         # What was made at start-up stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         await self._beat()
         for server in servers:
             server.close()
