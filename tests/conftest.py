@@ -1,10 +1,13 @@
 """Fixtures for every test: a data folder and a real Redis of their own."""
 
+import itertools
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import django
 import hypothesis
@@ -19,6 +22,9 @@ os.environ["LB_DATA_DIR"] = _DATA_DIR.name
 os.environ["LB_REDIS_URL"] = f"unix://{_DATA_DIR.name}/redis.sock"
 os.environ["DJANGO_SETTINGS_MODULE"] = "lbsite.settings"
 os.environ.pop("LB_SECRET_KEY", None)
+
+Announced = tuple[str, bytes]  # the channel, and what was said
+_END = b"the end"
 
 # A busy machine is no failure of what is tested.
 hypothesis.settings.register_profile("lbsite", deadline=None)
@@ -60,6 +66,34 @@ def redis_client(redis_url: str) -> Iterator[redis.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture
+def listen(redis_client: redis.Redis) -> Iterator[Callable[..., Callable[[], list[Announced]]]]:
+    """`heard = listen(CHANNEL, …)`: `heard()` is what was announced since it was asked last."""
+    with ExitStack() as stack:
+
+        def start(*channels: str) -> Callable[[], list[Announced]]:
+            listener = stack.enter_context(redis_client.pubsub())
+            listener.subscribe(*channels)
+
+            def next_message() -> dict[str, Any]:
+                message = listener.get_message(timeout=20)
+                assert message is not None, "Redis says nothing"
+                return message
+
+            for _ in channels:
+                assert next_message()["type"] == "subscribe"
+
+            def heard() -> list[Announced]:
+                redis_client.publish(channels[0], _END)  # which comes after all that there is
+                messages = iter(next_message, None)
+                found = itertools.takewhile(lambda one: one["data"] != _END, messages)
+                return [(one["channel"].decode(), one["data"]) for one in found]
+
+            return heard
+
+        yield start
 
 
 @pytest.fixture(scope="session")

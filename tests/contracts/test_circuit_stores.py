@@ -15,7 +15,6 @@ import redis as sync_redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
-from redis.client import PubSub
 
 from pool import bus
 from pool.choices import CircuitEvent, CircuitMode, CircuitState, EventKind
@@ -492,26 +491,20 @@ def test_an_operator_may_go_beyond_the_limit(apply: Apply) -> None:
 # --- what only Redis does: announcing, the stream, and forgetting ---
 
 
-def all_heard(listener: PubSub, count: int) -> list[CircuitChange]:
-    """So many, and no more of them."""
-    messages = [listener.get_message(timeout=20) for _ in range(count)]
-    more = listener.get_message(timeout=0.1)
-    listener.close()
-    assert more is None
-    return [msgspec.json.decode(one["data"], type=CircuitChange) for one in messages]
+@pytest.fixture
+def announced(listen: Any) -> Callable[[], list[CircuitChange]]:
+    heard = listen(bus.CIRCUIT_CHANNEL)
+    return lambda: [msgspec.json.decode(data, type=CircuitChange) for _, data in heard()]
 
 
 def test_changes_and_the_first_failure_are_announced(
-    in_redis: InRedis, redis_client: sync_redis.Redis
+    in_redis: InRedis, announced: Callable[[], list[CircuitChange]]
 ) -> None:
-    listener = redis_client.pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(bus.CIRCUIT_CHANNEL)
-    listener.get_message(timeout=1)
     for second, operation in enumerate(
         [failures(1), failures(1), successes(), failures(1), failures(2)]
     ):
         in_redis(7, operation, terms(), START + second)
-    heard = all_heard(listener, 3)
+    heard = announced()
     assert {change.backend_id for change in heard} == {7}
     assert [(one.circuit.state, one.circuit.failures) for one in heard] == [
         (CLOSED, 1),
@@ -521,15 +514,11 @@ def test_changes_and_the_first_failure_are_announced(
 
 
 def test_that_calls_are_to_be_told_of_is_announced_once(
-    in_redis: InRedis, redis_client: sync_redis.Redis
+    in_redis: InRedis, announced: Callable[[], list[CircuitChange]]
 ) -> None:
-    listener = redis_client.pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(bus.CIRCUIT_CHANNEL)
-    listener.get_message(timeout=1)
     for second in (0, 1, 30):
         in_redis(7, calls(second, total=5, failed=1), terms(RATIO), START + second)
-    heard = [change.circuit.watched for change in all_heard(listener, 2)]
-    assert heard == [START + 10, START + 40]
+    assert [change.circuit.watched for change in announced()] == [START + 10, START + 40]
 
 
 def test_the_stream_holds_each_event_once(

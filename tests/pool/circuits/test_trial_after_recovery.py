@@ -91,19 +91,16 @@ def recovering(probes):
     return one
 
 
-def test_an_open_circuit_is_tried_when_the_probes_pass_again(recovering, redis_client):
-    listener = redis_client.pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(CIRCUIT_CHANNEL)
-    listener.get_message(timeout=1)
+def test_an_open_circuit_is_tried_when_the_probes_pass_again(recovering, listen):
+    announced = listen(CIRCUIT_CHANNEL)
     recovering.outcome = PASSED
     recovering.go_on(10)
     circuit = recovering.circuit
     assert (circuit.state, circuit.generation) == (CircuitState.HALF_OPEN, 4)
     assert circuit.cause == "probes pass again"
     assert recovering.told == ["circuit open → half_open (probes pass again)"]
-    message = listener.get_message(timeout=1)
-    listener.close()
-    assert msgspec.json.decode(message["data"], type=CircuitChange).circuit == circuit
+    ((_, data),) = announced()
+    assert msgspec.json.decode(data, type=CircuitChange).circuit == circuit
 
 
 def test_one_pass_of_two_shortens_nothing(recovering):

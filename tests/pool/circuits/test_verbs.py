@@ -47,13 +47,11 @@ def test_without_redis_nothing_is_promised(one, redis_away):
         verbs.force_open(one)
 
 
-def test_edges_and_the_timeline_are_told(one, redis_client):
-    listener = redis_client.pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(bus.CIRCUIT_CHANNEL)
-    listener.get_message(timeout=1)
+def test_edges_and_the_timeline_are_told(one, redis_client, listen):
+    announced = listen(bus.CIRCUIT_CHANNEL)
     verbs.force_open(one, "anna")
-    assert b'"forced_open"' in listener.get_message(timeout=1)["data"]
-    listener.close()
+    ((_, data),) = announced()
+    assert b'"forced_open"' in data
     [(_, entry)] = redis_client.xrange(bus.EVENTS_STREAM)
     happening = msgspec.json.decode(entry[bus.EVENTS_FIELD], type=Happening)
     assert happening.message == "circuit closed → forced_open (forced open by anna)"

@@ -81,18 +81,12 @@ def test_backends_that_die_at_once_are_one_failover_and_no_look_is_needed(
     assert redis_client.llen(FAILOVER_MOVES) == 0
 
 
-def test_edges_hear_of_the_floor_before_they_hear_of_the_last_backend(run, primaries, redis_client):
+def test_edges_hear_of_the_floor_before_they_hear_of_the_last_backend(run, primaries, listen):
     run(4)
-    with redis_client.pubsub(ignore_subscribe_messages=True) as listener:
-        for channel in (FAILOVER_CHANNEL, HEALTH_CHANNEL):
-            listener.subscribe(channel)
-            listener.get_message(timeout=1)
-        run(12, *(backend.url for backend in primaries))
-        heard = []
-        while message := listener.get_message(timeout=0.2):
-            floor = message["channel"] == FAILOVER_CHANNEL.encode()
-            record = FloorChange if floor else HealthChange
-            heard.append(msgspec.json.decode(message["data"], type=record))
+    announced = listen(FAILOVER_CHANNEL, HEALTH_CHANNEL)
+    run(12, *(backend.url for backend in primaries))
+    records = {FAILOVER_CHANNEL: FloorChange, HEALTH_CHANNEL: HealthChange}
+    heard = [msgspec.json.decode(data, type=records[channel]) for channel, data in announced()]
     changes = [one.status.state for one in heard if isinstance(one, HealthChange)]
     assert changes == [HealthState.UNHEALTHY] * 8
     assert [isinstance(one, FloorChange) for one in heard] == [False] * 7 + [True, False]

@@ -29,19 +29,9 @@ def held(tiered):
 
 
 @pytest.fixture
-def announced(redis_client):
-    listener = redis_client.pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(FAILOVER_CHANNEL)
-    listener.get_message(timeout=1)
-
-    def read():
-        changes = []
-        while message := listener.get_message(timeout=0.05):
-            changes.append(msgspec.json.decode(message["data"], type=FloorChange))
-        return changes
-
-    yield read
-    listener.close()
+def announced(listen):
+    heard = listen(FAILOVER_CHANNEL)
+    return lambda: [msgspec.json.decode(data, type=FloorChange) for _, data in heard()]
 
 
 def told():

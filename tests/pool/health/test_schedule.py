@@ -38,20 +38,10 @@ def schedule(redis_client):
 
 
 @pytest.fixture
-def announced(redis_client):
+def announced(listen):
     """Reads what was announced since the last call."""
-    listener = redis_client.pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(HEALTH_CHANNEL)
-    listener.get_message(timeout=1)
-
-    def read():
-        changes = []
-        while message := listener.get_message(timeout=0.05):
-            changes.append(msgspec.json.decode(message["data"], type=HealthChange))
-        return changes
-
-    yield read
-    listener.close()
+    heard = listen(HEALTH_CHANNEL)
+    return lambda: [msgspec.json.decode(data, type=HealthChange) for _, data in heard()]
 
 
 def _claim(schedule, plan, start, end, step=1.0):

@@ -35,14 +35,11 @@ def test_what_is_published_is_what_the_revision_holds(commit, published):
     assert revision.published
 
 
-def test_the_number_is_announced(commit, redis_client):
-    listener = redis_client.pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(SNAPSHOT_CHANNEL)
-    listener.get_message(timeout=1)
+def test_the_number_is_announced(commit, listen):
+    announced = listen(SNAPSHOT_CHANNEL)
     with commit():
         Pool.objects.create(name="web")
-    assert listener.get_message(timeout=1)["data"] == b"1"
-    listener.close()
+    assert announced() == [(SNAPSHOT_CHANNEL, b"1")]
 
 
 def test_a_save_that_changes_nothing_makes_no_revision(commit, published):

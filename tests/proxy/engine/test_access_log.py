@@ -220,10 +220,10 @@ async def _write_to_a_pipe(path: Path) -> None:
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     writing = asyncio.ensure_future(LogFile(str(path)).write(b"x" * 999 + b"\n" + b"y\n" * 100_000))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while threading.active_count() < 2:
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # more than it would take if somebody read
         assert not writing.done()
         os.set_blocking(reader, True)
         read = b""
