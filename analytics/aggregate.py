@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import astuple
 
-from analytics.histograms import Lanes, lanes_of
+from analytics.histograms import Lanes, lanes_of_all
 from analytics.levels import LEVELS, STEPS, floor
 from pool.bus import TrafficBatch, TrafficRow, TrafficTimes
 
@@ -142,7 +142,7 @@ def _widen(level: _Level[AnySeries], step: int) -> _Level[AnySeries]:
 
 
 def sum_of_rows(rows: Sequence[TrafficRow]) -> Counters:
-    return _sum(rows, _lanes_of_all)
+    return _sum(rows, lanes_of_all)
 
 
 def sum_of(parts: Sequence[Counters]) -> Counters:
@@ -175,17 +175,6 @@ def _sum_of_times(parts: "Iterable[TrafficTimes | Times]", merge: _Merge) -> Tim
         if part.histogram:
             histograms.append(part.histogram)
     return Times(total, low, high, merge(histograms) if histograms else 0)
-
-
-def _lanes_of_all(histograms: list[dict[int, int]]) -> Lanes:
-    total = histograms[0].copy()
-    for counts in histograms[1:]:
-        for index, count in counts.items():
-            if index in total:
-                total[index] += count
-            else:
-                total[index] = count
-    return lanes_of(total)
 
 
 # --- what is taken from the stream ---

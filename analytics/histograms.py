@@ -11,7 +11,7 @@ the next higher byte of all, as far as there is one that is not zero. Little-end
 
 import struct
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from sys import byteorder
 from typing import Any
 
@@ -37,6 +37,20 @@ def lanes_of(counts: Mapping[int, int]) -> Lanes:
     for index, count in counts.items():
         lanes[index - first] = count
     return int.from_bytes(lanes.tobytes(), byteorder) << _BITS * first
+
+
+def lanes_of_all(histograms: Sequence[Mapping[int, int]]) -> Lanes:
+    """The sum of some whose counts are mostly small, such as those of single seconds."""
+    total = bytearray(BUCKETS)
+    try:
+        for counts in histograms:
+            for index, count in counts.items():
+                total[index] += count
+    except ValueError:  # more than a byte can hold
+        return sum(map(lanes_of, histograms))
+    lanes = bytearray(_BYTES * BUCKETS)
+    lanes[::_BYTES] = total
+    return int.from_bytes(lanes.rstrip(b"\0"), "little")
 
 
 def counts_of(lanes: Lanes) -> dict[int, int]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.histograms import counts_of, lanes_of, pack, unpack
+from analytics.histograms import counts_of, lanes_of, lanes_of_all, pack, unpack
 from proxy.core.histogram import BUCKETS, merge
 
 counts = st.integers(1, 2**48) | st.sampled_from([1, 255, 256, 2**16 - 1, 2**16, 2**24, 2**32])
@@ -16,9 +16,13 @@ def test_it_is_what_it_was_made_of(histogram):
     assert counts_of(lanes_of(histogram)) == histogram
 
 
-@given(st.lists(histograms, max_size=6))
+small = st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, 100))
+
+
+@given(st.lists(histograms, max_size=6) | st.lists(small, max_size=6))
 def test_sums_are_those_of_each_bucket(several):
     assert counts_of(sum(map(lanes_of, several))) == merge(several)
+    assert counts_of(lanes_of_all(several)) == merge(several)
 
 
 @given(histograms)
