@@ -59,7 +59,7 @@ class AdminPages:
     def wait(self, condition: Callable[[], object]) -> None:
         # A page that keeps itself up to date may replace what was just found in it.
         ignored = [StaleElementReferenceException]
-        waiting = WebDriverWait(self.driver, 10, poll_frequency=0.05, ignored_exceptions=ignored)
+        waiting = WebDriverWait(self.driver, 30, poll_frequency=0.05, ignored_exceptions=ignored)
         waiting.until(lambda _: self._holds(condition))
 
     @staticmethod
