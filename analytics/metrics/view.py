@@ -7,11 +7,11 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import DatabaseError, DataError
 from django.http import HttpRequest, HttpResponse
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from analytics.metrics.collector import Exposition
+from pool.api.authentication import BearerAuthentication
 
 OFF, TOKEN, OPEN = "off", "token", "open"
 RIGHTS = ("analytics.view_trafficrollup", "pool.view_backend")
@@ -20,12 +20,6 @@ _HOW = (
     "Send 'Authorization: Bearer TOKEN' with the REST token of a user who may view traffic and "
     "backends. LB_METRICS=open asks for none.\n"
 )
-
-
-class BearerAuthentication(TokenAuthentication):
-    """The tokens of REST, under the name that scrapers give them unless told otherwise."""
-
-    keyword = "Bearer"
 
 
 class Refused(Exception):
@@ -83,6 +77,6 @@ def _check_access(request: HttpRequest) -> None:
 
 def _user(request: HttpRequest) -> AbstractUser | AnonymousUser:
     try:
-        return Request(request, authenticators=[BearerAuthentication(), TokenAuthentication()]).user
+        return Request(request, authenticators=[BearerAuthentication()]).user
     except (AuthenticationFailed, DataError):  # of what no database can hold
         return AnonymousUser()

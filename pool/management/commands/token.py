@@ -8,7 +8,7 @@ from rest_framework.authtoken.models import Token
 
 
 class Command(BaseCommand):
-    help = "Print a user's REST token, for the header 'Authorization: Token …'."
+    help = "Print a user's REST token, for the header 'Authorization: Bearer …'."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="user name")

@@ -10,6 +10,7 @@ from django.db import OperationalError
 from django.test import Client
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
+from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
 
 from analytics.metrics import collector, view
@@ -42,7 +43,7 @@ def database_away(monkeypatch):
 
     def switch():
         monkeypatch.setattr(collector, "read_totals", away)
-        monkeypatch.setattr(view.TokenAuthentication, "authenticate_credentials", away)
+        monkeypatch.setattr(TokenAuthentication, "authenticate_credentials", away)
 
     return switch
 
