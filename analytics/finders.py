@@ -1,19 +1,33 @@
 """Static files that come in other packages."""
 
+import gzip
+import logging
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
+from django.conf import settings
 from django.contrib.staticfiles.finders import BaseFinder
 from django.core.files.storage import FileSystemStorage
 
-PREFIX = "plotly"
+logger = logging.getLogger(__name__)
+
+# The version is part of the address, so that browsers may keep what they got for ever.
+PREFIX = f"plotly/{version('plotly')}"
 SCRIPT = "plotly.min.js"
+PLOTLY = f"{PREFIX}/{SCRIPT}"
+
+# Django setting: the folder for what is compressed beforehand; without one, nothing is.
+COMPRESSED = "LB_STATIC_DIR"
 
 
 class PlotlyFinder(BaseFinder):
-    """plotly.js, at `plotly/plotly.min.js`, from the Python package that ships it.
+    """plotly.js, at `PLOTLY`, from the Python package that ships it.
 
     For STATICFILES_FINDERS. Only this file: beside it are others, as large, for notebooks.
     """
@@ -22,14 +36,37 @@ class PlotlyFinder(BaseFinder):
         spec = find_spec("plotly")
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError("the charts need the package plotly; pip install plotly")
-        self._folder = Path(spec.origin).parent / "package_data"
-        self._storage = FileSystemStorage(self._folder)
-        self._storage.prefix = PREFIX  # type: ignore[attr-defined]  # where collectstatic puts it
+        self._script = Path(spec.origin).parent / "package_data" / SCRIPT
 
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
-        wanted = path == f"{PREFIX}/{SCRIPT}"
-        found = [str(self._folder / SCRIPT)] if wanted else []
+        wanted = path == PLOTLY
+        found = [str(self._script)] if wanted else []
         return found if find_all or not wanted else found[0]
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[Any]:
-        yield SCRIPT, self._storage
+        """With a compressed copy beside it, where WhiteNoise looks for one."""
+        files = [self._script]
+        if folder := getattr(settings, COMPRESSED, None):
+            try:
+                files = compress(self._script, Path(folder) / PREFIX)
+            except OSError as error:
+                logger.warning("%s is served as it is, 4.8 MB large (%s)", SCRIPT, error)
+        storage = FileSystemStorage(files[0].parent)
+        storage.prefix = PREFIX  # type: ignore[attr-defined]  # where collectstatic puts it
+        for file in files:
+            yield file.name, storage
+
+
+def compress(source: Path, folder: Path) -> list[Path]:
+    """A link to `source` in `folder`, and beside it a compressed copy, which is made once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    link, compressed = folder / source.name, folder / f"{source.name}.gz"
+    if link.is_symlink() and link.readlink() != source:  # installed elsewhere since
+        link.unlink(missing_ok=True)
+    with suppress(FileExistsError):
+        link.symlink_to(source)
+    if not compressed.exists():
+        with NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(gzip.compress(source.read_bytes(), mtime=0))
+        os.replace(file.name, compressed)  # others may do the same
+    return [link, compressed]

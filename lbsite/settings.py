@@ -150,6 +150,8 @@ STATICFILES_FINDERS = [
     "analytics.finders.PlotlyFinder",
 ]
 WHITENOISE_USE_FINDERS = True  # straight out of the packages: there is no collectstatic step
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/plotly/\d"  # its version is part of the address
+LB_STATIC_DIR = DATA_DIR / "static"
 
 LOGGING = {
     "version": 1,

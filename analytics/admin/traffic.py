@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from analytics.admin.compare import compare_view
+from analytics.finders import PLOTLY
 from analytics.models import TrafficRollup
 from analytics.reports import PERIODS, backend_names, pool_names, route_names
 from analytics.reports.span import DEFAULT_PERIOD
@@ -73,6 +74,7 @@ class TrafficAdmin(ReadOnlyAdmin):
             "title": "Traffic",
             "content_title": "Traffic",
             "panels": PANELS,
+            "plotly": PLOTLY,
             "periods": list(PERIODS),
             "selectors": {
                 "pool": pool_names(),
