@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings
 from django.utils import timezone
 
-from analytics.levels import DAY, HOUR, MINUTE, RETENTION, TEN_SECONDS, Segment, floor
+from analytics.levels import DAY, EVER, HOUR, MINUTE, RETENTION, TEN_SECONDS, Segment, floor
 from analytics.reports.cover import Kept, ceil, cover
 
 
@@ -80,6 +80,8 @@ class Span:
         return datetime.fromtimestamp(seconds, self.zone)
 
     def segments(self) -> list[Segment]:
+        if not self.start and self.running:
+            return [Segment(EVER, 0, None)]
         return cover(self.start, None if self.running else self.end)
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.aggregate import KINDS, sum_of
-from analytics.levels import STEPS, Segment
+from analytics.levels import LEVELS, Segment
 from analytics.reports import BadParameter, Clock, Scope, Selection, rollups
 from analytics.reports.bins import AUTO, WIDTHS
 from analytics.reports.errors import errors_report
@@ -106,12 +106,12 @@ def test_all_levels_tell_the_same(log, scope):
         (rollups.sums_of_pools, scope),
         (rollups.totals, scope),
     ):
-        found = [read([Segment(step, 0, None)], what, ("total",)) for step in STEPS]
+        found = [read([Segment(step, 0, None)], what, ("total",)) for step in LEVELS]
         assert found[0]
         assert all(one == found[0] for one in found)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", LEVELS)
 @pytest.mark.parametrize("scope", SCOPES, ids=str)
 def test_pools_tell_the_same_as_their_backends(log, scope, step):
     segments = [Segment(step, 0, None)]
