@@ -1,7 +1,8 @@
 """The heads that are sent on: what an HTTP intermediary adds and takes away."""
 
-from dataclasses import replace
 from typing import NamedTuple
+
+import msgspec
 
 from proxy.core.backend import Backend
 from proxy.core.head.message import Headers
@@ -117,5 +118,5 @@ def response_bytes(
 def switching_bytes(head: ResponseHead, rules: HeaderRules, lines: bytes = b"") -> bytes:
     """The 101 response for a client that has asked to switch protocols."""
     headers = [*head.headers, (b"Upgrade", head.upgrade)]
-    head = replace(head, headers=headers)
+    head = msgspec.structs.replace(head, headers=headers)
     return response_bytes(head, rules, connection=b"Upgrade", chunked=False, lines=lines)

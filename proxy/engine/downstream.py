@@ -161,7 +161,9 @@ class ClientConnection(asyncio.Protocol):
                 if size < len(HEAD_END):
                     self._hold_head(data)
                     return
-                prepared = self.edge.heads.prepare(data[:size], self.edge.configuration, self.peer)
+                prepared = self.edge.heads.prepare(
+                    data[:size], self.edge.configuration, self.peer, self._prepared
+                )
             except ProxyError as error:
                 self._refuse(error, len(data))
                 return

@@ -1,7 +1,8 @@
 """What the heads of requests and responses share (RFC 9112 §2, RFC 9110 §7.6.1)."""
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from proxy.core import fields
 from proxy.core.fields import PROTECTED
@@ -18,8 +19,7 @@ _NO_FIELDS = frozenset([b"close", b"keep-alive"])  # options that name no field
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(slots=True)
-class Framing:
+class Framing(msgspec.Struct):
     """The fields that decide about the message and the connection, as they are met."""
 
     content_length: int = -1

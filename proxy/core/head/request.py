@@ -2,10 +2,10 @@
 
 import re
 import string
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import gunicorn_h1c
+import msgspec
 
 from proxy.core import fields
 from proxy.core.fields import OTHER, classify
@@ -39,8 +39,7 @@ class HeadLimits(NamedTuple):
 DEFAULT_LIMITS = HeadLimits()
 
 
-@dataclass(slots=True)
-class RequestHead:
+class RequestHead(msgspec.Struct):
     """A request as it will be forwarded: `headers` are end-to-end fields only."""
 
     method: bytes

@@ -1,8 +1,7 @@
 """Response heads; what is wrong with one is its backend's fault."""
 
-from dataclasses import dataclass
-
 import gunicorn_h1c
+import msgspec
 
 from proxy.core import fields
 from proxy.core.fields import OTHER, classify
@@ -16,8 +15,7 @@ _STATUS_LINES = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _AFTER_STATUS = (b" ", b"\r")
 
 
-@dataclass(slots=True)
-class ResponseHead:
+class ResponseHead(msgspec.Struct):
     status: int
     reason: bytes
     minor_version: int

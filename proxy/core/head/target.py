@@ -9,11 +9,16 @@ _AUTHORITY = re.compile(rb"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<p
 _HTTP_URL = re.compile(rb"https?://([^/?]+)((?:[/?].*)?)", re.IGNORECASE)
 
 
+def is_target(target: bytes) -> bool:
+    """Whether it holds nothing that must be percent-encoded."""
+    return not target.translate(None, _TARGET_BYTES)
+
+
 def resolve_target(
     method: bytes, target: bytes, minor_version: int, host_field: bytes | None
 ) -> tuple[bytes, bytes, bytes]:
     """(target in origin-form, authority, host) after RFC 9112 §3.2. Raises `BadRequest`."""
-    if target.translate(None, _TARGET_BYTES):
+    if not is_target(target):
         raise BadRequest("A character in the request target that must be percent-encoded.")
     if host_field is None and minor_version >= 1:
         raise BadRequest("An HTTP/1.1 request needs a Host field.")

@@ -2,14 +2,27 @@
 
 import gc
 import weakref
+from contextlib import nullcontext
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from pool.choices import StickyMode
-from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, StickyPolicy, build
+from pool.snapshot import (
+    BackendSpec,
+    BalancingPolicy,
+    PoolSpec,
+    RateLimitPolicy,
+    RouteSpec,
+    StickyPolicy,
+    build,
+)
 from proxy.core.configuration import Configuration
 from proxy.core.forward import Peer
-from proxy.core.head.request import DEFAULT_LIMITS
+from proxy.core.head.request import DEFAULT_LIMITS, HeadLimits
+from proxy.core.rate_limit import RateLimit
 from proxy.engine.prepared import (
     HEALTH_PATH,
     MAX_KNOWN,
@@ -17,8 +30,9 @@ from proxy.engine.prepared import (
     Prepared,
     PreparedHeads,
     prepare,
+    prepare_again,
 )
-from proxy.errors import BadRequest
+from proxy.errors import BadRequest, ProxyError, TargetTooLong
 
 PEER = Peer(address=b"192.0.2.7", scheme=b"https", local_authority=b"10.0.0.1:8000")
 
@@ -98,21 +112,131 @@ def test_a_request_id_is_kept_from_a_trusted_peer_only(configuration: Configurat
         assert prepared(configuration, line, strange, peer=trusted).request_id == b""
 
 
-# --- sticky pools ---
+# --- the same fields again ---
 
 KEY = b"k" * 32
+
+_TARGETS = st.sampled_from(
+    b"/ /free /free/x?y=1 /free?y=2 /other?a=b&c /x/../y /-/health /-/health?x /%zz //shop.test/x "
+    b'* http://shop.test/x http://SHOP.test:8080/free /a#b /" /caf\xe9 x'.split()
+)
+_FIRST = st.tuples(st.sampled_from([b"GET ", b"OPTIONS "]), _TARGETS).map(b"".join)
+_SECOND = st.tuples(
+    st.sampled_from([*[b"GET "] * 5, *[b"OPTIONS "] * 3, b"POST ", b"GET  ", b"TRACE "]),
+    _TARGETS | st.binary(max_size=4).map(lambda end: b"/" + end),
+).map(b"".join)
+_VERSIONS = st.sampled_from([*[b" HTTP/1.1"] * 6, b" HTTP/1.0", b" HTTP/1.2", b" http/1.1"])
+_FIELDS = st.lists(
+    st.sampled_from(
+        b"Accept: */*|Max-Forwards: 3|Cookie: s=1; t=2|X-Forwarded-For: 6.6.6.6|X: y|"
+        b"Content-Length: 3|Transfer-Encoding: chunked|Connection: close, x|Host: other.test|"
+        b"Upgrade: websocket|X-Request-Id: abc".split(b"|")
+    ),
+    max_size=4,
+    unique=True,
+)
+
+
+def head(line: bytes, fields: list[bytes]) -> bytes:
+    return b"\r\n".join([line, b"Host: Shop.test:8080", *fields, b"", b""])
+
+
+def outcome(raw: bytes, configuration: Configuration, peer: Peer) -> dict[str, object] | None:
+    try:
+        return told(prepare(raw, configuration, peer))
+    except ProxyError:
+        return None
+
+
+def told(request: Prepared) -> dict[str, object]:
+    found = asdict(request)
+    claim = found.pop("claim")
+    return found | {"prefers": claim and claim.preferred, "claims": claim is not None}
+
+
+@settings(max_examples=2000)
+@given(
+    first=st.tuples(_FIRST, _VERSIONS).map(b"".join),
+    second=st.tuples(_SECOND, _VERSIONS).map(b"".join),
+    fields=_FIELDS,
+    others=st.sampled_from([False, False, False, True]),
+    trusted=st.booleans(),
+    hash_key=st.sampled_from(["", "path", "query:y", "cookie:t", "header:X", "client_ip"]),
+)
+def test_another_path_with_the_same_fields_comes_to_what_it_does_by_itself(
+    first: bytes,
+    second: bytes,
+    fields: list[bytes],
+    others: bool,
+    trusted: bool,
+    hash_key: str,
+) -> None:
+    configuration = sticky_configuration(hash_key)
+    limited = configuration.routes[1]
+    limited.limit = RateLimit(limited.id, limited.spec.rate_limit, [])
+    peer = PEER._replace(trusted=trusted)
+    try:
+        previous = prepare(head(first, fields), configuration, peer)
+    except ProxyError:
+        return
+    before = told(previous)
+    raw = head(second, [b"X: other"] if others else fields)
+    again = prepare_again(previous, raw, DEFAULT_LIMITS)
+    if again is not None:
+        assert told(again) == outcome(raw, configuration, peer)
+    assert told(previous) == before
+
+
+def test_another_path_is_not_parsed_anew(
+    configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads = PreparedHeads(DEFAULT_LIMITS, lambda address: False)
+    first, second = (head(line, []) for line in (b"GET /a HTTP/1.1", b"GET /b?c HTTP/1.1"))
+    previous = heads.prepare(first, configuration, PEER)
+    expected = told(heads.prepare(second, configuration, PEER))
+    monkeypatch.setattr(f"{prepare.__module__}.prepare", None)
+    assert told(heads.prepare(second, configuration, PEER, previous)) == expected
+
+
+def test_too_long_a_line_is_refused_though_its_fields_are_known(
+    configuration: Configuration,
+) -> None:
+    limits = HeadLimits(line=40, head=80)
+    previous = prepare(head(b"GET / HTTP/1.1", []), configuration, PEER, limits)
+    for size, fits in ((26, True), (27, False)):
+        line = b"GET /%b HTTP/1.1" % (b"x" * size)
+        assert (prepare_again(previous, head(line, []), limits) is not None) is fits
+        with nullcontext() if fits else pytest.raises(TargetTooLong):
+            prepare(head(line, []), configuration, PEER, limits)
+
+
+# --- sticky pools ---
+
+
+def sticky_configuration(hash_key: str = "") -> Configuration:
+    """Everything goes to "shop", which is sticky, and /free to a pool that is not."""
+    a, b = (BackendSpec(id=number, name=f"b{number}", url=f"http://b{number}") for number in (1, 2))
+    algorithm = "ring_hash" if hash_key else "round_robin"
+    free = PoolSpec(
+        id=8,
+        name="free",
+        backends=(b,),
+        algorithm=algorithm,
+        balancing=BalancingPolicy(hash_key=hash_key or "path"),
+    )
+    sticky = StickyPolicy(mode=StickyMode.COOKIE)
+    pools = (replace(free, id=7, name="shop", backends=(a,), sticky=sticky), free)
+    limit = RateLimitPolicy(requests=5, key=hash_key)
+    routes = (
+        RouteSpec(id=3, pool_id=7),
+        RouteSpec(id=4, pool_id=8, path_prefix="/free", strip_prefix=True, rate_limit=limit),
+    )
+    return Configuration(build(1, pools, routes), sticky_key=KEY)
 
 
 @pytest.fixture
 def sticky() -> Configuration:
-    """Everything goes to "shop", which is sticky, and /free to a pool that is not."""
-    a, b = (BackendSpec(id=number, name=f"b{number}", url=f"http://b{number}") for number in (1, 2))
-    pools = (
-        PoolSpec(id=7, name="shop", backends=(a,), sticky=StickyPolicy(mode=StickyMode.COOKIE)),
-        PoolSpec(id=8, name="free", backends=(b,)),
-    )
-    routes = (RouteSpec(id=3, pool_id=7), RouteSpec(id=4, pool_id=8, path_prefix="/free"))
-    return Configuration(build(1, pools, routes), sticky_key=KEY)
+    return sticky_configuration()
 
 
 def cookie_set(request: Prepared, configuration: Configuration) -> bytes:
