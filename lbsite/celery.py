@@ -75,6 +75,7 @@ app.conf.update(
         # No task runs for minutes: what a killed worker had fetched comes back soon.
         "visibility_timeout": 120,
         "socket_connect_timeout": 2,
+        "socket_timeout": 10,  # far more than a fetch blocks: Redis' machine may be gone
         "socket_keepalive": True,
         "health_check_interval": 10,
     },

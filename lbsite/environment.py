@@ -14,6 +14,10 @@ from environs import Env
 
 env = Env()
 
+# Of libpq, whose own is minutes: for so long each page would hang when a machine is gone. Seconds,
+# and milliseconds in which what was sent must arrive.
+_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+
 
 def data_dir(variable: str, default: str) -> Path:
     """The data folder, made if need be. It holds secrets: nobody else may look into it."""
@@ -38,10 +42,12 @@ def database(variable: str, default: str) -> dj_database_url.DBConfig:
             f"{variable}: not a database URL; write postgres://user:password@host:5432/name "
             "(special characters percent-encoded) or sqlite:////absolute/path"
         ) from None
-    if "postgresql" in database["ENGINE"] and find_spec("psycopg") is None:
-        raise ImproperlyConfigured(
-            f"{variable}: the PostgreSQL driver is missing; pip install '.[postgres]'"
-        )
+    if "postgresql" in database["ENGINE"]:
+        if find_spec("psycopg") is None:
+            raise ImproperlyConfigured(
+                f"{variable}: the PostgreSQL driver is missing; pip install '.[postgres]'"
+            )
+        database["OPTIONS"] = _PATIENCE | database.get("OPTIONS", {})
     return database
 
 

@@ -130,6 +130,15 @@ def test_redis_and_database_are_in_the_data_folder_unless_named(folder: Path) ->
     assert databases["default"]["NAME"] == "/tmp/other.db"
 
 
+@pytest.mark.parametrize(("query", "seconds"), [("", 5), ("?connect_timeout=60", 60)])
+def test_a_database_whose_machine_is_gone_holds_nobody_up_for_minutes(
+    folder: Path, query: str, seconds: int
+) -> None:
+    [databases] = settings(folder, "DATABASES", DATABASE_URL=f"postgres://db1/lb{query}")
+    assert int(databases["default"]["OPTIONS"]["connect_timeout"]) == seconds
+    assert databases["default"]["OPTIONS"]["tcp_user_timeout"] == 10_000
+
+
 def test_the_data_folder_may_have_any_name(folder: Path) -> None:
     """What a URL would read as something else is percent-encoded in it."""
     data = folder / "50%20 of #1?"
