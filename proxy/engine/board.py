@@ -19,12 +19,13 @@ Row names stand beside it, a JSON line each, appended when a row is first used.
 
 import errno
 import fcntl
-import json
 import mmap
 import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from proxy.core.backend import Backend
 from proxy.core.histogram import BUCKETS, OCTAVE, bucket_index
@@ -118,7 +119,12 @@ class Board:
         self._names = os.open(self._names_path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self.rows: dict[RowName, Row] = {}
         self._map(max(status.st_size, self._size(BLOCK)))
-        self._load_names()
+        try:
+            self._load_names()
+        except msgspec.DecodeError as error:
+            os.close(self._names)
+            self._let_go()
+            raise OtherLayout(self._names_path.name) from error
 
     @property
     def source(self) -> str:
@@ -228,7 +234,7 @@ class Board:
 
     def _write_name(self, name: RowName) -> None:
         """All of it or nothing: whose a row is, the order of the names says."""
-        line = json.dumps(name).encode() + b"\n"
+        line = msgspec.json.encode(name) + b"\n"
         size = os.fstat(self._names).st_size
         written = os.write(self._names, line)
         if written < len(line):
@@ -258,7 +264,7 @@ class Board:
     def _load_names(self) -> None:
         for line in self._names_path.read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):  # the last one may have been cut by a crash
-                self._append(RowName(*json.loads(line)))
+                self._append(msgspec.json.decode(line, type=RowName))
 
     @staticmethod
     def _size(rows: int) -> int:

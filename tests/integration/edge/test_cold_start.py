@@ -8,7 +8,8 @@ from pool import bus
 from pool.snapshot import PoolSpec, RouteSpec, build, encode
 from tests.integration.edge.harness.backend import Backend
 from tests.integration.edge.harness.client import Client
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
@@ -27,7 +28,9 @@ def test_before_any_configuration_the_health_path_says_so(start_edge: StartEdge)
     wait_until("it listens", lambda: health() == 503)
     with Client(edge.port) as client:
         assert client.get("/-/health").json() == {"status": "no configuration yet", "snapshot": 0}
-        assert client.get("/").status == 404
+        answer = client.get("/")
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) > 0
 
 
 def test_the_first_request_after_a_start_finds_the_configuration(

@@ -178,6 +178,17 @@ def test_a_board_whose_worker_was_killed_before_its_first_word_is_empty(
     assert open_board().rows == {}
 
 
+@pytest.mark.parametrize("line", ["not a name", "7", '["a", "b"]', '"abcde"'])
+def test_a_board_whose_names_cannot_be_read_is_left_alone(
+    open_board: OpenBoard, tmp_path: Path, line: str
+) -> None:
+    open_board().close(delete=False)
+    (tmp_path / "worker.rows").write_text(f"{line}\n")
+    for _ in range(2):  # nor is it left locked
+        with pytest.raises(OtherLayout):
+            open_board()
+
+
 def test_a_name_that_a_crash_has_cut_is_left_out(
     open_board: OpenBoard, row_name: NameOf, tmp_path: Path
 ) -> None:
