@@ -6,10 +6,11 @@ import msgspec
 import pytest
 from selenium.webdriver.common.by import By
 
-from pool.bus import EDGES_KEY, SNAPSHOT_KEY, EdgeReport
+from pool.bus import EDGES_KEY, SNAPSHOT_KEY
 from pool.models import Backend, Event, Pool, Revision
 from pool.publish import publish
 from pool.snapshot import decode
+from tests.edge_reports import edge_report
 
 
 @pytest.fixture
@@ -197,19 +198,7 @@ def test_a_page_fits_a_phone(pages, web, path):
 def test_the_edges_page_keeps_itself_up_to_date(pages, web, redis_client):
     pages.open("pool/revision/edges/")
     assert "Nothing forwards traffic now" in pages.text
-    now = time.time()
-    report = EdgeReport(
-        worker_id="w",
-        host="edge-1",
-        pid=1,
-        version="0",
-        snapshot_number=0,
-        snapshot_hash="",
-        snapshot_since=now,
-        started_at=now,
-        seen_at=now,
-        requests=3,
-    )
+    report = edge_report(time.time(), snapshot_number=0)
     redis_client.hset(EDGES_KEY, "w", msgspec.json.encode(report))
     pages.wait(lambda: "edge-1" in pages.find("#edges").text)
 

@@ -16,7 +16,9 @@ from proxy.client import AllBackendsUnavailable, LoadBalancer
 from tests.integration.edge.conftest import _Stage
 from tests.integration.edge.harness.backend import Backend, Call, Script, start_backends
 from tests.integration.edge.harness.client import Client
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.scripts import reset, stall, take
+from tests.integration.edge.harness.waiting import wait_until
 from tests.integration.web import Web, start_webs
 
 PATIENCE = 1.0  # seconds until a silent backend has failed
@@ -145,24 +147,9 @@ def backend() -> Iterator[Callable[..., Backend]]:
         yield start
 
 
-def take(call: Call) -> None:
-    for _ in call.body():
-        pass
-
-
-def reset(call: Call) -> None:
-    take(call)
-    call.reset()
-
-
 def close(call: Call) -> None:
     take(call)
     call.cut()
-
-
-def stall(call: Call) -> None:
-    take(call)
-    assert call.client_has_left
 
 
 def babble(call: Call) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.edge.harness.backend import Backend, start_backends
 from tests.integration.edge.harness.backend_process import BackendProcess
-from tests.integration.edge.harness.processes import wait_until
+from tests.integration.edge.harness.waiting import wait_until
 from tests.integration.product import MANAGE, PATIENCE, Product, environment
 
 

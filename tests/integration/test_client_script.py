@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.integration.edge.harness.backend_process import BackendProcess
-from tests.integration.edge.harness.processes import wait_until
+from tests.integration.edge.harness.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 

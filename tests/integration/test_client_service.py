@@ -22,7 +22,7 @@ from pool.models import Backend as Row
 from pool.models import Pool
 from proxy.client import LoadBalancer
 from tests.integration.edge.harness.backend import Backend, Call
-from tests.integration.edge.harness.processes import wait_until
+from tests.integration.edge.harness.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Start = Callable[..., LoadBalancer]

@@ -11,7 +11,8 @@ from pool.choices import CircuitEvent, CircuitState
 from pool.snapshot import CircuitPolicy
 from tests.integration.edge.conftest import _Stage
 from tests.integration.edge.harness.backend import Backend
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 from tests.integration.edge.test_circuits import (
     FAILURES,
     LASTING,

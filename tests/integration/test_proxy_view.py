@@ -30,7 +30,8 @@ from pool.snapshot import (
 )
 from proxy.gateway.published import REREAD_INTERVAL
 from tests.integration.edge.harness.backend import Backend, Call
-from tests.integration.edge.harness.processes import wait_until
+from tests.integration.edge.harness.scripts import reset
+from tests.integration.edge.harness.waiting import wait_until
 from tests.integration.web import Answer, Web, start_webs
 
 Make = Callable[..., Backend]
@@ -276,12 +277,6 @@ def test_a_backends_own_request_id_gives_way(web: Web, backend: Make) -> None:
 # --- failures ---
 
 
-def die(call: Call) -> None:
-    for _ in call.body():
-        pass
-    call.reset()
-
-
 def test_a_backend_that_refuses_is_left_for_another(web: Web, backend: Make) -> None:
     a, b = backend("a"), backend("b")
     web.serve(a, b)
@@ -293,7 +288,7 @@ def test_a_backend_that_refuses_is_left_for_another(web: Web, backend: Make) -> 
 def test_a_reset_sends_a_get_elsewhere_but_no_post(web: Web, backend: Make) -> None:
     a, b = backend("a"), backend("b")
     web.serve(a, b, algorithm="round_robin", circuit=CircuitPolicy(mode="off"))
-    a.script = die
+    a.script = reset
     assert {web.ask().json()["backend"] for _ in range(4)} == {"b"}
     a.calls.clear()
     assert sorted(web.ask("POST", body=b"x").status for _ in range(4)) == [200, 200, 502, 502]

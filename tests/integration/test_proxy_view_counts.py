@@ -12,7 +12,8 @@ import pytest
 from pool.bus import TRAFFIC_FIELD, TRAFFIC_STREAM, TrafficBatch, TrafficRow
 from pool.snapshot import LimitPolicy, RetryPolicy
 from tests.integration.edge.harness.backend import Backend, Call
-from tests.integration.edge.harness.processes import wait_until
+from tests.integration.edge.harness.scripts import cut_short
+from tests.integration.edge.harness.waiting import wait_until
 from tests.integration.web import Web, start_webs
 
 
@@ -37,11 +38,6 @@ def rows(web: Web, backend: str | None = None) -> list[TrafficRow]:
 
 def total(web: Web, field: str, backend: str | None = None) -> int:
     return sum(getattr(row, field) for row in rows(web, backend))
-
-
-def cut(call: Call) -> None:
-    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it")
-    call.reset()
 
 
 def test_requests_are_counted_by_backend_and_status(
@@ -78,7 +74,7 @@ def test_what_goes_wrong_is_counted_by_its_cause(web: Web, backend: Callable[...
     assert total(web, "connect_errors", "dead") == total(web, "errors", "dead") > 0
     alive.stop()
     assert web.ask().status in (502, 503)
-    web.serve(backend("cutting", lambda c: cut(c) if c.method == "GET" else c.answer()))
+    web.serve(backend("cutting", lambda c: cut_short(c) if c.method == "GET" else c.answer()))
     assert not web.ask().complete
     wait_until("it is counted", lambda: total(web, "cuts", "cutting") == 1)
     assert total(web, "errors", "cutting") == 1

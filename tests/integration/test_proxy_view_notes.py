@@ -8,7 +8,7 @@ import pytest
 from pool.bus import REQUESTS_FIELD, REQUESTS_STREAM, RequestBatch, RequestNote
 from pool.snapshot import CircuitPolicy, RetryPolicy
 from tests.integration.edge.harness.backend import Backend, Call
-from tests.integration.edge.harness.processes import wait_until
+from tests.integration.edge.harness.waiting import wait_until
 from tests.integration.web import Web, start_webs
 
 Make = Callable[..., Backend]

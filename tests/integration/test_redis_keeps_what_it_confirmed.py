@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.integration.edge.harness.processes import RedisServer, wait_until
+from tests.integration.edge.harness.processes import RedisServer
+from tests.integration.edge.harness.waiting import wait_until
 
 WRITERS = 4
 STREAM = "stream"

@@ -19,7 +19,8 @@ from pool.circuits.records import Circuit
 from pool.snapshot import HeaderPolicy, HeaderRule, PoolSpec, build, encode
 from tests.integration.edge.harness.backend import Backend
 from tests.integration.edge.harness.ports import ReservedPort
-from tests.integration.edge.harness.processes import RedisServer, wait_until
+from tests.integration.edge.harness.processes import RedisServer
+from tests.integration.edge.harness.waiting import wait_until
 
 
 class Answer:

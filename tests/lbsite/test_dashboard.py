@@ -7,11 +7,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from pool.bus import EDGES_KEY, HEALTH_KEY, EdgeReport, HealthStatus
+from pool.bus import EDGES_KEY, HEALTH_KEY, HealthStatus
 from pool.choices import EventKind, HealthState
 from pool.connection import redis_client as product_redis_client
 from pool.models import Backend, Event, Pool
 from pool.publish import publish
+from tests.edge_reports import edge_report
 
 INDEX = reverse("admin:index")
 
@@ -48,18 +49,7 @@ def test_a_backend_that_is_out_of_rotation_is_named_with_the_reason(
 def test_an_edge_that_lags_is_counted(admin_client, backend, redis_client):
     revision = publish()
     now = time.time()
-    report = EdgeReport(
-        worker_id="w",
-        host="edge-1",
-        pid=1,
-        version="0",
-        snapshot_number=0,
-        snapshot_hash="",
-        snapshot_since=now,
-        started_at=now,
-        seen_at=now + 5,
-        requests=3,
-    )
+    report = edge_report(now, snapshot_number=0, seen_at=now + 5)
     redis_client.hset(EDGES_KEY, "w", msgspec.json.encode(report))
     page = admin_client.get(INDEX)
     assert figures(page)["Edge workers"] == ("1", "1 behind what is saved")

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from pool.bus import EDGES_KEY, EdgeReport
+from pool.bus import EDGES_KEY
 from pool.choices import EventKind
 from pool.edge_lag import TOLD_AFTER, track_lag
 from pool.models import Event, Revision
+from tests.edge_reports import edge_report
 
 pytestmark = pytest.mark.django_db
 
@@ -27,18 +28,7 @@ def at(redis_client):
     )
 
     def look(seconds: float, content: str = "old") -> list[str]:
-        report = EdgeReport(
-            worker_id="w1",
-            host="edge-1",
-            pid=42,
-            version="0.1.0",
-            snapshot_number=1,
-            snapshot_hash=content,
-            snapshot_since=NOW,
-            started_at=NOW,
-            seen_at=NOW + seconds,
-            requests=7,
-        )
+        report = edge_report(NOW, snapshot_hash=content, seen_at=NOW + seconds)
         if content:
             redis_client.hset(EDGES_KEY, "w1", msgspec.json.encode(report))
         else:

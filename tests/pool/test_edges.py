@@ -6,11 +6,12 @@ import msgspec
 import pytest
 from django.db import OperationalError
 
-from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, KNOWN_EDGES_KEY, EdgeReport
+from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, KNOWN_EDGES_KEY
 from pool.choices import EventKind
 from pool.edges import SIGNS_ALONE, SWAP_SECONDS, read_edges, track_edges
 from pool.fingerprint import fingerprint
 from pool.models import Event, Revision
+from tests.edge_reports import edge_report
 
 pytestmark = pytest.mark.django_db
 
@@ -20,19 +21,8 @@ NOW = 1_700_000_000.0
 @pytest.fixture
 def report(redis_client):
     def send(worker_id="w1", *, content="new", seen_at=NOW, **fields):
-        report = EdgeReport(
-            worker_id=worker_id,
-            host="edge-1",
-            pid=42,
-            version="0.1.0",
-            snapshot_number=1,
-            snapshot_hash=content,
-            snapshot_since=NOW,
-            started_at=NOW,
-            seen_at=seen_at,
-            requests=7,
-            **fields,
-        )
+        told = {"worker_id": worker_id, "snapshot_hash": content, "seen_at": seen_at}
+        report = edge_report(NOW, **told, **fields)
         redis_client.hset(EDGES_KEY, worker_id, msgspec.json.encode(report))
 
     return send

@@ -17,11 +17,12 @@ from pool.snapshot import LimitPolicy, PoolSpec, RetryPolicy, RouteSpec, Timeout
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
 from tests.integration.edge.harness.load import Load
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.scripts import DELAY, cut_short, slowly, stall
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
-DELAY = 0.15  # seconds that a slow backend takes for its head, and again for its body
 PHASES = ("queue_ms", "retries_ms", "connect_ms", "response_header_ms")
 
 
@@ -46,13 +47,6 @@ class Log:
 def log(start_lasting_edge: StartEdge, tmp_path_factory: pytest.TempPathFactory) -> Log:
     path = tmp_path_factory.mktemp("log") / "access.log"
     return Log(start_lasting_edge(LB_ACCESS_LOG=str(path), LB_REQUEST_HEAD_TIMEOUT="1"), path)
-
-
-def slowly(call: Call) -> None:
-    time.sleep(DELAY)
-    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
-    time.sleep(DELAY)
-    call.send(b"hello")
 
 
 def test_a_request_with_all_that_is_told_of_it(log: Log, backend: MakeBackend) -> None:
@@ -124,15 +118,6 @@ def test_tries_that_failed_are_told_apart_from_the_last_one(log: Log, backend: M
     assert (line["status"], line["cause"], line["backend"]) == (200, "complete", "alive")
     assert line["retries_ms"] >= DELAY * 1000
     assert sum(line[phase] for phase in PHASES) <= line["total_ms"] + 0.01
-
-
-def cut_short(call: Call) -> None:
-    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf ")
-    call.reset()
-
-
-def stall(call: Call) -> None:
-    assert call.client_has_left
 
 
 def malformed(call: Call) -> None:

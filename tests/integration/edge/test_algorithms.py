@@ -13,7 +13,8 @@ from proxy.core.backend import Backend as LiveBackend
 from proxy.core.balancing import balancer_class
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]

@@ -17,7 +17,9 @@ from pool.circuits.records import Circuit, Order, terms_of
 from pool.snapshot import CircuitPolicy, PoolSpec, RetryPolicy, TimeoutPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, Response
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.scripts import reset
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
@@ -30,10 +32,6 @@ TIMEOUTS = TimeoutPolicy(response=1.0)
 
 def fail(call: Call) -> None:
     call.answer(b"no", status="500 Internal Server Error")
-
-
-def reset(call: Call) -> None:
-    call.reset()
 
 
 def stall(call: Call) -> None:
@@ -199,8 +197,10 @@ def test_successes_of_another_worker_end_the_row(edge: Edge, backend: MakeBacken
         "only", script=lambda call: fail(call) if len(only.calls) % 2 else only.echo(call)
     )
     serve(edge, only, policy=LASTING, retry=RetryPolicy(attempts=1))
-    statuses = [get(edge).status for _ in range(60)]
-    assert statuses.count(500) == 30
+    for turn in range(40):
+        failed = turn % 2 == 0
+        assert get(edge).status == (500 if failed else 200)
+        wait_until("it is told", lambda n=failed: circuit_of(edge, only).failures == n)
     assert state_of(edge, only) is CLOSED
 
 
@@ -239,11 +239,18 @@ def test_a_share_of_failures_is_one_of_all_workers_calls(edge: Edge, backend: Ma
     serve(edge, only, policy=policy, retry=RetryPolicy(attempts=1))
     assert [get(edge).status for _ in range(24)] == [200] * 24
     only.script = fail
-    request_until(edge, "the circuit opens", lambda: state_of(edge, only) is OPEN)
+
+    def is_told() -> bool:
+        circuit = circuit_of(edge, only)
+        calls = sum(total for total, _, _ in circuit.window.values())
+        return circuit.state is OPEN or calls == len(only.calls)
+
+    while state_of(edge, only) is not OPEN:
+        assert get(edge).status == 500
+        wait_until("each of both workers' calls is told", is_told)
     told = happenings(edge)[0]
-    assert told.data["calls"] >= 40
-    assert len(only.calls) - 2 <= told.data["calls"] <= len(only.calls)
-    assert told.data["failures"] <= len(only.calls) - 24
+    assert told.data["calls"] == len(only.calls) >= 40
+    assert told.data["failures"] == len(only.calls) - 24
 
 
 def test_slow_calls_open(edge: Edge, backend: MakeBackend) -> None:

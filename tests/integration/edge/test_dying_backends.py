@@ -7,7 +7,8 @@ from pool.snapshot import CircuitPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.backend_process import BackendProcess
 from tests.integration.edge.harness.load import Load
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 

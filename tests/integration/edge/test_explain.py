@@ -17,7 +17,8 @@ from proxy.explain.answer import explain
 from proxy.explain.question import Question
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, Response, request_bytes
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 SECRET = "the installation's secret"

@@ -9,23 +9,11 @@ from pool.choices import CircuitMode, HealthState
 from pool.snapshot import CircuitPolicy, PoolSpec, RetryPolicy, RouteSpec, TimeoutPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.scripts import reset, stall
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
-
-
-def die(call: Call) -> None:
-    """Take the request, body and all, and reset."""
-    for _ in call.body():
-        pass
-    call.reset()
-
-
-def stall(call: Call) -> None:
-    """Take the request and say nothing until the edge loses patience."""
-    for _ in call.body():
-        pass
-    assert call.client_has_left
 
 
 def test_without_an_available_backend_503_says_when_to_retry(
@@ -57,7 +45,7 @@ def test_without_a_route_404_and_the_connection_goes_on(edge: Edge, backend: Mak
 def test_an_idempotent_request_is_tried_on_another_backend(
     edge: Edge, backend: MakeBackend, method: str
 ) -> None:
-    dying, alive = backend("dying", die), backend("alive")
+    dying, alive = backend("dying", reset), backend("alive")
     edge.serve(dying.spec(), alive.spec())
     with Client(edge.port) as client:
         for _ in range(4):
@@ -69,7 +57,7 @@ def test_an_idempotent_request_is_tried_on_another_backend(
 
 
 def test_a_post_that_may_have_arrived_is_not_sent_again(edge: Edge, backend: MakeBackend) -> None:
-    dying, alive = backend("dying", die), backend("alive")
+    dying, alive = backend("dying", reset), backend("alive")
     edge.serve(dying.spec(), alive.spec())
     with Client(edge.port) as client:
         statuses = [client.request("POST", "/", b"order").status for _ in range(4)]
@@ -100,7 +88,7 @@ def test_502_when_no_backend_can_be_reached(edge: Edge, backend: MakeBackend) ->
 
 
 def test_one_attempt_turns_retries_off(edge: Edge, backend: MakeBackend) -> None:
-    dying, alive = backend("dying", die), backend("alive")
+    dying, alive = backend("dying", reset), backend("alive")
     edge.serve(dying.spec(), alive.spec(), retry=RetryPolicy(attempts=1))
     with Client(edge.port) as client:
         assert sorted(client.get().status for _ in range(4)) == [200, 200, 502, 502]

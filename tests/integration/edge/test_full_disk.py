@@ -13,7 +13,8 @@ from proxy.engine.folder import ROOM, folders_for
 from tests.integration.edge.harness.backend import Backend
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.ports import ReservedPort
-from tests.integration.edge.harness.processes import Edge, RedisServer, wait_until
+from tests.integration.edge.harness.processes import Edge, RedisServer
+from tests.integration.edge.harness.waiting import wait_until
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ import pytest
 from pool.snapshot import LimitPolicy, RetryPolicy, TimeoutPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.scripts import stall
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 MAX_CONNECTIONS = 20
@@ -235,10 +237,6 @@ def drip(call: Call) -> None:
     for _ in range(1000):
         call.send(b"x")
         time.sleep(0.02)
-
-
-def stall(call: Call) -> None:
-    assert call.client_has_left
 
 
 def refuse_slowly(call: Call) -> None:

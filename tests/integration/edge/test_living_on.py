@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build
 from tests.integration.edge.harness.backend_process import BackendProcess
 from tests.integration.edge.harness.constant_load import ConstantLoad
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 
 RELOADS = 10
 SWAPS = 100

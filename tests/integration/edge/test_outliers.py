@@ -15,7 +15,8 @@ from pool.outliers.records import Ejection, read_ejections
 from pool.snapshot import CircuitPolicy, HealthPolicy, OutlierPolicy, RetryPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, Response
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]

@@ -16,7 +16,8 @@ from pool.health.prober import Prober
 from pool.snapshot import BackendSpec, HealthOverrides, HealthPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 

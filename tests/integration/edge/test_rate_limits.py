@@ -9,7 +9,8 @@ from pool.snapshot import PoolSpec, RateLimitPolicy, RouteSpec
 from proxy.engine.rates import IDLE
 from tests.integration.edge.harness.backend import Backend
 from tests.integration.edge.harness.client import Client
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]

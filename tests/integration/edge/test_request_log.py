@@ -17,11 +17,12 @@ from proxy.engine.request_log import BURST
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
 from tests.integration.edge.harness.load import Load
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.scripts import DELAY, cut_short, slowly, stall
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
-DELAY = 0.15  # seconds that a slow backend takes for its head, and again for its body
 
 
 class Log:
@@ -64,22 +65,6 @@ def log(_lasting: Edge) -> Log:
 @pytest.fixture
 def edge(_lasting: Edge) -> Edge:
     return _lasting
-
-
-def slowly(call: Call) -> None:
-    time.sleep(DELAY)
-    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
-    time.sleep(DELAY)
-    call.send(b"hello")
-
-
-def cut_short(call: Call) -> None:
-    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf ")
-    call.reset()
-
-
-def stall(call: Call) -> None:
-    assert call.client_has_left
 
 
 def test_a_request_with_all_that_is_told_of_it(edge: Edge, log: Log, backend: MakeBackend) -> None:

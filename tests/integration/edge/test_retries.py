@@ -10,7 +10,9 @@ from pool.choices import CircuitMode
 from pool.snapshot import BackendSpec, CircuitPolicy, RetryPolicy, TimeoutPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.scripts import reset, take
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
@@ -24,15 +26,8 @@ def serve(edge: Edge, *backends: BackendSpec, workers: int = 1, **retry: object)
 
 
 def busy(call: Call) -> None:
-    for _ in call.body():
-        pass
+    take(call)
     call.answer(b"busy", status="503 Service Unavailable", fields="X-Backend: busy\r\n")
-
-
-def reset(call: Call) -> None:
-    for _ in call.body():
-        pass
-    call.reset()
 
 
 class Stalling:
@@ -42,8 +37,7 @@ class Stalling:
         self.go = threading.Event()
 
     def __call__(self, call: Call) -> None:
-        for _ in call.body():
-            pass
+        take(call)
         self.go.wait(60)
         call.answer(b"late", fields="X-Backend: slow\r\n")
 

@@ -12,7 +12,8 @@ from pool.choices import HealthState
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
 from tests.integration.edge.harness.load import Load
-from tests.integration.edge.harness.processes import Edge, runs, wait_until
+from tests.integration.edge.harness.processes import Edge, runs
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]

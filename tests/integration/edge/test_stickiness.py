@@ -15,7 +15,8 @@ from proxy.core.debug import DebugKey
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.backend_process import BackendProcess
 from tests.integration.edge.harness.client import Client, Response, request_bytes
-from tests.integration.edge.harness.processes import Edge, wait_until, worker_of
+from tests.integration.edge.harness.processes import Edge, worker_of
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]

@@ -11,7 +11,8 @@ import psutil
 from pool.snapshot import TimeoutPolicy
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
-from tests.integration.edge.harness.processes import Edge, wait_until, wait_until_still
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until, wait_until_still
 
 MakeBackend = Callable[..., Backend]
 MIB = 1 << 20

@@ -16,12 +16,8 @@ import trustme
 from proxy.worker import CERTIFICATE_INTERVAL
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
-from tests.integration.edge.harness.processes import (
-    START_PATIENCE,
-    Edge,
-    wait_until,
-    wait_until_still,
-)
+from tests.integration.edge.harness.processes import START_PATIENCE, Edge
+from tests.integration.edge.harness.waiting import wait_until, wait_until_still
 
 MakeBackend = Callable[..., Backend]
 MIB = 1 << 20

@@ -23,7 +23,8 @@ from pool.snapshot import (
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Response
 from tests.integration.edge.harness.constant_load import ConstantLoad
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]

@@ -17,7 +17,9 @@ from pool.snapshot import (
 )
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
-from tests.integration.edge.harness.processes import Edge, wait_until
+from tests.integration.edge.harness.processes import Edge
+from tests.integration.edge.harness.scripts import cut_short, reset, stall
+from tests.integration.edge.harness.waiting import wait_until
 
 MakeBackend = Callable[..., Backend]
 ONCE = RetryPolicy(attempts=1)
@@ -25,19 +27,6 @@ QUICK = TimeoutPolicy(response=1.0, idle=0.4)
 
 CAUSES = ("connect_errors", "timeouts", "cuts")
 REJECTIONS = ("rejected_rate_limit", "rejected_queue", "rejected_no_backend")
-
-
-def stall(call: Call) -> None:
-    assert call.client_has_left
-
-
-def reset(call: Call) -> None:
-    call.reset()
-
-
-def cut(call: Call) -> None:
-    call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it")
-    call.reset()
 
 
 def stall_halfway(call: Call) -> None:
@@ -94,7 +83,7 @@ def times(rows: list[TrafficRow], kind: str) -> tuple[int, int, int]:
     [
         (stall, "timeouts", "status_5xx"),
         (reset, "", "status_5xx"),
-        (cut, "cuts", "status_2xx"),
+        (cut_short, "cuts", "status_2xx"),
         (stall_halfway, "cuts", "status_2xx"),
     ],
 )

@@ -8,9 +8,10 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from pool.bus import EDGES_KEY, EdgeReport
+from pool.bus import EDGES_KEY
 from pool.models import Backend, Revision
 from pool.publish import publish
+from tests.edge_reports import edge_report
 
 LIST = reverse("admin:pool_revision_changelist")
 EDGES = reverse("admin:pool_edges")
@@ -31,20 +32,16 @@ def run_on_edge(redis_client):
 
     def run(revision, worker="w1", **fields):
         now = time.time()
-        report = {
+        told = {
             "worker_id": worker,
-            "host": "edge-1",
             "pid": 4242,
-            "version": "0.1.0",
             "snapshot_number": revision.number,
             "snapshot_hash": revision.content_hash,
-            "snapshot_since": now - 60,
-            "started_at": now - 3600,
             "seen_at": now + 2,  # after it could have taken what was published just now
             "requests": 1234,
         }
-        encoded = msgspec.json.encode(EdgeReport(**(report | fields))).decode()
-        redis_client.hset(EDGES_KEY, worker, encoded)
+        report = edge_report(now - 3600, **(told | fields))
+        redis_client.hset(EDGES_KEY, worker, msgspec.json.encode(report))
 
     return run
 

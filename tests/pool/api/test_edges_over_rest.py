@@ -5,24 +5,13 @@ import time
 import msgspec
 import pytest
 
-from pool.bus import EDGES_KEY, EdgeReport
+from pool.bus import EDGES_KEY
+from tests.edge_reports import edge_report
 
 
 @pytest.fixture
 def report(redis_client):
-    now = time.time()
-    report = EdgeReport(
-        worker_id="w1",
-        host="edge-1",
-        pid=42,
-        version="0.1.0",
-        snapshot_number=1,
-        snapshot_hash="old",
-        snapshot_since=1_700_000_000,
-        started_at=1_700_000_000,
-        seen_at=now + 5,
-        requests=7,
-    )
+    report = edge_report(1_700_000_000, snapshot_hash="old", seen_at=time.time() + 5)
     redis_client.hset(EDGES_KEY, "w1", msgspec.json.encode(report))
     return report
 

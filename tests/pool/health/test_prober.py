@@ -16,7 +16,7 @@ from pool.health.prober import Prober
 from pool.health.schedule import CLAIMS_KEY, DUE_KEY
 from pool.models import Backend, Event, HealthRecord, Pool
 from pool.snapshot import BackendSpec, HealthPolicy, PoolSpec, build, encode
-from tests.integration.edge.harness.processes import wait_until
+from tests.integration.edge.harness.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from pool import retention, tasks
-from pool.bus import EDGES_KEY, EdgeReport
+from pool.bus import EDGES_KEY
 from pool.choices import EventKind
 from pool.history.retention import NEWEST_REVISIONS, prune_events, prune_revisions
 from pool.models import Backend, Event, Pool, Revision
+from tests.edge_reports import edge_report
 
 pytestmark = pytest.mark.django_db
 
@@ -37,18 +38,7 @@ def numbers():
 
 
 def running(number):
-    return EdgeReport(
-        worker_id="w",
-        host="edge-1",
-        pid=42,
-        version="0.1.0",
-        snapshot_number=number,
-        snapshot_hash="",
-        snapshot_since=0.0,
-        started_at=0.0,
-        seen_at=0.0,
-        requests=0,
-    )
+    return edge_report(snapshot_number=number)
 
 
 @pytest.fixture

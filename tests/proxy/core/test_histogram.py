@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core import histogram
-from proxy.core.histogram import BUCKETS, LIMIT, bucket_bounds, bucket_index, merge, percentile
+from proxy.core.histogram import BUCKETS, LIMIT, bucket_bounds, bucket_index, merge, percentiles
 
 latencies = st.integers(min_value=0, max_value=LIMIT - 1)
 
@@ -99,39 +99,39 @@ def test_merged_parts_equal_the_whole(one, other):
     assert merge([_counts(one), _counts(other)]) == _counts(one + other)
 
 
-def test_percentile_of_nothing_is_none():
-    assert percentile({}, 0.5) is None
-    assert percentile({3: 0}, 0.5) is None
+def test_of_nothing_there_are_no_percentiles():
+    assert percentiles({}, [0.5]) == []
+    assert percentiles({3: 0}, [0.5]) == []
 
 
 @pytest.mark.parametrize("q", [-0.01, 1.01])
 def test_percentile_outside_of_its_range_is_refused(q):
     with pytest.raises(ValueError, match="from 0 to 1"):
-        percentile({1: 1}, q)
+        percentiles({1: 1}, [0.5, q])
 
 
 @pytest.mark.parametrize(
     ("q", "expected"), [(0, 1), (0.01, 1), (0.5, 10), (0.95, 19), (0.99, 20), (1, 20)]
 )
 def test_percentile_takes_the_nearest_rank(q, expected):
-    assert percentile(_counts(list(range(1, 21))), q) == expected
+    assert percentiles(_counts(list(range(1, 21))), [q]) == [expected]
 
 
 def test_rank_is_not_pushed_up_by_a_rounding_error():
     hundred = dict.fromkeys(range(100), 1)
     assert 0.07 * 100 > 7
-    assert percentile(hundred, 0.07) == 6  # the seventh value, counted from 0
+    assert percentiles(hundred, [0.07]) == [6]  # the seventh value, counted from 0
 
 
 @given(st.lists(latencies, min_size=1), st.sampled_from([0.5, 0.9, 0.95, 0.99, 0.999, 1.0]))
 def test_percentile_is_within_five_percent_of_the_sorted_sample(values, q):
     exact = sorted(values)[max(1, ceil(round(q * len(values), 6))) - 1]
-    estimate = percentile(_counts(values), q)
-    assert estimate is not None
+    [estimate] = percentiles(_counts(values), [q])
     assert abs(estimate - exact) <= 0.05 * exact
 
 
 def test_percentiles_never_fall_as_q_rises():
     counts = {index: index % 7 for index in range(BUCKETS)}
-    estimates = [percentile(counts, step / 100) for step in range(101)]
+    estimates = percentiles(counts, [step / 100 for step in range(101)])
+    assert len(estimates) == 101
     assert estimates == sorted(estimates)

@@ -12,18 +12,15 @@ from typing import Any
 import pytest
 
 from proxy.core.configuration import Configuration
-from proxy.core.forward import Peer
 from proxy.engine import access_log
 from proxy.engine.access_log import MAX_ENTRIES, MAX_PATH, AccessLog, describe
 from proxy.engine.anatomy import AT_ONCE, NEVER, End
 from proxy.engine.log_file import LogFile
 from proxy.engine.prepared import prepare
 from proxy.engine.settings import read_settings
-from proxy.errors import Cause
+from tests.proxy.engine.ends import MS, PEER, answered
 
-PEER = Peer(address=b"192.0.2.7", scheme=b"http", local_authority=b"10.0.0.1:8000")
 NOBODY = describe(b"192.0.2.7")
-MS = 1_000_000
 Clock = Callable[[int], None]
 
 
@@ -44,24 +41,6 @@ class File(LogFile):
         return [json.loads(line) for line in b"".join(self.slices).splitlines()]
 
 
-def entry(request_id: bytes = b"id", **changes: Any) -> End:
-    """An answered request: queued 1 ms, connected after 2, answered after 4, over after 8."""
-    fields: dict[str, Any] = {
-        "status": 200,
-        "cause": Cause.COMPLETE,
-        "bytes_in": 39,
-        "bytes_out": 121,
-        "started": 10 * MS,
-        "ended": 25 * MS,
-        "attempts": 1,
-        "first_try": 11 * MS,
-        "last_try": 11 * MS,
-        "sent": 13 * MS,
-        "responded": 17 * MS,
-    }
-    return End(request_id, **fields | changes)
-
-
 def written(noted: End, subject: str = NOBODY) -> dict[str, Any]:
     log = AccessLog(File(), 1)
     log.add(subject, noted)
@@ -70,21 +49,21 @@ def written(noted: End, subject: str = NOBODY) -> dict[str, Any]:
 
 
 def test_the_phases_of_a_request_are_kept_apart() -> None:
-    line = written(entry())
+    line = written(answered())
     assert [line[f"{phase}_ms"] for phase in ("queue", "retries", "connect")] == [1, 0, 2]
     assert (line["response_header_ms"], line["total_ms"]) == (4, 15)
 
 
 def test_a_reused_connection_took_no_time_to_make() -> None:
-    line = written(entry(sent=AT_ONCE))
+    line = written(answered(sent=AT_ONCE))
     assert (line["reused"], line["connect_ms"]) == (True, 0)
 
 
 def test_what_a_request_never_came_to_is_null() -> None:
-    line = written(entry(sent=NEVER, responded=NEVER))
+    line = written(answered(sent=NEVER, responded=NEVER))
     assert (line["queue_ms"], line["reused"]) == (1, None)
     assert (line["connect_ms"], line["response_header_ms"]) == (None, None)
-    line = written(entry(b"", attempts=0, sent=NEVER, responded=NEVER))
+    line = written(answered(b"", attempts=0, sent=NEVER, responded=NEVER))
     assert (line["queue_ms"], line["retries_ms"], line["request_id"]) == (None, None, None)
     assert (line["backend"], line["in_flight"]) == (None, None)
 
@@ -92,7 +71,7 @@ def test_what_a_request_never_came_to_is_null() -> None:
 def test_the_time_is_that_of_the_requests_head(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_log, "time_ns", lambda: 1_700_000_000_123_000_000 + 15 * MS)
     monkeypatch.setattr(access_log, "monotonic_ns", lambda: 25 * MS)
-    assert written(entry())["time"] == "2023-11-14T22:13:20.123Z"
+    assert written(answered())["time"] == "2023-11-14T22:13:20.123Z"
 
 
 def test_a_request_is_told_without_its_query_and_headers(configuration: Configuration) -> None:
@@ -101,7 +80,7 @@ def test_a_request_is_told_without_its_query_and_headers(configuration: Configur
     assert route is not None
     backend = route.pool.backends[1]
     subject = describe(b"192.0.2.7", prepare(raw, configuration, PEER))
-    line = written(entry(b'an"id', backend=backend, in_flight=2), subject)
+    line = written(answered(b'an"id', backend=backend, in_flight=2), subject)
     assert "s3cret" not in json.dumps(line)
     assert (line["method"], line["host"], line["path"]) == ("GET", "shop", "/a\\b")
     assert (line["protocol"], line["request_id"]) == ("HTTP/1.0", 'an"id')
@@ -112,7 +91,7 @@ def test_a_request_is_told_without_its_query_and_headers(configuration: Configur
 def test_long_paths_are_cut(configuration: Configuration) -> None:
     raw = b"GET /%b HTTP/1.1\r\nHost: shop\r\n\r\n" % (b"x" * 5000)
     subject = describe(b"192.0.2.7", prepare(raw, configuration, PEER))
-    assert len(written(entry(), subject)["path"]) == MAX_PATH
+    assert len(written(answered(), subject)["path"]) == MAX_PATH
 
 
 def test_the_client_is_the_one_that_a_trusted_proxy_tells_of(configuration: Configuration) -> None:
@@ -136,7 +115,7 @@ def test_a_long_queue_is_written_in_slices() -> None:
     file = File()
     log = AccessLog(file, 1)
     for number in range(1000):
-        log.add(NOBODY, entry(b"%d" % number))
+        log.add(NOBODY, answered(b"%d" % number))
     asyncio.run(log.flush())
     assert [line["request_id"] for line in file.lines] == [str(number) for number in range(1000)]
     assert len(file.slices) > 2
@@ -149,7 +128,7 @@ def test_the_oldest_are_lost_when_nothing_can_be_written_and_it_is_told_once(
     file = File()
     log = AccessLog(file, 1)
     for number in range(MAX_ENTRIES + 3):
-        log.add(NOBODY, entry(b"%d" % number))
+        log.add(NOBODY, answered(b"%d" % number))
     asyncio.run(log.flush())
     assert file.lines[0]["request_id"] == "3"
     assert [record.getMessage() for record in caplog.records] == [
@@ -162,12 +141,12 @@ def test_a_failure_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixtu
     log = AccessLog(file, 1)
     file.error = OSError(28, "No space left on device")
     for _ in range(3):
-        log.add(NOBODY, entry())
+        log.add(NOBODY, answered())
         asyncio.run(log.flush())
     file.error = None
-    log.add(NOBODY, entry(b"last"))
+    log.add(NOBODY, answered(b"last"))
     asyncio.run(log.flush())
-    log.add(NOBODY, entry())
+    log.add(NOBODY, answered())
     asyncio.run(log.flush())
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert "No space left" in caplog.text

@@ -7,22 +7,11 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
-from pool.bus import EdgeReport
 from proxy.engine import feed
 from proxy.engine.feed import Feed
+from tests.edge_reports import edge_report
 
-REPORT = EdgeReport(
-    worker_id="w1",
-    host="edge",
-    pid=1,
-    version="0",
-    snapshot_number=0,
-    snapshot_hash="",
-    snapshot_since=0,
-    started_at=0,
-    seen_at=0,
-    requests=0,
-)
+REPORT = edge_report()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), RedisAway(), TimeoutError()])

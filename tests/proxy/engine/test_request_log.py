@@ -9,7 +9,6 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from pool.bus import REQUESTS_FIELD, REQUESTS_STREAM, RequestBatch, RequestNote
 from proxy.core.configuration import Configuration
-from proxy.core.forward import Peer
 from proxy.engine import request_log
 from proxy.engine.anatomy import End
 from proxy.engine.ends import Ends
@@ -17,10 +16,9 @@ from proxy.engine.prepared import Prepared, prepare
 from proxy.engine.request_log import BATCH, BURST, MAX_WAITING, RequestLog
 from proxy.engine.settings import read_settings
 from proxy.errors import BadRequest, Cause, NoRoute
+from tests.proxy.engine.ends import MS, PEER, answered
 
-MS = 1_000_000
 CLIENT = b"192.0.2.7"
-PEER = Peer(address=CLIENT, scheme=b"http", local_authority=b"10.0.0.1:8000")
 
 
 class Redis:
@@ -45,24 +43,6 @@ class Redis:
         return sum(sum(batch.left_out.values()) for batch in self.sent)
 
 
-def end(request_id: bytes = b"id", **changes: Any) -> End:
-    """Queued 1 ms, connected after 2, answered after 4, over after 8."""
-    fields: dict[str, Any] = {
-        "status": 200,
-        "cause": Cause.COMPLETE,
-        "bytes_in": 39,
-        "bytes_out": 121,
-        "started": 10 * MS,
-        "ended": 25 * MS,
-        "attempts": 1,
-        "first_try": 11 * MS,
-        "last_try": 11 * MS,
-        "sent": 13 * MS,
-        "responded": 17 * MS,
-    }
-    return End(request_id, **fields | changes)
-
-
 def head(configuration: Configuration, target: bytes = b"/a?token=s3cret") -> Prepared:
     raw = b"GET %b HTTP/1.1\r\nHost: Shop\r\nCookie: s3cret\r\n\r\n" % target
     return prepare(raw, configuration, PEER)
@@ -83,7 +63,7 @@ def test_all_that_is_told_of_a_request(
     assert prepared.route is not None
     backend = prepared.route.pool.backends[1]
     log = RequestLog(1, 1)
-    log.add(end(backend=backend), CLIENT, prepared, notable=False)
+    log.add(answered(backend=backend), CLIENT, prepared, notable=False)
     (note,) = shipped(log).notes
     assert msgspec.structs.asdict(note) | {"key": 0} == {
         "key": 0,
@@ -124,7 +104,7 @@ def test_a_request_without_a_head_or_a_backend_is_noted_with_what_is_known() -> 
 
 def test_long_paths_are_cut(configuration: Configuration) -> None:
     log = RequestLog(1, 1)
-    log.add(end(), CLIENT, head(configuration, b"/" + b"x" * 5000), notable=False)
+    log.add(answered(), CLIENT, head(configuration, b"/" + b"x" * 5000), notable=False)
     (note,) = shipped(log).notes
     assert len(note.path) == request_log.MAX_PATH
 
@@ -137,8 +117,8 @@ def test_of_either_sort_so_many_are_noted_and_of_the_notable_ones_the_rest_is_co
 ) -> None:
     log, prepared = RequestLog(2, 4), head(configuration)
     for _ in range(100):
-        log.add(end(), CLIENT, prepared, notable=False)
-        log.add(end(status=502), CLIENT, prepared, notable=True)
+        log.add(answered(), CLIENT, prepared, notable=False)
+        log.add(answered(status=502), CLIENT, prepared, notable=True)
     redis = shipped(log)
     assert [note.notable for note in redis.notes].count(False) == 2 * BURST
     assert [note.notable for note in redis.notes].count(True) == 4 * BURST
@@ -153,7 +133,7 @@ def test_time_brings_the_allowance_back_but_no_more_than_a_burst(
     for seconds, expected in ((0.0, 2 * BURST), (0.25, 0), (0.25, 1), (1.0, 2), (99.0, 2 * BURST)):
         log.refill(seconds)
         for _ in range(50):
-            log.add(end(), CLIENT, prepared, notable=False)
+            log.add(answered(), CLIENT, prepared, notable=False)
         assert len(shipped(log).notes) == expected
 
 
@@ -163,7 +143,7 @@ def test_a_request_in_which_nothing_went_wrong_is_asked_for_only_while_there_is_
     ends, prepared = Ends(None, RequestLog(1, 1)), head(configuration)
     for _ in range(BURST):
         assert ends.listening
-        ends.add(end(), prepared, notable=False)
+        ends.add(answered(), prepared, notable=False)
     assert not ends.listening
     ends.refill(1.0)
     assert ends.listening
@@ -190,11 +170,11 @@ def test_nothing_noted_is_nothing_sent() -> None:
 
 def test_what_redis_has_not_confirmed_comes_again_as_it_was(configuration: Configuration) -> None:
     log, prepared, redis = RequestLog(9, 9), head(configuration), Redis()
-    log.add(end(b"1"), CLIENT, prepared, notable=False)
+    log.add(answered(b"1"), CLIENT, prepared, notable=False)
     redis.away = True
     asyncio.run(log.ship(redis))  # type: ignore[arg-type]
     pending = log._pending
-    log.add(end(b"2"), CLIENT, prepared, notable=False)
+    log.add(answered(b"2"), CLIENT, prepared, notable=False)
     redis.away = False
     asyncio.run(log.ship(redis))  # type: ignore[arg-type]
     assert redis.sent[0] == pending
@@ -207,7 +187,7 @@ def test_while_redis_is_away_the_oldest_are_dropped_and_counted_if_they_were_not
 ) -> None:
     log, prepared = RequestLog(0, MAX_WAITING), head(configuration)
     for number in range(MAX_WAITING + 3):
-        log.add(end(b"%d" % number), CLIENT, prepared, notable=True)
+        log.add(answered(b"%d" % number), CLIENT, prepared, notable=True)
     redis = shipped(log)
     assert redis.notes[0].request_id == "3"
     assert len(redis.notes) == MAX_WAITING

@@ -16,12 +16,12 @@ from pool.bus import (
     HEALTH_KEY,
     SNAPSHOT_KEY,
     BackendLoad,
-    EdgeReport,
     HealthStatus,
     load_key,
 )
 from pool.choices import HealthState
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, build, encode
+from tests.edge_reports import edge_report
 
 Ask = Callable[..., Any]
 
@@ -72,18 +72,7 @@ def report(redis_client: redis.Redis) -> Callable[..., None]:
         weights: Mapping[int, float] = MappingProxyType({}),
     ) -> None:
         now = time.time() - age
-        edge = EdgeReport(
-            worker_id=worker,
-            host="edge",
-            pid=1,
-            version="0",
-            snapshot_number=7,
-            snapshot_hash="",
-            snapshot_since=now,
-            started_at=now,
-            seen_at=now,
-            requests=0,
-        )
+        edge = edge_report(now, worker_id=worker, snapshot_number=7)
         redis_client.hset(EDGES_KEY, worker, msgspec.json.encode(edge))
         for number, (in_flight, latency) in loads.items():
             load = BackendLoad(in_flight=in_flight, latency=latency, weight=weights.get(number, 1))

@@ -20,6 +20,7 @@ from typing import Any
 
 from pool.snapshot import BackendSpec
 from tests.integration.edge.harness.ports import ReservedPort
+from tests.integration.edge.harness.waiting import wait_until
 
 _ids = count(1)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
@@ -141,6 +142,7 @@ class Backend:
         self.connections = 0
         self.refuses = False  # reset each connection as soon as it is there
         self._open: set[socket.socket] = set()
+        self._busy: set[socket.socket] = set()  # those whose script runs
         self._reserved = None if port or path else ReservedPort(host)
         self.port = self._reserved.number if self._reserved is not None else port
         self._host = host
@@ -169,13 +171,22 @@ class Backend:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self) -> None:
-        """Go down as a killed process does: nothing listens, all connections are reset."""
+        """Go down as a killed process does: nothing listens, all connections are reset.
+
+        One whose script runs is reset when that has ended.
+        """
         if not _is_closed(self._listener):
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
-        for sock in list(self._open):
+        stopped = list(self._open)
+        for sock in stopped:
             self._open.discard(sock)
             _reset(sock)
+        # The thread that reads holds it until it wakes: a request could still be sent.
+        wait_until(
+            "all connections are reset",
+            lambda: all(_is_closed(sock) or sock in self._busy for sock in stopped),
+        )
 
     def end(self) -> None:
         """Go down for good."""
@@ -233,13 +244,16 @@ class Backend:
                     if _is_closed(listener):  # what comes after `stop()` can still be read
                         break
                     self.calls.append(call)
+                    self._busy.add(sock)
                     self.script(call)
+                    self._busy.discard(sock)
                     if not call.body_read or call.headers.get("connection") == "close":
                         break
         except (OSError, ValueError):
             pass  # the connection was cut: by the edge, or by `stop()`
         finally:
             self._open.discard(sock)
+            self._busy.discard(sock)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -23,29 +23,9 @@ from pool.choices import HealthState
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build, encode
 from tests.integration.edge.harness.backend import Backend
 from tests.integration.edge.harness.client import Client
+from tests.integration.edge.harness.waiting import PATIENCE, wait_until
 
-PATIENCE = 20.0
 START_PATIENCE = 60.0  # for gunicorn and its workers, on a machine that does other things as well
-
-
-def wait_until(what: str, met: Callable[[], object], patience: float = PATIENCE) -> None:
-    deadline = time.monotonic() + patience
-    while not met():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {patience:g} s in vain: {what}")
-        time.sleep(0.01)
-
-
-def wait_until_still(what: str, figure: Callable[[], int], pause: float = 0.3) -> None:
-    """Until `figure` has stayed the same for so many seconds."""
-    seen = [figure()]
-
-    def still() -> bool:
-        time.sleep(pause)
-        seen.append(figure())
-        return seen[-1] == seen[-2]
-
-    wait_until(f"{what} stands still", still)
 
 
 def worker_of(request_id: str) -> str:
