@@ -4,9 +4,11 @@ Those of the edges map a bucket's index to its count (see `proxy.core.histogram`
 an integer of which each 64 bits are the count of a bucket, that of the first bucket the lowest:
 the sum of two such integers has the sums of all their buckets, for the price of one addition.
 
-In the database it is the index of the first bucket that has a count and how many buckets there
-are from it to the last one, each in two bytes; then the lowest byte of all these counts, then
-the next higher byte of all, as far as there is one that is not zero. Little-endian all of it.
+In the database it begins with the index of the first bucket that has a count, in two bytes,
+and two more of which the low twelve bits are how many buckets there are from it to the last
+one, and the others how many bytes their largest count has. The lowest bytes of all these counts
+follow, then the next higher ones of all, and so on. Little-endian all of it. What is stored of
+several, one behind the other, is their sum: databases can make it.
 """
 
 import struct
@@ -20,7 +22,8 @@ from proxy.core.histogram import BUCKETS
 Lanes = int
 
 _BITS, _BYTES = 64, 8  # of a count
-_BOUNDS = struct.Struct("<HH")
+_HEAD = struct.Struct("<HH")
+_WIDTH_BITS = 12
 # By the number of bytes: what a lane has above so many, for all lanes.
 _ABOVE = [
     int.from_bytes((bytes(low) + b"\xff" * (_BYTES - low)) * BUCKETS, "little")
@@ -67,18 +70,24 @@ def pack(lanes: Lanes) -> bytes:
     planes = 1
     while lanes & _ABOVE[planes]:
         planes += 1
-    return b"".join([_BOUNDS.pack(first, width), *[data[plane::_BYTES] for plane in range(planes)]])
+    head = _HEAD.pack(first, planes << _WIDTH_BITS | width)
+    return b"".join([head, *[data[plane::_BYTES] for plane in range(planes)]])
 
 
 def unpack(data: Any) -> Lanes:
-    """`data` as databases give it back: bytes, or a memoryview."""
-    if not data:
-        return 0
-    first, width = _BOUNDS.unpack_from(data)
-    counts = bytearray(_BYTES * width)
-    for plane, start in enumerate(range(_BOUNDS.size, len(data), width)):
-        counts[plane::_BYTES] = data[start : start + width]
-    return int.from_bytes(counts, "little") << _BITS * first
+    """The sum of those in `data`, as databases give it back: bytes, or a memoryview."""
+    sums: dict[int, int] = {}  # by the first bucket
+    position, end = 0, len(data)
+    while position < end:
+        first, shape = _HEAD.unpack_from(data, position)
+        position += _HEAD.size
+        width = shape & (1 << _WIDTH_BITS) - 1
+        counts = bytearray(_BYTES * width)
+        for plane in range(shape >> _WIDTH_BITS):
+            counts[plane::_BYTES] = data[position : position + width]
+            position += width
+        sums[first] = sums.get(first, 0) + int.from_bytes(counts, "little")
+    return sum([lanes << _BITS * first for first, lanes in sums.items()])
 
 
 def _cut(lanes: Lanes) -> tuple[int, int, bytes]:

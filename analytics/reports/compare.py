@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from analytics.aggregate import Counters
+from analytics.histograms import counts_of
 from analytics.reports import rollups
 from analytics.reports.figures import QUANTILES, Latency, answered, latency, ratio
 from analytics.reports.heading import Heading, heading
-from analytics.reports.rollups import Histogram, Name
+from analytics.reports.rollups import Name
 from analytics.reports.scope import EDGE, Scope
 from analytics.reports.selection import Selection
 from analytics.reports.sides import Sides
@@ -81,14 +82,14 @@ class _Measured:
     span: Span
     sums: Mapping[Name, Counters]
     total: Counters
-    times: Histogram
+    times: Mapping[int, int]
 
     @classmethod
     def read(cls, span: Span, scope: Scope) -> "_Measured":
         segments = span.segments()
         sums = rollups.sums(segments, rollups.find_backends(scope.all_backends()))
-        total = rollups.totals(segments, scope, _TIMED).whole
-        return cls(span, sums, total, rollups.histogram(segments, scope, _TIMED)["total"])
+        total = rollups.totals(segments, scope, _TIMED, histograms=True).whole
+        return cls(span, sums, total, counts_of(total.total.histogram))
 
     @property
     def requests(self) -> int:
@@ -104,7 +105,7 @@ class _Measured:
 
     @property
     def latency(self) -> Latency | None:
-        return latency(self.total.total, self.times)
+        return latency(self.total.total)
 
     def side(self) -> Side:
         return Side(

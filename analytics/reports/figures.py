@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analytics.aggregate import Counters, Times
-from proxy.core.histogram import bucket_bounds, percentile
+from analytics.histograms import counts_of
+from proxy.core.histogram import bucket_bounds, percentiles
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
@@ -91,14 +92,21 @@ def count(counters: Counters) -> dict[str, int]:
     }
 
 
-def latency(times: Times, counts: Mapping[int, int]) -> Latency | None:
-    """`counts` is the histogram of `times`, which need not have it."""
+def latency(times: Times) -> Latency | None:
+    counts = counts_of(times.histogram)
     measured = sum(counts.values())
     if not measured:
         return None
     low, high = bounds(times, counts)
-    quantiles = {name: quantile(counts, q, low, high) for name, q in QUANTILES.items()}
-    return Latency(avg=ms(times.sum / measured), min=ms(low), max=ms(high), **quantiles)
+    # The estimates are the middles of buckets; no answer took less or more than was measured.
+    found = percentiles(counts, [*QUANTILES.values()])
+    estimates = [ms(min(max(one, low), high)) for one in found]
+    return Latency(
+        avg=ms(times.sum / measured),
+        min=ms(low),
+        max=ms(high),
+        **dict(zip(QUANTILES, estimates, strict=True)),
+    )
 
 
 def bounds(times: Times, counts: Mapping[int, int]) -> tuple[int, int]:
@@ -106,11 +114,6 @@ def bounds(times: Times, counts: Mapping[int, int]) -> tuple[int, int]:
     low = times.min or bucket_bounds(min(counts))[0]
     high = times.max or bucket_bounds(max(counts))[1]
     return low, high
-
-
-def quantile(counts: Mapping[int, int], q: float, low: int, high: int) -> float:
-    """The estimate is a bucket's middle; no answer took less or more than was measured."""
-    return ms(min(max(percentile(counts, q) or 0, low), high))
 
 
 def ms(us: float) -> float:

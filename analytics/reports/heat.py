@@ -1,12 +1,11 @@
 """A heat map: how many requests took how long, over time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from analytics.levels import floor
 from analytics.reports.figures import ms
-from analytics.reports.rollups import Histogram
 from proxy.core.histogram import bucket_bounds
 
 _MOST_ROWS = 40
@@ -38,7 +37,7 @@ class HeatCell:
     requests: int
 
 
-def draw(columns: list[datetime], parts: Sequence[Histogram]) -> HeatMap:
+def draw(columns: list[datetime], parts: Sequence[Mapping[int, int]]) -> HeatMap:
     """The rows from the fastest to the slowest; `parts` are the columns' histograms."""
     used = {index for counts in parts for index in counts}
     if not used:

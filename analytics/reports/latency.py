@@ -5,18 +5,19 @@ Of four kinds, in milliseconds: `total` from a request's first byte to its answe
 new connections only; `queue` of requests that waited for a free place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from analytics.aggregate import KINDS, Counters, Times
+from analytics.histograms import counts_of
 from analytics.reports import rollups
 from analytics.reports.bins import AUTO, Bins
 from analytics.reports.figures import Latency, answered, latency
 from analytics.reports.heading import Heading, heading
 from analytics.reports.heat import HeatMap, draw
 from analytics.reports.listing import list_backends
-from analytics.reports.rollups import Histogram, Name
+from analytics.reports.rollups import Name
 from analytics.reports.scope import Scope
 from analytics.reports.selection import Selection
 from analytics.reports.span import Span
@@ -64,9 +65,6 @@ class LatencyReport(Heading):
     heat_map: HeatMap | None
 
 
-_Histograms = Mapping[str, Histogram]
-
-
 def latency_report(
     span: Span,
     scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
@@ -76,51 +74,46 @@ def latency_report(
 ) -> LatencyReport:
     """`step` None: without a series. BadParameter for a step that is not to be had."""
     bins = rollups.cut_span(span, scope, step, _COST) if step else None
-    listing = list_backends(span.segments(), scope, selection, KINDS)
-    counts = rollups.histograms(span.segments(), listing.backends, KINDS)
-    backends = [_backend(name, sums, counts.get(name, {})) for name, sums in listing.sums.items()]
-    parts = rollups.histogram_series(bins, scope, kind) if bins else []
+    segments = span.segments()
+    listing = list_backends(segments, scope, selection, KINDS, histograms=True)
+    backends = [_backend(name, sums) for name, sums in listing.sums.items()]
+    parts = rollups.series(bins, scope, (kind,), histograms=True) if bins else []
+    times: list[Times] = [getattr(one, kind) for one in parts]
     return LatencyReport(
         **heading(span, bins),
         kind=kind,
-        totals=_totals(span, scope),
+        totals=_totals(rollups.totals(segments, scope, KINDS, histograms=True).whole),
         backend_count=listing.count,
         backends=selection.best(backends, lambda one: one.total.p99 if one.total else 0),
-        series=_series(span, bins, scope, kind, parts) if bins else None,
-        heat_map=draw([span.at(edge) for edge in bins.edges], parts) if bins else None,
+        series=_series(span, bins, parts, times) if bins else None,
+        heat_map=_heat_map(span, bins, times) if bins else None,
     )
 
 
-def _totals(span: Span, scope: Scope) -> TimesOfKinds:
-    total = rollups.totals(span.segments(), scope, KINDS).whole
-    counts = rollups.histogram(span.segments(), scope, KINDS)
-    return TimesOfKinds(requests=answered(total), **_times(total, counts))
+def _totals(sums: Counters) -> TimesOfKinds:
+    return TimesOfKinds(requests=answered(sums), **_times(sums))
 
 
-def _backend(name: Name, sums: Counters, counts: _Histograms) -> BackendLatency:
-    times = _times(sums, counts)
+def _backend(name: Name, sums: Counters) -> BackendLatency:
+    times = _times(sums)
     return BackendLatency(requests=answered(sums), pool=name.pool, backend=name.backend, **times)
 
 
-def _times(sums: Counters, counts: _Histograms) -> dict[str, Latency | None]:
-    return {kind: latency(_of_kind(sums, kind), counts.get(kind, {})) for kind in KINDS}
-
-
-def _of_kind(sums: Counters, kind: str) -> Times:
-    times: Times = getattr(sums, kind)
-    return times
+def _times(sums: Counters) -> dict[str, Latency | None]:
+    return {kind: latency(getattr(sums, kind)) for kind in KINDS}
 
 
 def _series(
-    span: Span, bins: Bins, scope: Scope, kind: str, parts: list[Histogram]
+    span: Span, bins: Bins, parts: Sequence[Counters], times: Sequence[Times]
 ) -> list[LatencyPoint]:
-    sums = rollups.series(bins, scope, (kind,))
     return [
         LatencyPoint(
-            at=span.at(start),
-            seconds=end - start,
-            requests=answered(one),
-            latency_ms=latency(_of_kind(one, kind), counts),
+            at=span.at(start), seconds=end - start, requests=answered(sums), latency_ms=latency(own)
         )
-        for (start, end), one, counts in zip(bins.parts(), sums, parts, strict=True)
+        for (start, end), sums, own in zip(bins.parts(), parts, times, strict=True)
     ]
+
+
+def _heat_map(span: Span, bins: Bins, times: Sequence[Times]) -> HeatMap:
+    columns = [span.at(edge) for edge in bins.edges]
+    return draw(columns, [counts_of(own.histogram) for own in times])

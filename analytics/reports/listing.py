@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from analytics.aggregate import Counters
 from analytics.levels import Segment
 from analytics.reports import rollups
-from analytics.reports.rollups import Backends, Kinds, Name
+from analytics.reports.rollups import Kinds, Name
 from analytics.reports.scope import EDGE, Scope
 from analytics.reports.selection import Selection
 
@@ -20,7 +20,6 @@ class Listing:
 
     count: int
     sums: dict[Name, Counters]
-    backends: Backends
 
 
 def list_backends(
@@ -28,23 +27,24 @@ def list_backends(
     scope: Scope,
     selection: Selection,
     kinds: Kinds = (),
+    *,
+    histograms: bool = False,
     rank: Callable[[Counters], float] | None = None,
 ) -> Listing:
     """What `selection` asks for; without `rank`, its top is left to the report."""
     backends = rollups.find_backends(scope)
-    if selection.whole:
-        sums = rollups.sums(segments, backends, kinds)
-        names = listed = _names(sums)
-        if rank is not None:
-            listed = selection.best(names, lambda name: rank(sums[name]))
+    if selection.top is not None and rank is not None:
+        ranks = {name: rank(one) for name, one in rollups.sums(segments, backends).items()}
+        names = _names(ranks)
+        listed = selection.best(names, ranks.__getitem__)
+    elif selection.whole:
+        sums = rollups.sums(segments, backends, kinds, histograms=histograms)
+        return Listing(len(_names(sums)), {name: sums[name] for name in _names(sums)})
     else:
         names = _names(rollups.present(segments, backends))
         listed = selection.page(names)
-        sums = rollups.sums(segments, backends.only(listed), kinds)
-    found = {name: sums[name] for name in listed if name in sums}
-    return Listing(
-        len(names), found, backends.only(listed) if len(listed) < len(names) else backends
-    )
+    sums = rollups.sums(segments, backends.only(listed), kinds, histograms=histograms)
+    return Listing(len(names), {name: sums[name] for name in listed if name in sums})
 
 
 def _names(found: Iterable[Name]) -> list[Name]:

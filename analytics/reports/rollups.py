@@ -1,8 +1,8 @@
 """What the reports read: the only queries to the rollups.
 
 What tells of whole pools reads the pools' own rollups, and only what tells backends apart
-reads theirs. The database adds up what it can. Histograms it cannot: they are read, one for
-each series and bucket, only by those who tell percentiles.
+reads theirs. The database adds up what it can. Histograms it only puts one behind the other, for
+those who tell percentiles.
 """
 
 from collections import defaultdict
@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from django.db.models import Aggregate, Max, Min, Q, QuerySet, Sum
+from django.db.models import Aggregate, BinaryField, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import NullIf
 
 from analytics.aggregate import SUMMED, Counters, Times, sum_of
-from analytics.histograms import Lanes, counts_of, unpack
+from analytics.histograms import unpack
 from analytics.levels import DAY, Segment
 from analytics.models import PoolRollup, PoolSeries, TrafficRollup, TrafficSeries
 from analytics.reports.bins import Bins, cut
@@ -63,21 +63,39 @@ class Totals:
         return sum_of((self.reached, self.by_edge))
 
 
-Histogram = dict[int, int]
 Kinds = tuple[str, ...]  # some of `KINDS`
 _Rows = QuerySet[Any, Any]
 
 
+class _Together(Aggregate):
+    """Packed histograms one behind the other, which is their sum."""
+
+    output_field = BinaryField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = "STRING_AGG(%(expressions)s, ''::bytea)"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = "GROUP_CONCAT(HEX(%(expressions)s), '')"  # of bytes it would make a text
+        return self.as_sql(compiler, connection, template=template, **context)
+
+    def convert_value(self, value: Any, expression: Any, connection: Any) -> bytes:
+        return bytes.fromhex(value) if isinstance(value, str) else value or b""
+
+
 @cache
-def _columns(kinds: Kinds) -> dict[str, Aggregate]:
+def _columns(kinds: Kinds, histograms: bool) -> dict[str, Aggregate]:
     """What is added up, by the rollups' columns; of the times only those of `kinds`."""
-    return {
-        **{name: Sum(name) for name in SUMMED},
-        "in_flight_peak": Max("in_flight_peak"),
-        **{f"{kind}_sum": Sum(f"{kind}_sum") for kind in kinds},
-        **{f"{kind}_min": Min(NullIf(f"{kind}_min", 0)) for kind in kinds},  # 0: not known
-        **{f"{kind}_max": Max(f"{kind}_max") for kind in kinds},
-    }
+    columns: dict[str, Aggregate] = {name: Sum(name) for name in SUMMED}
+    columns["in_flight_peak"] = Max("in_flight_peak")
+    for kind in kinds:
+        columns[f"{kind}_sum"] = Sum(f"{kind}_sum")
+        columns[f"{kind}_min"] = Min(NullIf(f"{kind}_min", 0))  # 0: not known
+        columns[f"{kind}_max"] = Max(f"{kind}_max")
+        if histograms:
+            columns[f"{kind}_histogram"] = _Together(f"{kind}_histogram")
+    return columns
 
 
 def cut_span(span: Span, scope: Scope, step: str, cost: int = 1) -> Bins:
@@ -118,28 +136,14 @@ def present(segments: Sequence[Segment], backends: Backends) -> set[Name]:
 
 
 def sums(
-    segments: Sequence[Segment], backends: Backends, kinds: Kinds = ()
+    segments: Sequence[Segment], backends: Backends, kinds: Kinds = (), *, histograms: bool = False
 ) -> dict[Name, Counters]:
-    """Of each backend, and of what the edge answered; without histograms, and of the times
-    only those of `kinds`.
-    """
+    """Of each backend, and of what the edge answered; of the times only those of `kinds`."""
     found: dict[Name, list[Counters]] = defaultdict(list)
-    for number, counters in _sums(_of_backends(segments, backends), "series_id", kinds):
+    for number, counters in _sums(_of_backends(segments, backends), "series_id", kinds, histograms):
         if number in backends.names:  # not one that began just now
             found[backends.names[number]].append(counters)
     return {name: sum_of(parts) for name, parts in found.items()}
-
-
-def histograms(
-    segments: Sequence[Segment], backends: Backends, kinds: Kinds
-) -> dict[Name, dict[str, Histogram]]:
-    """The times of some of `KINDS` of each backend that has any."""
-    merged: dict[Name, list[Lanes]] = {}
-    for number, *packed in _packed(_of_backends(segments, backends), "series_id", kinds):
-        name = backends.names.get(number)
-        if name is not None:
-            _add(merged.setdefault(name, [0] * len(kinds)), packed)
-    return {name: _of_kinds(kinds, found) for name, found in merged.items()}
 
 
 def _of_backends(segments: Sequence[Segment], backends: Backends) -> _Rows:
@@ -150,34 +154,38 @@ def _of_backends(segments: Sequence[Segment], backends: Backends) -> _Rows:
 # --- of all together ---
 
 
-def totals(segments: Sequence[Segment], scope: Scope, kinds: Kinds = ()) -> Totals:
+def totals(
+    segments: Sequence[Segment], scope: Scope, kinds: Kinds = (), *, histograms: bool = False
+) -> Totals:
     parts: dict[bool, list[Counters]] = {True: [], False: []}
     if scope.backend:
-        parts[True] = [*sums(segments, find_backends(scope), kinds).values()]
+        parts[True] = [*sums(segments, find_backends(scope), kinds, histograms=histograms).values()]
     else:
-        for part, counters in sums_of_pools(segments, scope, kinds).items():
+        for part, counters in sums_of_pools(segments, scope, kinds, histograms=histograms).items():
             parts[part.reached].append(counters)
     return Totals(reached=sum_of(parts[True]), by_edge=sum_of(parts[False]))
 
 
 def sums_of_pools(
-    segments: Sequence[Segment], scope: Scope, kinds: Kinds = ()
+    segments: Sequence[Segment], scope: Scope, kinds: Kinds = (), *, histograms: bool = False
 ) -> dict[Part, Counters]:
     """Of whole pools, even if `scope` names a backend."""
     whole = scope.all_backends()
     series = PoolSeries.objects.filter(whole.of_series()).values_list("pk", "pool", "reached")
     names = {number: Part(pool, reached) for number, pool, reached in series}
     found: dict[Part, list[Counters]] = defaultdict(list)
-    for number, counters in _sums(_of_all(segments, whole), "series_id", kinds):
+    for number, counters in _sums(_of_all(segments, whole), "series_id", kinds, histograms):
         if number in names:
             found[names[number]].append(counters)
     return {part: sum_of(parts) for part, parts in found.items()}
 
 
-def series(bins: Bins, scope: Scope, kinds: Kinds = ()) -> list[Counters]:
+def series(
+    bins: Bins, scope: Scope, kinds: Kinds = (), *, histograms: bool = False
+) -> list[Counters]:
     """The sums of each part."""
     parts: list[list[Counters]] = [[] for _ in bins.edges]
-    for at, counters in _sums(_of_all(bins.segments(), scope), "at", kinds):
+    for at, counters in _sums(_of_all(bins.segments(), scope), "at", kinds, histograms):
         parts[bins.index(_seconds(at))].append(counters)
     return [sum_of(one) for one in parts]
 
@@ -190,26 +198,6 @@ def requests_of_pools(bins: Bins, scope: Scope) -> dict[str, list[int]]:
     for pool, at, requests in counts.values_list("series__pool", "at", "reached"):
         found[pool][bins.index(_seconds(at))] += requests
     return dict(found)
-
-
-def histogram(segments: Sequence[Segment], scope: Scope, kinds: Kinds) -> dict[str, Histogram]:
-    """The times of some of `KINDS`."""
-    merged = [0] * len(kinds)
-    for _, *packed in _packed(_of_all(segments, scope), "series_id", kinds):
-        _add(merged, packed)
-    return _of_kinds(kinds, merged)
-
-
-def histogram_series(bins: Bins, scope: Scope, kind: str) -> list[Histogram]:
-    """The times of one of `KINDS` in each part."""
-    parts = [0] * len(bins.edges)
-    indices: dict[datetime, int] = {}
-    for at, packed in _packed(_of_all(bins.segments(), scope), "at", (kind,)):
-        index = indices.get(at)
-        if index is None:
-            index = indices[at] = bins.index(_seconds(at))
-        parts[index] += unpack(packed)
-    return [counts_of(part) for part in parts]
 
 
 def _of_all(segments: Sequence[Segment], scope: Scope) -> _Rows:
@@ -232,36 +220,24 @@ def _series(scope: Scope) -> type[TrafficSeries] | type[PoolSeries]:
 # --- queries ---
 
 
-def _sums(rows: _Rows, by: str, kinds: Kinds) -> Iterator[tuple[Any, Counters]]:
-    columns = _columns(kinds)
+def _sums(rows: _Rows, by: str, kinds: Kinds, histograms: bool) -> Iterator[tuple[Any, Counters]]:
+    # Not by a cursor: PostgreSQL plans one for its first rows, and reads the whole table then.
+    columns = _columns(kinds, histograms)
     aliases = {f"of_{name}": aggregate for name, aggregate in columns.items()}
-    sums = rows.values(by).annotate(**aliases).values_list(by, *aliases)
-    for key, *values in sums:
+    for key, *values in rows.values(by).annotate(**aliases).values_list(by, *aliases):
         # A minimum that nobody knows is NULL.
-        pairs = zip(columns, values, strict=True)
-        found: dict[str, Any] = {name: value or 0 for name, value in pairs}
+        found: dict[str, Any] = {
+            name: value or 0 for name, value in zip(columns, values, strict=True)
+        }
         for kind in kinds:
+            packed = found.pop(f"{kind}_histogram", None)
             found[kind] = Times(
                 sum=found.pop(f"{kind}_sum"),
                 min=found.pop(f"{kind}_min"),
                 max=found.pop(f"{kind}_max"),
+                histogram=unpack(packed) if packed else 0,
             )
         yield key, Counters(**found)
-
-
-def _packed(rows: _Rows, by: str, kinds: Kinds) -> Iterable[tuple[Any, ...]]:
-    # Not by a cursor: PostgreSQL plans one for its first rows, and reads the whole table then.
-    return rows.values_list(by, *(f"{kind}_histogram" for kind in kinds))
-
-
-def _add(into: list[Lanes], packed: Iterable[bytes]) -> None:
-    for index, data in enumerate(packed):
-        if data:
-            into[index] += unpack(data)
-
-
-def _of_kinds(kinds: Kinds, found: Iterable[Lanes]) -> dict[str, Histogram]:
-    return {kind: counts_of(lanes) for kind, lanes in zip(kinds, found, strict=True)}
 
 
 def _within(segments: Sequence[Segment]) -> Q:

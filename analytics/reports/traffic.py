@@ -8,8 +8,8 @@ from analytics.reports import rollups
 from analytics.reports.bins import AUTO, Bins
 from analytics.reports.figures import Counts, Summary, answered, count, latency, ms, ratio
 from analytics.reports.heading import Heading, heading
-from analytics.reports.listing import Listing, list_backends
-from analytics.reports.rollups import Histogram, Name
+from analytics.reports.listing import list_backends
+from analytics.reports.rollups import Name
 from analytics.reports.scope import Scope
 from analytics.reports.selection import Selection
 from analytics.reports.span import Span
@@ -69,14 +69,17 @@ def traffic_report(
     what takes longest of a thousand backends. BadParameter for a step that is not to be had.
     """
     bins = rollups.cut_span(span, scope, step) if step else None
-    sums = rollups.totals(span.segments(), scope, _TIMED)
-    times = rollups.histogram(span.segments(), scope, _TIMED)["total"] if percentiles else {}
-    listing = list_backends(span.segments(), scope, selection, _TIMED, rank=answered)
+    segments = span.segments()
+    sums = rollups.totals(segments, scope, _TIMED, histograms=percentiles)
+    listing = list_backends(
+        segments, scope, selection, _TIMED, histograms=percentiles, rank=answered
+    )
+    reached = _reached(span, scope, sums)
     return TrafficReport(
         **heading(span, bins),
-        totals=_totals(sums, times),
+        totals=_totals(sums),
         backend_count=listing.count,
-        backends=_backends(span, listing, _reached(span, scope, sums), percentiles=percentiles),
+        backends=[_backend(name, one, reached) for name, one in listing.sums.items()],
         series=_series(span, bins, scope) if bins else None,
     )
 
@@ -88,28 +91,18 @@ def _reached(span: Span, scope: Scope, sums: rollups.Totals) -> int:
     return answered(sums.reached)
 
 
-def _totals(sums: rollups.Totals, times: Histogram) -> Totals:
+def _totals(sums: rollups.Totals) -> Totals:
     return Totals(
         **count(sums.whole),
-        latency_ms=latency(sums.whole.total, times),
+        latency_ms=latency(sums.whole.total),
         answered_by_edge=answered(sums.by_edge),
     )
 
 
-def _backends(
-    span: Span, listing: Listing, reached: int, *, percentiles: bool
-) -> list[BackendTraffic]:
-    times = rollups.histograms(span.segments(), listing.backends, _TIMED) if percentiles else {}
-    return [
-        _backend(name, sums, times[name]["total"] if name in times else {}, reached)
-        for name, sums in listing.sums.items()
-    ]
-
-
-def _backend(name: Name, sums: Counters, counts: Histogram, reached: int) -> BackendTraffic:
+def _backend(name: Name, sums: Counters, reached: int) -> BackendTraffic:
     return BackendTraffic(
         **count(sums),
-        latency_ms=latency(sums.total, counts),
+        latency_ms=latency(sums.total),
         pool=name.pool,
         backend=name.backend,
         share=ratio(answered(sums), reached),

@@ -10,7 +10,9 @@ Histograms of the same layout add up bucket by bucket: that is why percentiles
 are right at each level of the rollups, where averages of percentiles are not.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from math import ceil
 
 _SUB_BITS = 4
@@ -65,16 +67,15 @@ def nearest_rank(total: int, q: float) -> int:
     return max(1, ceil(round(q * total, 6)))
 
 
-def percentile(counts: Mapping[int, int], q: float) -> float | None:
-    """The `q`-quantile (0 … 1) in microseconds by nearest rank; None if nothing was counted."""
-    if not 0 <= q <= 1:
-        raise ValueError(f"q must be from 0 to 1, not {q}")
-    total = sum(counts.values())
-    if total == 0:
-        return None
-    remaining = nearest_rank(total, q)
-    for index in sorted(counts):
-        remaining -= counts[index]
-        if remaining <= 0:
-            return midpoint(index)
-    raise AssertionError("the ranks of a histogram add up to its total")
+def percentiles(counts: Mapping[int, int], quantiles: Sequence[float]) -> list[float]:
+    """`quantiles` (0 … 1) in microseconds by nearest rank; none if nothing was counted."""
+    for q in quantiles:
+        if not 0 <= q <= 1:
+            raise ValueError(f"q must be from 0 to 1, not {q}")
+    indices = sorted(counts)
+    ranks = list(accumulate(counts[index] for index in indices))  # the last ones of each bucket
+    if not ranks or not ranks[-1]:
+        return []
+    # round(): 0.07 * 100 is 7.000000000000001, whose ceiling would be one rank too far.
+    wanted = [max(1, ceil(round(q * ranks[-1], 6))) for q in quantiles]
+    return [midpoint(indices[bisect_left(ranks, rank)]) for rank in wanted]

@@ -32,6 +32,12 @@ def test_it_survives_the_database(histogram):
     assert unpack(memoryview(pack(lanes))) == lanes
 
 
+@given(st.lists(histograms, max_size=6))
+def test_what_is_stored_of_several_adds_up_to_their_sum(several):
+    stored = b"".join(pack(lanes_of(one)) for one in several)
+    assert counts_of(unpack(stored)) == merge(several)
+
+
 def test_an_empty_one_is_nothing():
     assert lanes_of({}) == unpack(b"") == unpack(memoryview(b"")) == 0
     assert pack(0) == b""
@@ -41,11 +47,11 @@ def test_an_empty_one_is_nothing():
 @pytest.mark.parametrize(
     ("histogram", "packed"),
     [
-        ({0: 1}, "0000 0100 01"),
-        ({431: 255}, "af01 0100 ff"),
-        ({300: 1, 302: 2}, "2c01 0300 010002"),
-        ({5: 256, 6: 1}, "0500 0200 0001 0100"),
-        ({7: 2**32}, "0700 0100 00 00 00 00 01"),
+        ({0: 1}, "0000 0110 01"),
+        ({431: 255}, "af01 0110 ff"),
+        ({300: 1, 302: 2}, "2c01 0310 010002"),
+        ({5: 256, 6: 1}, "0500 0220 0001 0100"),
+        ({7: 2**32}, "0700 0150 00 00 00 00 01"),
     ],
 )
 def test_what_is_stored_stays_readable(histogram, packed):

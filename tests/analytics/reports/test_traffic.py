@@ -201,7 +201,7 @@ def test_a_report_is_a_few_queries_however_much_there_is(batch, row, django_asse
     for age in (1, 100, 5000, 50_000):
         rows = [row(backend_id=n, backend=f"b{n}") for n in range(1, 20)]
         store.add([batch(*rows, at=ago(age))], NOW)
-    with django_assert_num_queries(6):  # sums, histograms and names: of pools and of backends
+    with django_assert_num_queries(4):  # sums, and whose they are: of pools and of backends
         report("24h")
 
 
