@@ -198,7 +198,7 @@ def test_a_request_that_has_arrived_is_sent_once(
     targets = [call.target for call in (*failing.calls, *alive.calls)]
     assert sorted(targets) == ["/0", "/1", "/2"]
     lost = [one for one in outcomes if one.backend != "alive"]
-    assert len(lost) == len(failing.calls)
+    assert len(lost) == len(failing.calls) > 0
     assert all(one.status == 500 if fail is answer_500 else one.failed for one in lost)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lbsite.launch.exclusive import ExclusiveError, check_folder, check_port, folder_lock
 from lbsite.launch.programs import Listen
+from tests.integration.edge.harness.ports import ReservedPort
 
 
 def test_a_folder_can_be_had_once(tmp_path: Path) -> None:
@@ -42,11 +43,15 @@ def test_a_folder_too_long_for_unix_sockets_is_refused() -> None:
 
 
 def test_a_port_in_use_is_refused_with_the_option_to_change() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        listen = Listen(host="127.0.0.1", port=server.getsockname()[1])
-        with pytest.raises(ExclusiveError, match="in use; choose another with --port"):
-            check_port(listen, "--port")
+    port = ReservedPort()
+    listen = Listen(host="127.0.0.1", port=port.number)
+    with (
+        socket.create_server(("127.0.0.1", port.number)),
+        pytest.raises(ExclusiveError, match="in use; choose another with --port"),
+    ):
+        check_port(listen, "--port")
     check_port(listen, "--port")
+    port.release()
 
 
 def test_an_address_of_another_machine_is_refused() -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from time import monotonic
 from typing import Any
 
@@ -33,10 +34,14 @@ def test_turns_are_taken_by_all_threads_together(backend: Make, balancer: Make) 
 def test_no_thread_notices_that_a_host_dies(backend: Make, balancer: Make) -> None:
     a, b, c = (backend(name) for name in "abc")
     lb = balancer(a, b, c)
+    dead = Event()
 
     def ask(number: int) -> str:
         if number == 100:
             a.stop()
+            dead.set()
+        elif number >= 200:
+            assert dead.wait(60)
         return str(lb.get("/").json()["backend"])
 
     with ThreadPoolExecutor(THREADS) as threads:

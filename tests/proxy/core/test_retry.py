@@ -158,7 +158,6 @@ def test_declined_answers_leave_their_reason() -> None:
     exchange = answered(pool_with(2, on_statuses="503"))
     assert exchange.declines(503, replayable=True)
     assert [type(error) for error in (exchange.tried or {}).values()] == [UnwantedStatus]
-    assert exchange.pause() >= 0
 
 
 # --- hedging ---
