@@ -20,48 +20,51 @@ from pool.models import Backend, Pool, Revision
 admin.site.unregister((Pool, Backend, Revision))
 
 
-class _Link:
-    """A way to a page of reports, for who may see these."""
+_TRAFFIC = "admin:analytics_trafficrollup_changelist"
+_to_traffic = action(
+    description="Traffic", icon="monitoring", url_path="traffic", permissions=["traffic"]
+)
+
+
+class _Links:
+    """Ways to pages of reports, for who may see these."""
 
     def has_traffic_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("analytics.view_trafficrollup")
 
-    def follow(self, request: HttpRequest, object_id: str, page: str) -> HttpResponse:
-        """To `page`, which is told of which object it comes."""
-        row = self.get_object(request, unquote(object_id))  # type: ignore[attr-defined]
-        if row is None:
+    def row(self, request: HttpRequest, object_id: str) -> Any:
+        found = self.get_object(request, unquote(object_id))  # type: ignore[attr-defined]
+        if found is None:
             raise Http404(f"There is nothing with the number {object_id}.")
-        return redirect(f"{reverse(page)}?{urlencode(self.name_of(row))}")
-
-    def name_of(self, row: Any) -> dict[str, str]:
-        """How reports name it."""
-        raise NotImplementedError
+        return found
 
 
-class _TrafficLink(_Link):
-    @action(description="Traffic", icon="monitoring", url_path="traffic", permissions=["traffic"])
-    def traffic(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self.follow(request, object_id, "admin:analytics_trafficrollup_changelist")
+def _follow(page: str, **names: str) -> HttpResponse:
+    """To `page`, about what reports know by `names`."""
+    return redirect(f"{reverse(page)}?{urlencode(names)}")
 
 
 @admin.register(Pool)
-class PoolWithTraffic(_TrafficLink, PoolAdmin):
+class PoolWithTraffic(_Links, PoolAdmin):
     actions_detail = (*PoolAdmin.actions_detail, "traffic")  # type: ignore[assignment]
 
-    def name_of(self, row: Pool) -> dict[str, str]:
-        return {"pool": row.name}
+    @_to_traffic
+    def traffic(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return _follow(_TRAFFIC, pool=self.row(request, object_id).name)
 
 
 @admin.register(Backend)
-class BackendWithTraffic(_TrafficLink, BackendAdmin):
+class BackendWithTraffic(_Links, BackendAdmin):
     actions_detail = (*BackendAdmin.actions_detail, "traffic")  # type: ignore[assignment]
 
-    def name_of(self, row: Backend) -> dict[str, str]:
-        return {"pool": row.pool.name, "backend": row.name}
+    @_to_traffic
+    def traffic(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        row = self.row(request, object_id)
+        return _follow(_TRAFFIC, pool=row.pool.name, backend=row.name)
 
 
 @admin.register(Revision)
-class RevisionWithTraffic(_Link, RevisionAdmin):
+class RevisionWithTraffic(_Links, RevisionAdmin):
     actions_detail = (*RevisionAdmin.actions_detail, "compare")  # type: ignore[assignment]
 
     @action(
@@ -71,7 +74,5 @@ class RevisionWithTraffic(_Link, RevisionAdmin):
         permissions=["traffic"],
     )
     def compare(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self.follow(request, object_id, "admin:analytics_compare")
-
-    def name_of(self, row: Revision) -> dict[str, str]:
-        return {"revision": str(row.number)}
+        number = self.row(request, object_id).number
+        return _follow("admin:analytics_compare", revision=str(number))

@@ -1,5 +1,6 @@
 """What all reports have in common over REST: rights, formats, caching."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -33,7 +34,7 @@ class Table:
     rows: Callable[[Any], Iterable[Any]]
 
 
-class ReportView(GenericAPIView[TrafficRollup]):
+class ReportView(GenericAPIView[TrafficRollup], ABC):
     """A subclass says what is asked, how it is answered, and what its tables are: first the
     one that CSV and NDJSON have unless `table=` names another.
     """
@@ -48,9 +49,9 @@ class ReportView(GenericAPIView[TrafficRollup]):
     name: ClassVar[str]
     tables: ClassVar[dict[str, Table]]
 
+    @abstractmethod
     def report(self, query: Any, *, table: bool) -> Any:
         """The dataclass to answer with; `table`: for a file, which has no pages."""
-        raise NotImplementedError
 
     @method_decorator(conditional_page)
     def get(self, request: Request) -> HttpResponseBase:

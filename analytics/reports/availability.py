@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import fmean
-from typing import TypedDict
 
 from analytics.aggregate import Counters, sum_of
 from analytics.reports import rollups
@@ -41,7 +40,6 @@ class Availability:
     span. `availability`: percent of the requests that were no errors, None without any.
     """
 
-    pool: str
     uptime: float | None
     downtime: float
     unknown: float
@@ -59,6 +57,7 @@ class Availability:
 
 @dataclass(frozen=True)
 class BackendAvailability(Availability):
+    pool: str
     backend: str
 
 
@@ -66,6 +65,7 @@ class BackendAvailability(Availability):
 class PoolAvailability(Availability):
     """`requests` and `errors` are those of the pool, the edge's own answers among them."""
 
+    pool: str
     backends: int
 
 
@@ -169,10 +169,9 @@ def _backends(
         for backend in members:
             tally = tallies[backend.pk]
             sums = requests.get(Name(pool, backend.name), Counters())
-            measures = _measures(
-                reading, reading.down(backend), tally.known, tally.down, [sums], target
-            )
-            found.append(BackendAvailability(pool=pool, backend=backend.name, **measures))
+            outages = reading.down(backend)
+            own = _measure(reading, outages, tally.known, tally.down, sums, target)
+            found.append(BackendAvailability(**vars(own), pool=pool, backend=backend.name))
     return found
 
 
@@ -187,54 +186,37 @@ def _pools(
         outages = reading.out(members)
         seen = known[members[0].pool_id]
         lost = min(seen, seconds_in(outages, reading.start, reading.end))
-        own = [sums for part, sums in requests.items() if part.pool == pool]
-        measures = _measures(reading, outages, seen, lost, own, target)
-        found.append(PoolAvailability(pool=pool, backends=len(members), **measures))
+        sums = sum_of([sums for part, sums in requests.items() if part.pool == pool])
+        whole = _measure(reading, outages, seen, lost, sums, target)
+        found.append(PoolAvailability(**vars(whole), pool=pool, backends=len(members)))
     return found
 
 
-class _Measures(TypedDict):
-    uptime: float | None
-    downtime: float
-    unknown: float
-    outages: int
-    flaps: int
-    ongoing: bool
-    mttr: float | None
-    longest: float | None
-    time_budget: Budget
-    requests: int
-    errors: int
-    availability: float | None
-    request_budget: Budget
-
-
-def _measures(
+def _measure(
     reading: _Reading,
     outages: Sequence[Interval],
     known: float,
     down: float,
-    sums: Sequence[Counters],
+    sums: Counters,
     target: float,
-) -> _Measures:
-    total = sum_of(sums)
-    requests, errors = answered(total), total.status_5xx
+) -> Availability:
+    requests, errors = answered(sums), sums.status_5xx
     repaired = [one.length for one in outages if one.over]
-    return {
-        "uptime": _percent(known - down, known),
-        "downtime": round(down, 3),
-        "unknown": round(max(0.0, reading.end - reading.start - known), 3),
-        "outages": len(outages),
-        "flaps": sum(one.start >= reading.start for one in outages),
-        "ongoing": any(not one.over for one in outages),
-        "mttr": round(fmean(repaired), 3) if repaired else None,
-        "longest": round(max(one.length for one in outages), 3) if outages else None,
-        "time_budget": budget(target, down, known),
-        "requests": requests,
-        "errors": errors,
-        "availability": _percent(requests - errors, requests),
-        "request_budget": budget(target, errors, requests),
-    }
+    return Availability(
+        uptime=_percent(known - down, known),
+        downtime=round(down, 3),
+        unknown=round(max(0.0, reading.end - reading.start - known), 3),
+        outages=len(outages),
+        flaps=sum(one.start >= reading.start for one in outages),
+        ongoing=any(not one.over for one in outages),
+        mttr=round(fmean(repaired), 3) if repaired else None,
+        longest=round(max(one.length for one in outages), 3) if outages else None,
+        time_budget=budget(target, down, known),
+        requests=requests,
+        errors=errors,
+        availability=_percent(requests - errors, requests),
+        request_budget=budget(target, errors, requests),
+    )
 
 
 def _percent(part: float, whole: float) -> float | None:
