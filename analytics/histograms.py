@@ -51,9 +51,10 @@ def lanes_of_all(histograms: Sequence[Mapping[int, int]]) -> Lanes:
                 total[index] += count
     except ValueError:  # more than a byte can hold
         return sum(map(lanes_of, histograms))
-    lanes = bytearray(_BYTES * BUCKETS)
-    lanes[::_BYTES] = total
-    return int.from_bytes(lanes.rstrip(b"\0"), "little")
+    width = -(-int.from_bytes(total, "little").bit_length() // 8)
+    lanes = bytearray(_BYTES * width)
+    lanes[::_BYTES] = total[:width]
+    return int.from_bytes(lanes, "little")
 
 
 def counts_of(lanes: Lanes) -> dict[int, int]:
