@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from pool.snapshot import BackendSpec, RetryPolicy, TlsPolicy
-from tests.integration.edge.harness.backend import Backend, Call
+from tests.integration.edge.harness.backend import Backend, Call, ids
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.processes import Edge
 from tests.integration.edge.harness.waiting import wait_until
@@ -123,7 +123,7 @@ def test_a_plain_backend_at_an_https_url_is_a_502(edge: Edge) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_answer_plainly, args=[server], daemon=True).start()
         url = f"https://127.0.0.1:{server.getsockname()[1]}"
-        edge.serve(BackendSpec(id=1, name="a", url=url))
+        edge.serve(BackendSpec(id=next(ids), name="a", url=url))
         with Client(edge.port) as client:
             assert client.get().status == 502
 

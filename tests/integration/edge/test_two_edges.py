@@ -20,7 +20,7 @@ from pool.snapshot import (
     TierPolicy,
     build,
 )
-from tests.integration.edge.harness.backend import Backend, Call
+from tests.integration.edge.harness.backend import Backend, Call, ids
 from tests.integration.edge.harness.client import Response
 from tests.integration.edge.harness.constant_load import ConstantLoad
 from tests.integration.edge.harness.processes import Edge
@@ -128,8 +128,8 @@ def test_all_backends_go_at_once_and_come_back(
 def test_a_thousand_backends_serve(fleet: Fleet, backend: MakeBackend, algorithm: str) -> None:
     urls = [backend(name).url for name in "ab"]
     specs = [
-        BackendSpec(id=number, name=f"b{number}", url=urls[number % 2], weight=1 + number % 3)
-        for number in range(1, 1001)
+        BackendSpec(id=next(ids), name=f"b{number}", url=urls[number % 2], weight=1 + number % 3)
+        for number in range(1000)
     ]
     fleet.serve(*specs, algorithm=algorithm, balancing=BY_PATH)
     assert {one.status for one in fleet.ask(80)} == {200}

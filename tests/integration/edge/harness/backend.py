@@ -22,7 +22,7 @@ from pool.snapshot import BackendSpec
 from tests.integration.edge.harness.ports import ReservedPort
 from tests.integration.edge.harness.waiting import wait_until
 
-_ids = count(1)
+ids = count(1)  # of backends: none is another one's, whatever edges remember of it
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
 _PIECE = 65536
 
@@ -135,7 +135,7 @@ class Backend:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`port` 0: one that is free. `path`: of a unix socket, in place of both."""
-        self.id = next(_ids)
+        self.id = next(ids)
         self.name = name
         self.script = script or self.echo
         self.calls: list[Call] = []

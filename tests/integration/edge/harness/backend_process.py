@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from pool.snapshot import BackendSpec
+from tests.integration.edge.harness.backend import ids
 from tests.integration.edge.harness.ports import ReservedPort
 
 ROOT = Path(__file__).parents[4]
@@ -19,7 +20,7 @@ class BackendProcess:
     def __init__(self, number: int) -> None:
         self._port = ReservedPort()
         url = f"http://127.0.0.1:{self._port.number}"
-        self.spec = BackendSpec(id=10_000 + number, name=f"p{number}", url=url)
+        self.spec = BackendSpec(id=next(ids), name=f"p{number}", url=url)
         self.start()
 
     def start(self) -> None:
