@@ -45,6 +45,7 @@ class Backend:
         "in_flight_peak",
         "latency",
         "monitor",
+        "place",
         "spec",
         "weight",
     )
@@ -54,7 +55,10 @@ class Backend:
         self.authority = _authority(spec.url)
         self.in_flight = 0  # requests of this worker
         self.in_flight_peak = 0  # the most that there were at once, since this was last set
-        self.cell: Cell = [0]  # where other workers see `in_flight`
+        # Where other workers see `in_flight`: in one map for all backends, as a map or a slice
+        # for each would not stay in the processor's cache.
+        self.cell: Cell = [0]
+        self.place = 0
         self.elsewhere: Sequence[Cell] = ()  # the cells in which they show theirs
         self.latency = Latency()
         self.health: HealthStatus | None = None  # None: no probe has spoken yet
@@ -143,12 +147,17 @@ class Backend:
         count = self.in_flight = self.in_flight + 1
         if count > self.in_flight_peak:
             self.in_flight_peak = count
-        self.cell[0] = count
+        self.cell[self.place] = count
 
     def give_back(self) -> None:
         """A request that it had has ended."""
-        self.in_flight -= 1
-        self.cell[0] = self.in_flight
+        count = self.in_flight = self.in_flight - 1
+        self.cell[self.place] = count
+
+    def show_in(self, cell: Cell, place: int) -> None:
+        """Show there what is in flight, from now on."""
+        self.cell, self.place = cell, place
+        cell[place] = self.in_flight
 
     def __repr__(self) -> str:
         return f"<Backend {self.id} {self.spec.name}>"

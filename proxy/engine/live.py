@@ -41,7 +41,7 @@ class LiveBoard:
         self._descriptor = create_locked(path)
         self._backends: dict[int, Backend] = {}
         self._queues: dict[int, Queue] = {}
-        self._cells: dict[int, memoryview[int]] = {}
+        self._places: dict[int, int] = {}  # of the first word after the id, by it
         self._others: dict[Path, _Other] = {}
         self._full = False  # is told once
         self._map(_GROW)
@@ -56,18 +56,17 @@ class LiveBoard:
             if self._backends.get(backend_id) is not backend:
                 # Its URL was changed, or it has left: it has requests still, and another server,
                 # now or later, is shown under its id.
-                backend.cell[_IN_FLIGHT] = 0
-                backend.cell = [0]
+                backend.cell[backend.place] = 0
+                backend.show_in([0], 0)
         for backend_id, backend in self._backends.items():
-            cell = self._cell(backend_id)
-            if cell is not None:
-                backend.cell = cell
-                cell[_IN_FLIGHT] = backend.in_flight
+            place = self._place(backend_id)
+            if place is not None:
+                backend.show_in(self._words, place + _IN_FLIGHT)
         self._queues = {_POOL | pool_id: queue for pool_id, queue in queues.items()}
         for number, queue in self._queues.items():
-            cell = self._cell(number)
-            if cell is not None:
-                queue.show_in(cell)
+            place = self._place(number)
+            if place is not None:
+                queue.show_in(self._words[place : place + _RECORD - 1])
         self._connect()
 
     def refresh(self) -> None:
@@ -76,10 +75,10 @@ class LiveBoard:
         To be called once a second: what was measured is shown and looked up here.
         """
         now = monotonic_ns()
-        for backend_id, cell in self._cells.items():
-            backend = self._backends.get(backend_id)
-            if backend is not None:
-                cell[_LATENCY] = round(backend.latency.own_mean(now))
+        for backend_id, backend in self._backends.items():
+            place = self._places.get(backend_id)
+            if place is not None:
+                self._words[place + _LATENCY] = round(backend.latency.own_mean(now))
         paths = set(self._path.parent.glob("*.live")) - {self._path}
         for path in paths - self._others.keys():
             other = _Other.open(path)
@@ -112,26 +111,26 @@ class LiveBoard:
         for number, queue in self._queues.items():
             queue.elsewhere = [cells[number] for cells in others if number in cells]
 
-    def _cell(self, number: int) -> "memoryview[int] | None":
+    def _place(self, number: int) -> int | None:
         """Where `number` is shown; None: on a full disk, it is not, and is served all the same."""
-        if number not in self._cells:
+        if number not in self._places:
             try:
-                self._cells[number] = self._append(number)
+                self._places[number] = self._append(number)
             except OSError as error:
                 if not self._full:
                     log.error("other workers do not see all that this one has: %s", error)
                 self._full = True
                 return None
-        return self._cells[number]
+        return self._places[number]
 
-    def _append(self, number: int) -> "memoryview[int]":
-        count = len(self._cells)
+    def _append(self, number: int) -> int:
+        count = len(self._places)
         if count == self._capacity:
             self._map(2 * count)
         index = 1 + _RECORD * count
         self._words[index] = number
         self._words[0] = count + 1  # last: a reader sees no record that is not complete
-        return self._words[index + 1 : index + _RECORD]
+        return index + 1
 
     def _map(self, capacity: int) -> None:
         size = 8 * (1 + _RECORD * capacity)
