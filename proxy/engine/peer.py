@@ -8,7 +8,11 @@ from proxy.core.forward import Peer
 
 
 def peer_of(transport: Transport, trusts: Callable[[str], bool]) -> Peer:
-    """`trusts`: whether an address is a proxy of the operator's. So is all on a unix socket."""
+    """`trusts`: whether an address is a proxy of the operator's. So is all on a unix socket.
+
+    Of a client that has reset its TCP connection already nobody can say who it was, and yet
+    what it sent before is there to be read: it is nobody's that is trusted.
+    """
     peer = transport.get_extra_info("peername")
     local = transport.get_extra_info("sockname")
     tls = transport.get_extra_info("ssl_object") is not None
@@ -17,7 +21,7 @@ def peer_of(transport: Transport, trusts: Callable[[str], bool]) -> Peer:
         address=address.encode("ascii"),
         scheme=b"https" if tls else b"http",
         local_authority=_authority(local) if isinstance(local, tuple) else b"localhost",
-        trusted=not address or trusts(address),
+        trusted=trusts(address) if address else not isinstance(local, tuple),
     )
 
 

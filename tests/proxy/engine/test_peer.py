@@ -32,8 +32,12 @@ class Connection:
         ),
         (("fe80::1%eth0", 4711, 0, 2), ("::", 80, 0, 0), "fe80::1%eth0", "[::]:80", False),
         ("", "/run/edge.sock", "", "localhost", True),
+        (None, ("10.0.0.9", 80), "", "10.0.0.9:80", False),
     ],
-    ids=["trusted", "anybody", "IPv6", "IPv4 on a socket for both", "with a zone", "unix socket"],
+    ids=[
+        *("trusted", "anybody", "IPv6", "IPv4 on a socket for both", "with a zone", "unix socket"),
+        "reset before it was accepted",
+    ],
 )
 def test_addresses_are_told_in_one_form(
     peer: object, local: object, address: str, authority: str, trusted: bool
