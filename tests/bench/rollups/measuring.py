@@ -61,9 +61,11 @@ def _tidy_up() -> int:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return Path(connection.settings_dict["NAME"]).stat().st_size
         cursor.execute("VACUUM ANALYZE")
-        tables = [table._meta.db_table for table in year.TABLES]
-        cursor.execute("SELECT sum(pg_total_relation_size(name)) FROM unnest(%s) name", [tables])
-        return int(cursor.fetchone()[0])
+        size = 0
+        for table in year.TABLES:
+            cursor.execute("SELECT pg_total_relation_size(%s)", [table._meta.db_table])
+            size += cursor.fetchone()[0]
+        return size
 
 
 if __name__ == "__main__":
