@@ -30,6 +30,12 @@ def test_the_control_plane_is_set_alike(service: str) -> None:
     assert web.items() <= other.items()
 
 
+def test_what_is_said_of_requests_holds_for_the_view_of_the_pools_as_for_edges() -> None:
+    wanted = {name for name in settings() if name.startswith(("LB_MAX_REQUEST", "LB_REQUEST_LOG"))}
+    for service in ("edge", "web"):
+        assert wanted | {"LB_TRUSTED_PROXIES"} <= SERVICES[service]["environment"].keys()
+
+
 def test_edges_get_no_password_but_that_of_redis() -> None:
     assert not {"DATABASE_URL", "LB_ADMIN_PASSWORD", "LB_EMAIL_URL"} & set(
         SERVICES["edge"]["environment"]
