@@ -23,30 +23,37 @@ def write(model: type[Rollup], columns: Sequence[str], rows: _Rows) -> None:
     """
     put = _copy if connection.vendor == "postgresql" else _execute
     with connection.wrap_database_errors:
-        put(model._meta.db_table, (*_KEY, *columns), _update(columns), rows)
+        put(model, (*_KEY, *columns), _update(columns), rows)
 
 
-def _execute(table: str, columns: Sequence[str], update: str, rows: _Rows) -> None:
+def _execute(model: type[Rollup], columns: Sequence[str], update: str, rows: _Rows) -> None:
+    table, names = model._meta.db_table, ", ".join(columns)
     values = ", ".join(["%s"] * len(columns))
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}) {update}", rows
-        )
+        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({values}) {update}", rows)
 
 
-def _copy(table: str, columns: Sequence[str], update: str, rows: _Rows) -> None:
+def _copy(model: type[Rollup], columns: Sequence[str], update: str, rows: _Rows) -> None:
     """PostgreSQL parses and plans each INSERT anew, which costs it more than the row."""
-    names, fresh = ", ".join(columns), f"{table}_fresh"  # this connection's own
+    table, names = model._meta.db_table, ", ".join(columns)
+    fresh = f"{table}_fresh"  # this connection's own
     with connection.cursor() as cursor:
         cursor.execute(
             f"CREATE TEMPORARY TABLE IF NOT EXISTS {fresh} "
             f"AS SELECT {names} FROM {table} WITH NO DATA"
         )
         cursor.execute(f"TRUNCATE {fresh}")
-        with cursor.copy(f"COPY {fresh} ({names}) FROM STDIN") as copy:
+        with cursor.copy(f"COPY {fresh} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types([_type_of(model, name) for name in columns])
             for row in rows:
                 copy.write_row(row)
         cursor.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {fresh} {update}")
+
+
+def _type_of(model: type[Rollup], column: str) -> str:
+    kind = model._meta.get_field(column).db_type(connection)
+    assert kind is not None  # noqa: S101 - for the type checker: these are columns
+    return kind
 
 
 def _update(columns: Sequence[str]) -> str:

@@ -150,6 +150,8 @@ class EdgeReport(msgspec.Struct, frozen=True, kw_only=True):
 # Checked when a batch is read: what no database could hold must not get as far as one.
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
 Name = Annotated[str, msgspec.Meta(max_length=260, pattern=r"\A[^\x00]*\Z")]
+# The same of rows, of which there are many with few names: each is looked at by who reads them.
+RowName = Annotated[str, msgspec.Meta(max_length=260)]
 
 
 # Checked as it is decoded; `proxy.core.histogram` has as many.
@@ -179,9 +181,9 @@ class TrafficRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=
 
     route_id: Count
     pool_id: Count
-    pool: Name
+    pool: RowName
     backend_id: Count
-    backend: Name
+    backend: RowName
     requests: Count = 0
     status_1xx: Count = 0
     status_2xx: Count = 0

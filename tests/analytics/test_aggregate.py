@@ -206,6 +206,7 @@ def test_what_is_no_batch_is_refused(data):
         {"pool": "x" * 261},
         {"backend": "x" * 261},
         {"backend": "a\0b"},
+        {"pool": "\0"},
         *(
             {kind: TrafficTimes(histogram=histogram)}
             for kind in KINDS
