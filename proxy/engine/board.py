@@ -22,6 +22,7 @@ import fcntl
 import mmap
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,25 +107,24 @@ class Board:
     def __init__(self, path: Path, *, create: bool = True) -> None:
         """Create the board at `path`, or open the one that is there.
 
-        Raises `Locked` if its worker is alive, `OtherLayout` if it cannot be read, and
-        FileNotFoundError without `create`.
+        Raises `Locked` if its worker is alive, `OtherLayout` if it cannot be understood, and
+        OSError: FileNotFoundError without `create`.
         """
         self.path = path
         self._names_path = path.with_suffix(".rows")
-        existing = path.exists() or not create
-        self._descriptor = lock(path, os.O_RDWR) if existing else create_locked(path)
-        self._check_layout()
-        status = os.fstat(self._descriptor)
-        self.last_changed = int(status.st_mtime)
-        self._names = os.open(self._names_path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self.rows: dict[RowName, Row] = {}
-        self._map(max(status.st_size, self._size(BLOCK)))
-        try:
+        with ExitStack() as failed:  # a board that cannot be opened is nobody's again
+            existing = path.exists() or not create
+            self._descriptor = lock(path, os.O_RDWR) if existing else create_locked(path)
+            failed.callback(self._let_go)
+            self._check_layout()
+            status = os.fstat(self._descriptor)
+            self.last_changed = int(status.st_mtime)
+            self._names = os.open(self._names_path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            failed.callback(os.close, self._names)
+            self._map(max(status.st_size, self._size(BLOCK)))
             self._load_names()
-        except msgspec.DecodeError as error:
-            os.close(self._names)
-            self._let_go()
-            raise OtherLayout(self._names_path.name) from error
+            failed.pop_all()
 
     @property
     def source(self) -> str:
@@ -220,7 +220,6 @@ class Board:
         if not found:
             os.pwrite(self._descriptor, own, 8 * _LAYOUT)
         elif found != own:
-            self._let_go()
             raise OtherLayout(self.path.name)
 
     def _make_room(self) -> None:
@@ -262,9 +261,12 @@ class Board:
         self.live, self.frozen_words = (even, odd) if self.frozen % 2 else (odd, even)
 
     def _load_names(self) -> None:
-        for line in self._names_path.read_bytes().splitlines(keepends=True):
-            if line.endswith(b"\n"):  # the last one may have been cut by a crash
-                self._append(msgspec.json.decode(line, type=RowName))
+        try:
+            for line in self._names_path.read_bytes().splitlines(keepends=True):
+                if line.endswith(b"\n"):  # the last one may have been cut by a crash
+                    self._append(msgspec.json.decode(line, type=RowName))
+        except msgspec.DecodeError as error:
+            raise OtherLayout(self._names_path.name) from error
 
     @staticmethod
     def _size(rows: int) -> int:

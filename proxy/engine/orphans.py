@@ -31,10 +31,11 @@ class Orphans:
             except (Locked, FileNotFoundError):  # its worker lives, or another has delivered it
                 continue
             except OtherLayout:
-                self._refuse(path, "it was written by another version, whose edge can deliver it")
+                why = "a crash has torn it, or another version has written it, which can deliver it"
+                self._refuse(path, why)
                 continue
-            except (ValueError, TypeError) as error:  # a crash of the machine has torn its names
-                self._refuse(path, f"it cannot be read: {error}")
+            except OSError as error:  # it may be another user's, or no descriptor is left
+                self._refuse(path, f"it cannot be opened: {error}")
                 continue
             delivered = False
             try:

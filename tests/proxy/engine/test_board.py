@@ -1,5 +1,6 @@
 """The board: rows that outlive their worker, and belong to one process at a time."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -187,6 +188,23 @@ def test_a_board_whose_names_cannot_be_read_is_left_alone(
     for _ in range(2):  # nor is it left locked
         with pytest.raises(OtherLayout):
             open_board()
+
+
+def test_a_board_that_could_not_be_opened_is_not_left_locked(
+    open_board: OpenBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_board().close(delete=False)
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as full:
+        full.setattr(os, "posix_fallocate", raise_no_space)
+        with pytest.raises(OSError, match="No space"):
+            open_board()
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_board().rows == {}
+
+
+def raise_no_space(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_name_that_a_crash_has_cut_is_left_out(

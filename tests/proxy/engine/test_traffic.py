@@ -422,18 +422,30 @@ def test_a_board_of_another_version_is_left_alone_and_told_of_once(
     assert caplog.text.count("old.board is left alone") == 1
 
 
-def test_a_board_that_a_crash_has_torn_keeps_no_other_from_being_delivered(
+def tear(board: Path) -> None:
+    board.with_suffix(".rows").write_bytes(bytes(100) + b"\n")
+
+
+def shut(board: Path) -> None:
+    """So that not even root can open it."""
+    board.unlink()
+    board.mkdir()
+
+
+@pytest.mark.parametrize("damage", [tear, shut])
+def test_a_board_that_cannot_be_read_keeps_no_other_from_being_delivered(
     open_board: OpenBoard,
     row_name: NameOf,
     stream: Stream,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
+    damage: Callable[[Path], None],
 ) -> None:
-    for name in ("a-torn", "b-whole"):
+    for name in ("a-bad", "b-whole"):
         board = open_board(name)
         hit(board, row_name(1), 3)
         kill(board)
-    (tmp_path / "a-torn.rows").write_bytes(bytes(100) + b"\n")
+    damage(tmp_path / "a-bad.board")
 
     async def scenario() -> None:
         orphans = Orphans(tmp_path, stream)  # type: ignore[arg-type]
@@ -443,7 +455,7 @@ def test_a_board_that_a_crash_has_torn_keeps_no_other_from_being_delivered(
     asyncio.run(scenario())
     assert stream.requests() == {1: 3}
     assert not (tmp_path / "b-whole.board").exists()
-    assert caplog.text.count("a-torn.board is left alone") == 1
+    assert caplog.text.count("a-bad.board is left alone") == 1
 
 
 def test_workers_that_look_at_the_same_time_send_an_orphan_once(
