@@ -100,6 +100,10 @@ class ThroughView:
         self._web = web
 
     def serve(self, *backends: Backend, open_time: float = 60.0) -> None:
+        # It is asked until it serves: what is found meanwhile is not to open a circuit.
+        scripts = [backend.script for backend in backends]
+        for backend in backends:
+            backend.script = backend.echo
         self._web.serve(
             *backends,
             circuit=circuit(open_time),
@@ -108,6 +112,8 @@ class ThroughView:
                 attempts=len(backends) + 1, on_statuses="500,502-504", try_timeout=PATIENCE
             ),
         )
+        for backend, script in zip(backends, scripts, strict=True):
+            backend.script = script
 
     def ask(self, method: str = "GET", body: bytes = b"", target: str = "/") -> Outcome:
         answer = self._web.ask(method, f"/lb/shop{target}", body)
