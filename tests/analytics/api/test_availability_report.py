@@ -1,7 +1,6 @@
 """GET /api/v1/reports/availability/"""
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
 from pool.models import Backend, Pool
@@ -9,15 +8,6 @@ from pool.models import Backend, Pool
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/reports/availability/"
-
-
-@pytest.fixture
-def viewer():
-    user = User.objects.create_user("viewer")
-    user.user_permissions.add(Permission.objects.get(codename="view_trafficrollup"))
-    client = APIClient()
-    client.force_authenticate(user)
-    return client
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -17,15 +17,6 @@ pytestmark = pytest.mark.django_db
 ROOT = "/api/v1/reports/"
 REPORTS = ["traffic", "distribution", "latency", "errors", "compare"]
 OLD = {"from": "2026-01-01T00:00Z", "to": "2026-01-02T00:00Z"}
-
-
-@pytest.fixture
-def viewer():
-    user = User.objects.create_user("viewer")
-    user.user_permissions.add(Permission.objects.get(codename="view_trafficrollup"))
-    client = APIClient()
-    client.force_authenticate(user)
-    return client
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """GET /api/v1/reports/traffic/"""
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -22,13 +22,6 @@ def _client(user=None):
     if user:
         client.force_authenticate(user)
     return client
-
-
-@pytest.fixture
-def viewer():
-    user = User.objects.create_user("viewer")
-    user.user_permissions.add(Permission.objects.get(codename="view_trafficrollup"))
-    return _client(user)
 
 
 @pytest.fixture

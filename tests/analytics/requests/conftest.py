@@ -5,6 +5,7 @@ import itertools
 import pytest
 from django.utils import timezone
 
+from analytics.requests import store
 from pool.bus import RequestBatch, RequestNote
 
 _keys = itertools.count(1)
@@ -63,3 +64,11 @@ def batch():
         return RequestBatch(key=next(_keys), at=at, notes=list(notes), left_out=left_out or {})
 
     return make
+
+
+@pytest.fixture
+def keep(batch):
+    def keep(*notes):
+        store.add([batch(*notes)])
+
+    return keep

@@ -5,7 +5,6 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from analytics.requests import store
 from analytics.requests.anatomy import parts_of
 from analytics.requests.models import RequestRecord
 from pool.models import Backend, Pool
@@ -22,14 +21,6 @@ def viewer():
     client = Client()
     client.force_login(user)
     return client
-
-
-@pytest.fixture
-def keep(batch):
-    def keep(*notes):
-        store.add([batch(*notes)])
-
-    return keep
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from analytics.requests import store
 from pool.models import Backend, Pool
 
 pytestmark = pytest.mark.django_db
@@ -25,14 +24,6 @@ def viewer():
     client = APIClient()
     client.force_authenticate(user)
     return client
-
-
-@pytest.fixture
-def keep(batch):
-    def keep(*notes):
-        store.add([batch(*notes)])
-
-    return keep
 
 
 @pytest.fixture
