@@ -32,7 +32,7 @@ class LiveRecords:
         try:
             return cls(cast("dict[bytes, bytes]", redis_client().hgetall(cls.key)))
         except RedisError as error:
-            return cls(error=f"Redis cannot be reached: {error}")
+            return cls(error=f"Redis cannot be reached: {error}".rstrip("."))
 
 
 class LiveHealth(LiveRecords):

@@ -160,7 +160,7 @@ class AlertRuleAdmin(_SetUpAdmin):
     fieldsets = (
         (None, {"fields": (("name", "enabled"),)}),
         ("Tells of", {"fields": ("kinds", ("minimum_severity", "pools"))}),
-        ("When", {"fields": (("hold_for", "quiet_for", "gather_for"),)}),
+        ("When", {"fields": ("hold_for", "quiet_for", "gather_for")}),
         ("Through", {"fields": ("channels",)}),
     )
 

@@ -68,11 +68,11 @@ def probe_row(record: HealthRecord) -> list[Any]:
         record.status or "-",
         latency_text(record),
         state_badge(record.state),
-        _reason(record),
+        reason_text(record),
     ]
 
 
-def _reason(record: HealthRecord) -> str:
+def reason_text(record: HealthRecord) -> str:
     said = [record.reason] if record.reason else []
     if record.excerpt:
         said.append(f"“{record.excerpt}”")

@@ -23,7 +23,7 @@ from unfold.paginator import InfinitePaginator
 
 from pool.admin.badges import state_badge
 from pool.admin.base import ReadOnlyAdmin
-from pool.admin.history import latency_text
+from pool.admin.history import latency_text, reason_text
 from pool.admin.why import event_link
 from pool.history.causes import causes_of, effects_of
 from pool.models import Event, HealthRecord, Revision
@@ -64,7 +64,7 @@ class HealthRecordAdmin(ReadOnlyAdmin):
         "status",
         "shown_latency",
         "shown_state",
-        "reason",
+        "shown_reason",
     )
     list_select_related = ("backend__pool",)
     list_filter = (
@@ -92,6 +92,10 @@ class HealthRecordAdmin(ReadOnlyAdmin):
     @display(description="Latency", ordering="latency_ms")
     def shown_latency(self, record: HealthRecord) -> str:
         return latency_text(record)
+
+    @display(description="Reason", ordering="reason")
+    def shown_reason(self, record: HealthRecord) -> str:
+        return reason_text(record)
 
 
 @admin.register(Event)

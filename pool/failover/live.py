@@ -48,7 +48,8 @@ class LiveTraffic:
         try:
             states = FailoverStore(redis_client()).read_all()
         except RedisError as error:
-            return cls(health, circuits, ejections, error=f"Redis cannot be reached: {error}")
+            said = f"Redis cannot be reached: {error}".rstrip(".")
+            return cls(health, circuits, ejections, error=said)
         unread = health.error or circuits.error or ejections.error
         return cls(health, circuits, ejections, states, unread)
 

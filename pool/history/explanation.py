@@ -29,6 +29,7 @@ from pool.outliers.records import Ejection
 RECENT = 20  # probes and events that are told
 FLAPS = 3  # times that it went down within an hour, from which on it is said to come and go
 ON_TRIAL = "on_trial"
+_ILL = [HealthState.UNHEALTHY.value]  # what stops one that only its probes are against
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Explanation:
     @property
     def state(self) -> str:
         """What it is called: the code of what stops it first, else its health."""
-        if self.stops == ["unhealthy"] and any(fact.code == "in_panic" for fact in self.facts):
+        if self.stops == _ILL and any(fact.code == "in_panic" for fact in self.facts):
             return "in_panic"
         if not self.stops and not self.backend.pool.health_enabled:
             return ON_TRIAL if self.on_trial else HealthState.HEALTHY.value
@@ -254,7 +255,8 @@ def _of_traffic(backend: Backend, traffic: Traffic, known: list[Fact]) -> Iterat
     share = next((one for one in traffic.shares if one.tier == backend.tier), None)
     if share is None:
         return
-    if share.panic and share.percent and any(fact.code == "unhealthy" for fact in known):
+    # Panic sets aside what probes say, and neither an open circuit nor an operator's order.
+    if share.panic and share.percent and [fact.code for fact in known if fact.stops] == _ILL:
         yield Fact("in_panic", _PANIC, stops=False)
     if not share.percent and share.healthy:
         yield Fact("waiting", _why_waiting(backend, traffic), since=_time(traffic.state.since))

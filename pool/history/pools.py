@@ -45,7 +45,7 @@ def assess(traffic: Traffic, policy: TierPolicy) -> PoolHealth:
     for losses, number in enumerate(_AHEAD, start=1):
         danger, words = _danger(shares, policy, floor, losses)
         if danger:
-            words = f"{left}: {number} more and {words}."
+            words = f"{left}: {number} more {'loss' if losses == 1 else 'losses'} and {words}."
             return PoolHealth(available, total, False, losses, danger, words)
     return PoolHealth(available, total, False, None, "", f"{left}.")
 

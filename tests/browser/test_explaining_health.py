@@ -56,7 +56,7 @@ def test_an_operator_reads_why_a_backend_is_down(pages, window, backend, bad_day
     pages.open(f"pool/backend/{backend.pk}/health/")
     assert "web/b0 is down: it gets no new requests." in pages.text
     assert "Its probes fail: connection refused" in pages.text
-    assert "3 of 4 left: two more and panic starts." in pages.text
+    assert "3 of 4 left: two more losses and panic starts." in pages.text
     colours = pages.driver.execute_script(
         "return [...document.querySelectorAll('.lb-strip rect')].map(r => r.className.baseVal)"
     )

@@ -69,6 +69,12 @@ def test_records_are_filtered(admin, one, record, filters):
     assert listed(admin.get(RECORDS, query)) == [record]
 
 
+def test_the_list_tells_how_many_passes_a_record_stands_for(admin, one):
+    one.health_records.create(result="pass", state="healthy", status=200, omitted=29)
+    page = admin.get("/admin/pool/healthrecord/").content.decode()
+    assert "29 more passes before it" in page
+
+
 def test_a_record_shows_its_reason(admin, record):
     page = admin.get(reverse("admin:pool_healthrecord_change", args=[record.pk]))
     assert "timed out" in page.content.decode()

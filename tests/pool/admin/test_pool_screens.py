@@ -24,7 +24,7 @@ def test_the_list_counts_the_backends_that_may_get_requests(admin, one, two, say
     page = admin.get(LIST).content.decode()
     assert "1 of 2" in page
     assert "one: connection refused, for" in page
-    assert "1 of 2 left: one more and panic starts." in page
+    assert "1 of 2 left: one more loss and panic starts." in page
 
 
 def test_the_list_counts_neither_draining_backends_nor_those_without_weight(

@@ -25,7 +25,7 @@ def read(client, backend):
 def test_a_backend_without_a_past_is_explained(admin, one, redis_client):
     page = read(admin, one)
     assert "web/one is not probed yet: it gets requests as if it were up." in page
-    assert "1 of 1 available: one more and panic starts." in page
+    assert "1 of 1 available: one more loss and panic starts." in page
     assert "No pass was timed" in page
 
 

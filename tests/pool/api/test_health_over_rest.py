@@ -67,5 +67,5 @@ def test_events_name_their_cause(boss, one):
 
 def test_a_pool_tells_what_one_more_loss_brings(boss, one):
     outlook = boss.get("/api/v1/pools/web/").json()["outlook"]
-    assert outlook["words"] == "1 of 1 available: one more and panic starts."
+    assert outlook["words"] == "1 of 1 available: one more loss and panic starts."
     assert (outlook["losses_left"], outlook["danger"]) == (1, "panic")

@@ -82,6 +82,22 @@ def test_a_circuit_that_is_open(backend, others, redis_client):
     assert fact.text == "Its circuit is open: 5 failures; tried again by the next request"
 
 
+def test_in_panic_it_gets_requests_all_the_same(backend, redis_client):
+    say(redis_client, backend, HealthState.UNHEALTHY, "timed out")
+    explanation = explained(backend)
+    assert [fact.code for fact in explanation.facts] == ["unhealthy", "in_panic"]
+    assert (explanation.state, explanation.out) == ("in_panic", False)
+
+
+def test_not_even_in_panic_while_its_circuit_is_open(backend, redis_client):
+    say(redis_client, backend, HealthState.UNHEALTHY, "timed out")
+    circuit = Circuit(state=CircuitState.OPEN, since=1.7e9, until=1.7e9 + 30, cause="5 failures")
+    redis_client.hset(CIRCUITS_KEY, str(backend.pk), msgspec.json.encode(circuit))
+    explanation = explained(backend)
+    assert [fact.code for fact in explanation.facts] == ["unhealthy", "circuit"]
+    assert (explanation.state, explanation.out) == ("unhealthy", True)
+
+
 def test_a_circuit_that_is_tried_lets_some_requests_through(backend, others, redis_client):
     say(redis_client, backend, HealthState.HEALTHY)
     circuit = Circuit(state=CircuitState.HALF_OPEN, since=1.7e9, cause="it was open for 30 s")

@@ -26,10 +26,10 @@ def words(*tiers, **options):
     [
         ([], "No backend is in service: requests are answered with 503."),
         ([(10, 10)], "10 of 10 available."),
-        ([(4, 4)], "4 of 4 available: three more and panic starts."),
-        ([(2, 4)], "2 of 4 left: one more and panic starts."),
+        ([(4, 4)], "4 of 4 available: three more losses and panic starts."),
+        ([(2, 4)], "2 of 4 left: one more loss and panic starts."),
         ([(1, 4)], "1 of 4 left, and panic: unhealthy backends get traffic too."),
-        ([(1, 1), (2, 2)], "3 of 3 available: one more and traffic moves to tier 1."),
+        ([(1, 1), (2, 2)], "3 of 3 available: one more loss and traffic moves to tier 1."),
     ],
 )
 def test_what_comes_next_is_said(tiers, said):
@@ -37,7 +37,7 @@ def test_what_comes_next_is_said(tiers, said):
 
 
 def test_without_panic_the_last_one_is_the_end():
-    assert words((1, 4), panic_threshold=0) == "1 of 4 left: one more and nobody can serve."
+    assert words((1, 4), panic_threshold=0) == "1 of 4 left: one more loss and nobody can serve."
     assert words((0, 4), panic_threshold=0) == (
         "0 of 4 left: nobody can serve, requests are answered with 503."
     )
