@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from pool.alerts.delivery import send_test
 from pool.api import filters
-from pool.api.fields import NamedChoiceField
+from pool.api.fields import NamedChoiceField, NamedRelation
 from pool.api.pagination import Page
 from pool.api.permissions import MayChange, ModelPermissions
 from pool.api.saving import SavingSerializer, SavingViewSet
@@ -56,15 +56,13 @@ class AlertRuleSerializer(SavingSerializer):
         allow_empty=False,
         required=False,
     )
-    pools: "serializers.SlugRelatedField[Pool]" = serializers.SlugRelatedField(
-        slug_field="name",
+    pools = NamedRelation(
         queryset=Pool.objects.all(),
         many=True,
         required=False,
         help_text="Names; none: all.",
     )
-    channels: "serializers.SlugRelatedField[AlertChannel]" = serializers.SlugRelatedField(
-        slug_field="name",
+    channels = NamedRelation(
         queryset=AlertChannel.objects.all(),
         many=True,
         allow_empty=False,

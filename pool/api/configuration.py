@@ -7,6 +7,7 @@ from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from pool.api.fields import NamedChoiceField, NamedRelation
 from pool.api.health import PoolHealthSerializer
 from pool.api.live import (
     CircuitSerializer,
@@ -27,8 +28,8 @@ from pool.policies.health import HEALTH_OVERRIDES
 _ALWAYS = ["id", "created_at", "updated_at"]
 
 
-class _PrimaryField(serializers.SlugRelatedField):
-    """A backend of the same pool, by its name."""
+class _PrimaryField(NamedRelation):
+    """A backend of the same pool."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "does_not_exist": "This pool has no backend named {value}."
@@ -44,7 +45,6 @@ class BackendSerializer(SavingSerializer):
         slug_field="name", read_only=True
     )
     backup_of = _PrimaryField(
-        slug_field="name",
         queryset=Backend.objects.none(),
         required=False,
         allow_null=True,
@@ -152,9 +152,7 @@ class PoolSerializer(SavingSerializer):
 
 
 class RouteSerializer(SavingSerializer):
-    pool: "serializers.SlugRelatedField[Pool]" = serializers.SlugRelatedField(
-        slug_field="name", queryset=Pool.objects.all(), help_text="Name of the pool."
-    )
+    pool = NamedRelation(queryset=Pool.objects.all(), help_text="Name of the pool.")
 
     class Meta:
         model = Route
@@ -173,7 +171,7 @@ class RouteSerializer(SavingSerializer):
 
 
 class CircuitOrderSerializer(serializers.Serializer):
-    action = serializers.ChoiceField(choices=["reset", "open", "release"])
+    action = NamedChoiceField(choices=["reset", "open", "release"])
 
 
 class FailoverSerializer(serializers.Serializer[Any]):

@@ -36,7 +36,8 @@ def model_errors_as_answers() -> Iterator[None]:
         }
         raise serializers.ValidationError(fields) from error
     except ProtectedError as error:
-        users = ", ".join(sorted(str(row) for row in error.protected_objects))
+        rows = error.protected_objects
+        users = ", ".join(sorted(f"{row._meta.verbose_name} {row}" for row in rows))
         raise Conflict(f"Still used by {users}: change or delete these first.") from error
     except RestrictedError as error:
         users = ", ".join(sorted(str(row) for row in error.restricted_objects))

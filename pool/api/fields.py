@@ -1,6 +1,6 @@
 """Fields of requests that say more than REST framework's own."""
 
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from rest_framework import serializers
 
@@ -14,3 +14,14 @@ class NamedChoiceField(serializers.ChoiceField):
 
     def fail(self, key: str, **values: Any) -> NoReturn:
         super().fail(key, choices=", ".join(str(name) for name in self.choices if name), **values)
+
+
+class NamedRelation(serializers.SlugRelatedField):
+    """Another object, by its name."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "does_not_exist": 'There is none with the name "{value}".'
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(slug_field="name", **kwargs)

@@ -1,5 +1,7 @@
 """What all that is changed over REST has in common: the model's rules, and transactions."""
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from django.db import models, transaction
@@ -8,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.html import is_html_input
 
 from pool.api.errors import model_errors_as_answers
 from pool.api.fields import NamedChoiceField
@@ -37,6 +40,24 @@ class SavingSerializer(serializers.ModelSerializer):
         HeaderRulesField: HeaderRulesSerializerField,
     }
     serializer_choice_field = NamedChoiceField
+
+    def to_internal_value(self, data: Any) -> Any:
+        """A name that no field has is refused: misspelt, it would be told as saved.
+
+        What can only be read is let through, so that what was read can be sent back; and a
+        form has inputs of its own.
+        """
+        if isinstance(data, Mapping) and not is_html_input(data):
+            unknown = [str(name) for name in data if name not in self.fields]
+            errors = {name: [self._no_field(name)] for name in unknown}
+            if errors:
+                raise serializers.ValidationError(errors)
+        return super().to_internal_value(data)
+
+    def _no_field(self, name: str) -> str:
+        writable = [known for known, field in self.fields.items() if not field.read_only]
+        near = get_close_matches(name, writable, n=1)
+        return f"There is no such field{f'; did you mean {near[0]}?' if near else '.'}"
 
     def build_standard_field(
         self, field_name: str, model_field: Any

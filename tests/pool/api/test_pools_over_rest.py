@@ -64,7 +64,7 @@ def test_a_pool_is_deleted_with_its_backends(boss, one):
 def test_a_pool_that_a_route_uses_is_not_deleted(boss, route):
     answer = boss.delete("/api/v1/pools/web/")
     assert answer.status_code == 409
-    assert answer.json() == {"detail": "Still used by */: change or delete these first."}
+    assert answer.json() == {"detail": "Still used by route */: change or delete these first."}
     assert Pool.objects.exists()
 
 
@@ -156,6 +156,23 @@ def test_a_choice_that_is_none_is_refused_with_those_that_are(boss, web):
     assert answer.status_code == 400
     (problem,) = answer.json()["tier_mode"]
     assert problem == '"both" is not known here; choose one of these: strict, spill_over.'
+
+
+def test_a_field_that_is_none_is_refused_and_nothing_changes(boss, web):
+    wanted = {"algorithm": "random", "health_intervall": 9, "colour": "red"}
+    answer = boss.patch("/api/v1/pools/web/", wanted, format="json")
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "health_intervall": ["There is no such field; did you mean health_interval?"],
+        "colour": ["There is no such field."],
+    }
+    web.refresh_from_db()
+    assert web.algorithm != "random"
+
+
+def test_what_was_read_can_be_sent_back(boss, web):
+    read = boss.get("/api/v1/pools/web/").json()
+    assert boss.put("/api/v1/pools/web/", read, format="json").status_code == 200
 
 
 @pytest.mark.parametrize("algorithm", sorted(BY_KEY))
