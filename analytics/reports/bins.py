@@ -22,7 +22,7 @@ WIDTHS = {
 AUTO = "auto"
 
 _MOST_POINTS = 300
-_MOST_ROWS = 150_000  # that an automatic step reads: what SQLite adds up in some 100 ms
+_MOST_ROWS = 50_000  # that an automatic step reads: what SQLite adds up in some 100 ms
 _ALL_POINTS = 20_000  # that are answered at all
 
 

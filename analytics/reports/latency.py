@@ -23,7 +23,7 @@ from analytics.reports.selection import Selection
 from analytics.reports.span import Span
 
 DEFAULT_KIND = "total"
-_COST = 15  # of merging a histogram, in rows that the database adds up
+_COST = 3  # of a row with its histogram, in rows that are added up without
 
 
 @dataclass(frozen=True)
