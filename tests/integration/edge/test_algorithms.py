@@ -11,10 +11,11 @@ from pool.choices import HealthState, algorithm_names
 from pool.snapshot import BackendSpec, BalancingPolicy
 from proxy.core.backend import Backend as LiveBackend
 from proxy.core.balancing import balancer_class
+from proxy.core.latency import FORGET
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.processes import Edge
-from tests.integration.edge.harness.waiting import wait_until
+from tests.integration.edge.harness.waiting import PATIENCE, wait_until
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
@@ -110,7 +111,12 @@ def test_every_algorithm_serves_and_goes_around_one_that_falls_ill(
         )
     edge.say_health(specs[0], HealthState.HEALTHY)
     with Client(edge.port) as client:
-        wait_until("it is back", lambda: "fast" in {client.get(path).backend for path in PATHS})
+        # Not before its last time is forgotten, if it happened to be the worst.
+        wait_until(
+            "it is back",
+            lambda: "fast" in {client.get(path).backend for path in PATHS},
+            patience=PATIENCE + FORGET / 1e9,
+        )
 
 
 # Of two that are drawn from three, the fast one is in two thirds: it cannot have more.
