@@ -111,7 +111,12 @@ class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, ConfigurationAdmi
     )
     actions = ("drain_selected", "enable_selected", "maintain_selected")
     actions_row = ("why", "drain", "enable", "maintain")
-    actions_detail = ("why", "drain", "enable", "maintain", CircuitActions.circuit_menu)
+    state_menu = {
+        "title": "State",
+        "icon": "power_settings_new",
+        "items": ["drain", "enable", "maintain"],
+    }
+    actions_detail = ("why", state_menu, CircuitActions.circuit_menu)
     change_form_outer_after_template = "pool/admin/backend_history.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

@@ -11,7 +11,7 @@ def test_a_circuit_is_opened_and_reset_in_dialogs(pages: AdminPages, redis_clien
     )
 
     def order(verb: str) -> None:
-        pages.click(pages.find("a[x-on\\:click*='actionDropdownOpen']"))
+        pages.click(pages.link("Circuit"))
         entry = pages.find(f"a[hx-get$='/{verb}_circuit/']")
         pages.wait(entry.is_displayed)
         entry.click()

@@ -149,7 +149,10 @@ def test_selected_backends_are_drained(pages, web):
 
 def test_one_backend_is_drained_after_a_question(pages, web):
     pages.open(f"pool/backend/{web.backends.get(name='a').pk}/change/")
-    pages.click(pages.link("Drain"))
+    pages.click(pages.link("State"))
+    entry = pages.find("a[hx-get$='/drain/']")
+    pages.wait(entry.is_displayed)
+    entry.click()
     pages.wait(lambda: pages.find("#dialog").is_displayed())
     assert "Drain this backend?" in pages.find("#dialog").text
     pages.click_through(pages.find("#dialog button[type=submit]"))
