@@ -78,7 +78,10 @@ def script(scenario: Scenario, hosts: tuple[str, ...] = ()) -> str:
         f"wrk.headers[{_lua(name)}] = {_lua(value)}" for name, value in scenario.headers.items()
     ]
     if hosts:
-        lines.append(_cycling(hosts))
+        lines.append(f"local hosts = {{{', '.join(map(_lua, hosts))}}}")
+        lines.append(_cycling(len(hosts), 'wrk.headers["Host"] = hosts[i]'))
+    if scenario.paths:
+        lines.append(_cycling(scenario.paths, f'wrk.path = {_lua(scenario.path)} .. "?item=" .. i'))
     return "\n".join([*lines, _REPORT])
 
 
@@ -90,13 +93,13 @@ def paced(text: str, think_milliseconds: float) -> str:
     return text + f"function delay() return math.random(0, {round(2 * think_milliseconds)}) end\n"
 
 
-def _cycling(hosts: tuple[str, ...]) -> str:
+def _cycling(count: int, change: str) -> str:
+    """So many requests in turn; `change`: what makes number `i` of them."""
     return textwrap.dedent(f"""\
-        local hosts = {{{", ".join(map(_lua, hosts))}}}
         local requests, turn = {{}}, 0
         function init(args)
-            for i, host in ipairs(hosts) do
-                wrk.headers["Host"] = host
+            for i = 1, {count} do
+                {change}
                 requests[i] = wrk.format()
             end
         end

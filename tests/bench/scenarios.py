@@ -31,12 +31,19 @@ class Scenario:
     headers: dict[str, str] = field(default_factory=dict)
     body_size: int = 0  # of a POST; 0: GET
     workers: int = 1
+    paths: int = 0  # different ones, in turn; 0: all requests are the same
     paced: bool = False  # at half of the system's own highest rate
 
 
 ALL = (
     Scenario("small", "Small responses, bare head"),
     Scenario("headers", "Small responses, ten browser headers", headers=BROWSER_HEADERS),
+    Scenario(
+        "paths",
+        "Ten browser headers, another path each time",
+        headers=BROWSER_HEADERS,
+        paths=10_000,
+    ),
     Scenario("large", "100 KiB responses", path=LARGE),
     Scenario("post", "10 KiB posts", path=SINK, body_size=SINK_SIZE),
     Scenario("close", "No keep-alive from the client", headers={"Connection": "close"}),
