@@ -47,6 +47,7 @@ PANIC_KEY = "lb:panic"
 PANIC_ALARMS = "lb:panic:alarms"
 EDGES_KEY = "lb:edges"
 KNOWN_EDGES_KEY = "lb:edges:known"
+EDGES_LOOKED_AT_KEY = "lb:edges:looked_at"  # Unix time: when somebody looked who has left
 LAGGING_EDGES_KEY = "lb:edges:lagging"
 TRAFFIC_STREAM = "lb:traffic"
 TRAFFIC_FIELD = b"b"

@@ -14,13 +14,21 @@ from django.conf import settings
 from django.db import transaction
 from redis import Redis
 
-from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, KNOWN_EDGES_KEY, EdgeReport
+from pool.bus import (
+    EDGE_REPORT_EXPIRY,
+    EDGE_REPORT_INTERVAL,
+    EDGES_KEY,
+    EDGES_LOOKED_AT_KEY,
+    KNOWN_EDGES_KEY,
+    EdgeReport,
+)
 from pool.choices import EventKind, Severity
 from pool.connection import redis_client
 from pool.fingerprint import fingerprint
 from pool.models import Event, Revision
 
 SWAP_SECONDS = 1.0  # an edge has this long to take what was published
+MAX_PAUSE = EDGE_REPORT_EXPIRY - EDGE_REPORT_INTERVAL  # seconds between two looks at who has left
 
 SIGNS_ALONE = (
     "Its LB_SECRET_KEY is not the one of the admin: it takes the marks of sticky clients that come "
@@ -80,11 +88,19 @@ def track_edges(now: float | None = None) -> None:
         report = reports[name]
         joined = partial(redis.hsetnx, KNOWN_EDGES_KEY, name, msgspec.json.encode(report))
         tell_of(report, EventKind.EDGE_JOINED, f"joined with version {report.version}", joined)
+    if not _looked_lately(redis, now):
+        return
     for name in sorted(reports.keys() - alive):
         redis.hdel(EDGES_KEY, name)
     for name in sorted(known.keys() - alive):
         left = partial(redis.hdel, KNOWN_EDGES_KEY, name)
         tell_of(known[name], EventKind.EDGE_LEFT, "left", left, Severity.WARNING)
+
+
+def _looked_lately(redis: "Redis", now: float) -> bool:
+    """If not, Redis may have been away, for edges as well: they have until the next look."""
+    looked_at = cast("bytes | None", redis.set(EDGES_LOOKED_AT_KEY, now, get=True))
+    return looked_at is not None and now - float(looked_at) <= MAX_PAUSE
 
 
 def tell_of(

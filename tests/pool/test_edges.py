@@ -109,6 +109,18 @@ def test_leaving_is_told_once_and_the_report_is_forgotten(report, redis_client):
     assert not redis_client.hexists(EDGES_KEY, "w1")
 
 
+def test_an_edge_has_not_left_because_redis_was_away(report):
+    report()
+    report("w2")
+    track_edges(now=NOW)
+    back = NOW + 2 * EDGE_REPORT_EXPIRY
+    track_edges(now=back)  # before any edge has reported again
+    report(seen_at=back + 1)
+    track_edges(now=back + 5)
+    left = Event.objects.filter(kind=EventKind.EDGE_LEFT)
+    assert [event.data["worker_id"] for event in left] == ["w2"]
+
+
 def test_an_edge_that_takes_its_report_away_has_left(report, redis_client):
     report()
     track_edges(now=NOW)
