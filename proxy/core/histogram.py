@@ -76,6 +76,5 @@ def percentiles(counts: Mapping[int, int], quantiles: Sequence[float]) -> list[f
     ranks = list(accumulate(counts[index] for index in indices))  # the last ones of each bucket
     if not ranks or not ranks[-1]:
         return []
-    # round(): 0.07 * 100 is 7.000000000000001, whose ceiling would be one rank too far.
-    wanted = [max(1, ceil(round(q * ranks[-1], 6))) for q in quantiles]
+    wanted = [nearest_rank(ranks[-1], q) for q in quantiles]
     return [midpoint(indices[bisect_left(ranks, rank)]) for rank in wanted]

@@ -58,7 +58,7 @@ class WeightedRoundRobin(Balancer):
         self._classes: list[_WeightClass] = []
         self._class_of: dict[Backend, _WeightClass] = {}
         # What those gain that have failed, while it is less than their weight. They are
-        # in no heap but this one, in which turns add nothing: what a peer here owes is
+        # in no queue but this one, in which turns add nothing: what a peer here owes is
         # its current with the sign changed. It is one of the classes while it has any.
         self._effective: dict[Backend, float] = {}
         self._recovering = _WeightClass(0)
