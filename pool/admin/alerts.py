@@ -229,9 +229,11 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     show_full_result_count = False
     fields = (
-        ("what", "channel", "kind"),
-        ("shown_state", "attempts", "status"),
-        ("created_at", "send_at", "tried_at"),
+        "what",
+        ("channel", "kind"),
+        ("shown_state", "attempts"),
+        ("created_at", "status"),
+        ("send_at", "tried_at"),
         ("key", "bundle"),
         ("detail", "excerpt"),
         "message",

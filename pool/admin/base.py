@@ -64,6 +64,17 @@ class ReadOnlyAdmin(StyledAdmin):
     list_per_page = 50
     show_facets = ShowFacets.NEVER  # each would count a table without end
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Without the button for the history of its changes: nobody can change it."""
+        context = {**(extra_context or {}), "show_history": False}
+        return super().changeform_view(request, object_id, form_url, context)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

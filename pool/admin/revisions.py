@@ -102,6 +102,7 @@ class RevisionAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": f"Roll back to revision {revision.number}?",
+            "opts": self.opts,
             "object": revision,
             "revision": revision,
             **_preview(revision),

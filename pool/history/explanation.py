@@ -13,7 +13,7 @@ from django.utils.timezone import localtime
 from redis import RedisError
 
 from pool.bus import HealthStatus
-from pool.choices import AdminState, EventKind, HealthState, ProbeResult
+from pool.choices import AdminState, CircuitState, EventKind, HealthState, ProbeResult
 from pool.circuits.live import LiveCircuits
 from pool.circuits.records import Circuit
 from pool.connection import redis_client
@@ -230,12 +230,18 @@ def _of_past(past: Past) -> Iterator[Fact]:
 def _of_circuit(circuit: Circuit | None, now: datetime) -> Iterator[Fact]:
     if circuit is None or not circuit.out:
         return
-    state = circuit.state.replace("_", " ")
-    text = f"Its circuit is {state}: {circuit.cause}"
+    text = f"Its circuit is {_how(circuit)}"
     if until := _time(circuit.until):
         text += f"; tried again {f'at {_clock(until)}' if until > now else 'by the next request'}"
     code = "circuit" if circuit.shut else ON_TRIAL
     yield Fact(code, text, since=_time(circuit.since), stops=circuit.shut)
+
+
+def _how(circuit: Circuit) -> str:
+    """The cause of one that is held open says that it is."""
+    if circuit.state is CircuitState.FORCED_OPEN:
+        return circuit.cause
+    return f"{circuit.state.replace('_', ' ')}: {circuit.cause}"
 
 
 def _of_ejection(ejection: Ejection | None) -> Iterator[Fact]:

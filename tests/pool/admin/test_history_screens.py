@@ -80,6 +80,13 @@ def test_a_record_shows_its_reason(admin, record):
     assert "timed out" in page.content.decode()
 
 
+def test_a_record_which_nobody_can_change_offers_no_history_of_changes(admin, one, record):
+    history = "/history/"
+    assert history in admin.get(f"/admin/pool/backend/{one.pk}/change/").content.decode()
+    page = admin.get(f"/admin/pool/healthrecord/{record.pk}/change/")
+    assert history not in page.content.decode()
+
+
 def test_an_event_shows_who_caused_it(admin, one, redis_client):
     one.drain(by="olga")
     event = Event.objects.get()

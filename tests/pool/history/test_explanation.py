@@ -82,6 +82,14 @@ def test_a_circuit_that_is_open(backend, others, redis_client):
     assert fact.text == "Its circuit is open: 5 failures; tried again by the next request"
 
 
+def test_a_circuit_that_an_operator_holds_open(backend, others, redis_client):
+    say(redis_client, backend, HealthState.HEALTHY)
+    circuit = Circuit(state=CircuitState.FORCED_OPEN, since=1.7e9, cause="forced open by olga")
+    redis_client.hset(CIRCUITS_KEY, str(backend.pk), msgspec.json.encode(circuit))
+    [fact] = explained(backend).facts
+    assert fact.text == "Its circuit is forced open by olga"
+
+
 def test_in_panic_it_gets_requests_all_the_same(backend, redis_client):
     say(redis_client, backend, HealthState.UNHEALTHY, "timed out")
     explanation = explained(backend)
