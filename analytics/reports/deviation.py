@@ -27,7 +27,7 @@ _WORDS: Mapping[str, str] = {
     MAINTENANCE: "in maintenance",
     DRAINING: "drained",
     DOWN: "down",
-    CIRCUIT: "its circuit open",
+    CIRCUIT: "cut off by its circuit",
     EJECTED: "ejected",
     DEGRADED: "degraded, and so with less weight,",
 }
