@@ -7,7 +7,6 @@ but its first try has failed. Causes of the edge are of requests again.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
 
 from analytics.aggregate import Counters
 from analytics.reports import rollups
@@ -95,7 +94,7 @@ def errors_report(
     bins = rollups.cut_span(span, scope, step) if step else None
     listing = list_backends(span.segments(), scope, selection, rank=_failures)
     backends = [
-        BackendErrors(**_fields(sums), pool=name.pool, backend=name.backend)
+        BackendErrors(**vars(_errors(sums)), pool=name.pool, backend=name.backend)
         for name, sums in listing.sums.items()
     ]
     return ErrorsReport(
@@ -114,42 +113,30 @@ def _failures(counters: Counters) -> int:
 
 def _totals(span: Span, scope: Scope) -> ErrorTotals:
     sums = rollups.totals(span.segments(), scope)
-    return ErrorTotals(**_fields(sums.whole), by_edge=sums.by_edge.status_5xx)
+    return ErrorTotals(**vars(_errors(sums.whole)), by_edge=sums.by_edge.status_5xx)
 
 
 def _series(span: Span, bins: Bins, scope: Scope) -> list[ErrorPoint]:
     sums = rollups.series(bins, scope)
     return [
-        ErrorPoint(**_fields(one), at=span.at(start), seconds=end - start)
+        ErrorPoint(**vars(_errors(one)), at=span.at(start), seconds=end - start)
         for (start, end), one in zip(bins.parts(), sums, strict=True)
     ]
 
 
-class _Fields(TypedDict):
-    requests: int
-    errors: int
-    rate: float
-    status_4xx: int
-    rate_4xx: float
-    client_aborts: int
-    retries: int
-    tries_failed: int
-    causes: Causes
-
-
-def _fields(counters: Counters) -> _Fields:
+def _errors(counters: Counters) -> Errors:
     counts, requests = count(counters), answered(counters)
-    return {
-        "requests": requests,
-        "errors": counts["errors"],
-        "rate": ratio(counts["errors"], requests),
-        "status_4xx": counts["status_4xx"],
-        "rate_4xx": ratio(counts["status_4xx"], requests),
-        "client_aborts": counters.client_aborts,
-        "retries": counters.retries,
-        "tries_failed": counters.errors,
-        "causes": _causes(counters),
-    }
+    return Errors(
+        requests=requests,
+        errors=counts["errors"],
+        rate=ratio(counts["errors"], requests),
+        status_4xx=counts["status_4xx"],
+        rate_4xx=ratio(counts["status_4xx"], requests),
+        client_aborts=counters.client_aborts,
+        retries=counters.retries,
+        tries_failed=counters.errors,
+        causes=_causes(counters),
+    )
 
 
 def _causes(counters: Counters) -> Causes:
