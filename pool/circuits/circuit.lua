@@ -226,7 +226,7 @@ for _, one in ipairs(news) do
     'XADD', events, 'MAXLEN', '~', 10000, '*',
     'e', cjson.encode({
       kind = one.kind, at = one.at, backend_id = tonumber(id), data = one,
-      message = string.format('circuit %s (%s)', change, one.cause),
+      message = string.format('circuit %s (%s)', (change:gsub('_', ' ')), one.cause),
       actor = operation.actor or '',
       severity = one.kind == 'circuit_opened' and 'warning' or 'info',
     })

@@ -17,7 +17,7 @@ def opened(one, redis_client):
 def test_a_transition_becomes_an_event(opened, redis_client):
     events.write_happenings(redis_client)
     event = Event.objects.get(kind="circuit_opened")
-    assert event.message == "Backend web/one: circuit closed → forced_open (forced open by anna)"
+    assert event.message == "Backend web/one: circuit closed → forced open (forced open by anna)"
     assert (event.backend, event.pool, event.severity) == (opened, opened.pool, "warning")
     assert event.actor == "anna"
     assert (event.data["before"], event.data["after"]) == ("closed", "forced_open")

@@ -98,7 +98,7 @@ def test_an_open_circuit_is_tried_when_the_probes_pass_again(recovering, listen)
     circuit = recovering.circuit
     assert (circuit.state, circuit.generation) == (CircuitState.HALF_OPEN, 4)
     assert circuit.cause == "probes pass again"
-    assert recovering.told == ["circuit open → half_open (probes pass again)"]
+    assert recovering.told == ["circuit open → half open (probes pass again)"]
     ((_, data),) = announced()
     assert msgspec.json.decode(data, type=CircuitChange).circuit == circuit
 

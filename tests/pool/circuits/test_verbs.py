@@ -54,5 +54,5 @@ def test_edges_and_the_timeline_are_told(one, redis_client, listen):
     assert b'"forced_open"' in data
     [(_, entry)] = redis_client.xrange(bus.EVENTS_STREAM)
     happening = msgspec.json.decode(entry[bus.EVENTS_FIELD], type=Happening)
-    assert happening.message == "circuit closed → forced_open (forced open by anna)"
+    assert happening.message == "circuit closed → forced open (forced open by anna)"
     assert happening.backend_id == Backend.objects.get().pk

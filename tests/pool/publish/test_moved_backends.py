@@ -54,7 +54,7 @@ def test_the_new_server_starts_with_a_closed_circuit(broken, commit, circuit, re
     told = [msgspec.json.decode(one[EVENTS_FIELD], type=Happening) for _, one in entries]
     assert [(one.message, one.actor) for one in told] == [
         ("circuit open → closed (its URL was changed)", "anna"),
-        ("circuit forced_open → closed (its URL was changed)", "anna"),
+        ("circuit forced open → closed (its URL was changed)", "anna"),
     ]
 
 
