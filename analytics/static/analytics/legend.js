@@ -5,7 +5,7 @@ import { element } from "./table.js";
 /** `hidden`: the names that are out; `toggle(name)` is called for a click. */
 export function showLegend(place, traces, hidden, toggle) {
   const focused = [...place.children].indexOf(document.activeElement);
-  const named = traces.length > 1 ? traces.filter(({ name }) => name) : [];
+  const named = traces.filter(({ name }) => name);
   place.replaceChildren(...named.map((trace) => entry(trace, hidden.has(trace.name), toggle)));
   place.children[focused]?.focus();
 }
