@@ -2,13 +2,12 @@
 
 import gzip
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
@@ -66,7 +65,8 @@ def compress(source: Path, folder: Path) -> list[Path]:
     with suppress(FileExistsError):
         link.symlink_to(source)
     if not compressed.exists():
-        with NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(gzip.compress(source.read_bytes(), mtime=0))
-        os.replace(file.name, compressed)  # others may do the same
+        with TemporaryDirectory(dir=folder) as temporary:  # others may do the same
+            copy = Path(temporary) / compressed.name
+            copy.write_bytes(gzip.compress(source.read_bytes(), mtime=0))
+            copy.replace(compressed)
     return [link, compressed]
