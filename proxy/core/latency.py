@@ -20,6 +20,10 @@ class Latency:
     __slots__ = ("_peak", "_peak_at", "at", "elsewhere", "mean")
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Whatever was measured says nothing of the backend as it is from now on."""
         self.mean = 0.0
         self.at = _NEVER  # when the last sample came
         self.elsewhere = 0.0  # the mean of the machine's other workers; 0: they have none

@@ -212,6 +212,9 @@ class Pool:
             # process, has nothing to recover from.
             if backend.eligible and status is not None and status.state in _WELL:
                 self._starting[backend] = self.clock.now
+                # Its last times are those of the one that was failing: algorithms that go by
+                # them would leave the one that is back without a request to show its own.
+                backend.latency.forget()
         return changed
 
     # --- slow start ---

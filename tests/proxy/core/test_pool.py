@@ -71,6 +71,20 @@ def test_a_backend_that_recovers_or_is_not_probed_any_more_takes_traffic_again(
         assert chosen(pool) == {1, 2}
 
 
+@pytest.mark.parametrize("algorithm", ["least_response_time", "peak_ewma"])
+def test_how_slow_it_was_before_it_fell_ill_is_not_held_against_a_backend_that_is_back(
+    pool_of: PoolOf, backend_spec: SpecOf, health: Health, algorithm: str
+) -> None:
+    pool = pool_of([backend_spec(number) for number in (1, 2, 3)], algorithm=algorithm)
+    for number, backend in pool.backends.items():
+        backend.observe(10**6 if number == 1 else 1000, pool.clock.now)
+        backend.latency.elsewhere = backend.latency.mean
+    assert 1 not in chosen(pool)
+    pool.set_health(1, health(HealthState.UNHEALTHY))
+    pool.set_health(1, health(HealthState.HEALTHY))
+    assert 1 in chosen(pool)
+
+
 def test_news_of_an_unknown_backend_is_ignored(pool_of: PoolOf, health: Health) -> None:
     pool_of([]).set_health(99, health(HealthState.UNHEALTHY))
 
