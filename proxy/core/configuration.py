@@ -6,6 +6,7 @@ from proxy.core.clock import Clock
 from proxy.core.pool import Pool, build_pool
 from proxy.core.routing import Route, Router
 from proxy.core.sticky import Stickiness, build_stickiness, is_sticky
+from proxy.errors import NoBackend, NoRoute, ProxyError
 
 
 class Configuration:
@@ -65,3 +66,7 @@ class Configuration:
             if spec.pool_id in self.pools
         ]
         self.router = Router(self.routes)
+
+    def no_route(self) -> ProxyError:
+        """What a request is told that none matches. Before the first snapshot one may yet come."""
+        return NoRoute() if self.snapshot.number else NoBackend()

@@ -23,8 +23,6 @@ from proxy.engine.transaction import Transaction
 from proxy.errors import (
     BadRequest,
     MethodRefused,
-    NoBackend,
-    NoRoute,
     ProxyError,
     RateLimited,
     RequestTimeout,
@@ -188,9 +186,7 @@ class ClientConnection(asyncio.Protocol):
         route = prepared.route
         if route is None:
             self._buffer = rest
-            # Before the first configuration nobody knows what there will be.
-            configured = prepared.configuration.snapshot.number
-            self._answer_itself(prepared, NoRoute() if configured else NoBackend())
+            self._answer_itself(prepared, prepared.configuration.no_route())
             return
         if route.limit is not None and not route.limit.take(prepared.rate_tag, monotonic_ns()):
             self._buffer = rest
@@ -261,7 +257,7 @@ class ClientConnection(asyncio.Protocol):
 
     # --- answers of the edge itself ---
 
-    def _answer_itself(self, prepared: Prepared, error: NoRoute | NoBackend | RateLimited) -> None:
+    def _answer_itself(self, prepared: Prepared, error: ProxyError) -> None:
         """To a request that goes to no backend."""
         head = prepared.head
         close = prepared.has_body or not head.keep_alive or self.edge.draining

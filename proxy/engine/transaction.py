@@ -216,9 +216,8 @@ class Transaction(Tries):
         else:
             option = b"keep-alive" if self.prepared.head.minor_version == 0 else b""
         chunked = head.chunked and self.payload is None
-        return response_bytes(
-            head, self.response_rules, connection=option, chunked=chunked, lines=self.own_lines
-        )
+        rules, lines = self.response_rules, self.own_lines
+        return response_bytes(head, rules, connection=option, chunked=chunked, lines=lines)
 
     @property
     def own_lines(self) -> bytes:
