@@ -48,7 +48,7 @@ from proxy.stores.rate_limit import RedisRates
 from proxy.stores.redis import RedisCircuits
 
 # No request leaves a cycle behind. The default, a look after 700 new objects, finds nothing
-# and takes 1 % of the time; one at all that belongs to 1,000 backends stops the worker for 10 ms.
+# and takes 1 % of the time.
 COLLECT_AFTER = (50_000, 20, 20)
 START_PATIENCE = 1.0  # for Redis; without it the file has to do
 HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`

@@ -3,8 +3,8 @@
 Rows come in blocks of `BLOCK`, whose words lie side by side: first the rows' headers,
 then each histogram, one power of two of it after the other, with the 16 buckets that each
 row has in it. Requests take about as long at one backend as at the next, so that what is
-counted for 1,000 backends is on 150 pages of memory. Rows in one piece each would have
-it on 2,000, which is more than a processor remembers the addresses of::
+counted for 1,000 backends is on 120 pages of memory. Rows in one piece each had it on
+1,300, and a processor remembers the addresses of some 2,000 for all that a worker does::
 
     block    part 0                                             part 1
     part     header of row 0, of row 1, … | kind 0 | kind 1 | …

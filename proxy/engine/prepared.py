@@ -85,17 +85,16 @@ class PreparedHeads:
         previous: Prepared | None = None,
     ) -> Prepared:
         """As `prepare` does. `previous`: the connection's last one."""
-        if previous is not None and previous.configuration is configuration:
-            again = prepare_again(previous, raw, self._limits)
-            if again is not None:
-                return again
         if configuration is not self._configuration or len(self._known) == MAX_KNOWN:
             self._configuration = configuration
             self._known.clear()
         key = (raw, peer)
         prepared = self._known.get(key)
         if prepared is None:
-            prepared = prepare(raw, configuration, peer, self._limits, self._trusts)
+            if previous is not None and previous.configuration is configuration:
+                prepared = prepare_again(previous, raw, self._limits)
+            if prepared is None:
+                prepared = prepare(raw, configuration, peer, self._limits, self._trusts)
             if len(raw) <= MAX_KNOWN_BYTES:
                 self._known[key] = prepared
         return prepared

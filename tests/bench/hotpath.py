@@ -93,7 +93,7 @@ def main() -> None:
         ("bare head, response heads alike", [BARE], same, 3),
         ("bare head, response heads that differ", [BARE], different, 3),
         ("ten browser headers", [BROWSER], same, 3),
-        ("ten browser headers, another path each time", _paths(BROWSER), same, 3),
+        ("ten browser headers, a hundred paths in turn", _paths(BROWSER), same, 3),
         ("POST of 1,000 bytes", [POST], same, 3),
         ("bare head, 1,000 backends", [BARE], same, 1000),
     ]

@@ -193,7 +193,7 @@ def test_another_path_is_not_parsed_anew(
     heads = PreparedHeads(DEFAULT_LIMITS, lambda address: False)
     first, second = (head(line, []) for line in (b"GET /a HTTP/1.1", b"GET /b?c HTTP/1.1"))
     previous = heads.prepare(first, configuration, PEER)
-    expected = told(heads.prepare(second, configuration, PEER))
+    expected = told(prepare(second, configuration, PEER))
     monkeypatch.setattr(f"{prepare.__module__}.prepare", None)
     assert told(heads.prepare(second, configuration, PEER, previous)) == expected
 
