@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 
 from django.conf import settings
@@ -10,6 +11,8 @@ from django.core.management import execute_from_command_line
 from environs import EnvError
 
 from lbsite.unavailable import AWAY, in_words
+
+_READER_GONE = 128 + signal.SIGPIPE  # as a shell tells of a program that SIGPIPE ended
 
 
 def main() -> None:
@@ -21,6 +24,11 @@ def main() -> None:
         sys.exit(f"lb: {error}")
     try:
         execute_from_command_line(_with_module_name(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads, as `head` does, has had enough. Nothing is left to write to at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_READER_GONE)
     except AWAY as error:
         if "--traceback" in arguments:
             raise
