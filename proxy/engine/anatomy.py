@@ -74,9 +74,9 @@ class Course:
     _last_try = AT_ONCE
     _sent = AT_ONCE
     _responded = NEVER
-    _cause = Cause.COMPLETE
 
     if TYPE_CHECKING:
+        _cause: Cause
         request_id: bytes
         _started: int
         _edge: Edge

@@ -61,6 +61,7 @@ class ClientConnection(asyncio.Protocol):
         "deadline",
         "edge",
         "gate",
+        "late",
         "peer",
         "transport",
     )
@@ -71,6 +72,7 @@ class ClientConnection(asyncio.Protocol):
         self._transaction: Transaction | None = None
         self._prepared: Prepared | None = None  # the last request, for the case that it comes again
         self._buffer = b""  # the beginning of a head, or whole requests that wait
+        self.late = b""  # of a response, for the end of this turn of the loop
         self._head_begun = False
         self._half_closed = False
         self._write_paused = False  # the client does not read: no further request is begun
@@ -127,6 +129,16 @@ class ClientConnection(asyncio.Protocol):
         transaction, self._transaction = self._transaction, None
         if transaction is not None and not transaction.done:
             transaction.client_lost()
+
+    def write(self, data: bytes) -> None:
+        if self.late:
+            self.send_late()
+        self.transport.write(data)
+
+    def send_late(self) -> None:
+        data, self.late = self.late, b""
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -269,7 +281,7 @@ class ClientConnection(asyncio.Protocol):
             data = self.render_error(error, head, request_id, close=close, fields=fields)
             size = len(prepared.raw)
             self.edge.counters.refused(prepared.route, error, size, len(data))
-            self.transport.write(data)
+            self.write(data)
             self.edge.ends.refused(error, prepared.client, request_id, size, len(data), prepared)
         self.finished(not close, linger=prepared.has_body)
 
@@ -278,12 +290,12 @@ class ClientConnection(asyncio.Protocol):
         request_id = prepared.request_id or self.edge.next_request_id()
         if head.method not in (b"GET", b"HEAD"):
             data = self.render_error(MethodRefused(), head, request_id, close=close)
-            self.transport.write(data)
+            self.write(data)
             return
         status, body = self.edge.health()
         extra = f"X-Request-Id: {request_id.decode('ascii')}\r\n"
         data = answer(status, "application/json", body, now=time(), close=close, extra=extra)
-        self.transport.write(data if head.method == b"GET" else data[: -len(body)])
+        self.write(data if head.method == b"GET" else data[: -len(body)])
 
     def _refuse(self, error: ProxyError, received: int = 0) -> None:
         """The head is malformed: nothing that follows on this connection can be trusted."""
@@ -291,7 +303,7 @@ class ClientConnection(asyncio.Protocol):
         data = self.render_error(error, None, request_id, close=True)
         received = received or len(self._buffer)
         self.edge.counters.refused(None, error, received, len(data))
-        self.transport.write(data)
+        self.write(data)
         self.edge.ends.refused(error, self.peer.address, request_id, received, len(data))
         self._close_kindly(linger=True)
 
@@ -385,6 +397,7 @@ class ClientConnection(asyncio.Protocol):
         connection and destroy the answer before it is read: close this half, and
         the other when the client has, or LINGER is over.
         """
+        self.send_late()
         linger = linger or bool(self._buffer)
         self._closing = self._closing or self.edge.now
         self._unread = 0

@@ -29,6 +29,7 @@ from proxy.engine.explained import ExplainedTransaction
 from proxy.engine.known_heads import KnownHeads
 from proxy.engine.live import LiveBoard
 from proxy.engine.log_file import LogFile
+from proxy.engine.outbox import Outbox
 from proxy.engine.outliers import Outliers
 from proxy.engine.prepared import Prepared, PreparedHeads
 from proxy.engine.rates import Rates
@@ -71,6 +72,7 @@ class Edge:
         self.configuration = Configuration(offset=offset, clock=self.clock)
         self.connections: dict[Backend, ConnectionPool] = {}
         self.clients: set[ClientConnection] = set()
+        self.outbox = Outbox(loop)
         self._waiting: dict[Queue, Waiting] = {}
         self._timed: list[tuple[float, Transaction]] = []  # with the time when each has to be done
         self.draining = False

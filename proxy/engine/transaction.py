@@ -42,14 +42,12 @@ MAX_HELD = 65536  # body bytes that wait for a connection before the client is p
 
 
 class Transaction(Tries):
-    # What most requests leave as it is stands here; slots would have to be filled each time.
+    # What most requests leave as it is, and nobody asks for, stands here.
     done = False
     _backend: "Backend | None" = None  # of the present try, or else of the last one
     _upstream: "UpstreamConnection | None" = None
     _connecting: "Connecting | None" = None
-    _waits_since = 0  # when the present try had all of the request; 0: from the start
     # request
-    _body: BodyReader | None = None  # None: no more of it is to come
     _held: list[bytes]  # body that waits for a connection
     _held_bytes = 0
     _replay: list[bytes] | None = None  # body sent, while it may be sent again
@@ -62,7 +60,6 @@ class Transaction(Tries):
     _status = 0  # 0: nothing of it was passed on yet
     _first_byte = counters.NEVER  # microseconds of the backend's own until its head was there
     _bytes_out = 0
-    _switched = 0  # when the tunnel began: how long it lasts says nothing about the backend
     _continued = False  # an interim response has been passed on
     _until_close = False  # only a reset can tell the client that it was cut short
 
@@ -84,6 +81,13 @@ class Transaction(Tries):
             edge.limit(self, timeouts.request)
         self.keep_alive = prepared.head.keep_alive
         self._bytes_in = len(prepared.raw)
+        # What every request is asked for: a class's attribute is found ten times as slowly.
+        self._body: BodyReader | None = None  # None: no more of it is to come
+        self._waits_since = 0  # when the present try had all of the request; 0: from the start
+        self._switched = 0  # when the tunnel began: how long it lasts is not the backend's doing
+        self._cause = _COMPLETE
+        self.hedged = 0
+        self.selective = False
 
     def expect_body(self, body: bytes = b"") -> None:
         """The request has a body: `body`, if all of it has come with the head."""
@@ -242,28 +246,33 @@ class Transaction(Tries):
         """RFC 9110 §15.2: passed on, but not to an HTTP/1.0 client."""
         self._continued = True
         if self.prepared.head.minor_version >= 1:
-            self._client.transport.write(data)
+            self._client.write(data)
 
     def relay(self, data: bytes) -> None:
         """A part of the response that is not its last one."""
         self._bytes_out += len(data)
         self._client.wait(self._idle)
-        self._client.transport.write(data)
+        self._client.write(data)
 
     def complete(self, data: bytes) -> None:
         """The last part of the response."""
         # First: the connection may serve another request already, which a write that
         # fills the client's buffer must not pause.
         self._upstream = None
-        if self._bytes_out:  # or else the head has come with it, and the clock is right
-            self._edge.clock.now = monotonic_ns()
-        self._bytes_out += len(data)
+        edge, client = self._edge, self._client
+        begun = self._bytes_out
+        if begun:  # or else the head has come with it, and the clock is right
+            edge.clock.now = monotonic_ns()
+        self._bytes_out = begun + len(data)
         # Counted before it is written: the write is a system call, and a worker that is killed
         # right after it must not leave a client with an answer that no report knows.
         self._finish(self._status)
-        self._client.transport.write(data)
+        if begun:  # behind its other parts, with which it may go out in one write
+            client.write(data)
+        else:
+            edge.outbox.add(client, data)
         unread = self._body is not None and not self.tunnel
-        self._client.finished(self.keep_alive and not unread, linger=unread)
+        client.finished(self.keep_alive and not unread, linger=unread)
 
     def pause_response(self) -> None:
         if self._upstream is not None:
@@ -366,7 +375,7 @@ class Transaction(Tries):
         self._bytes_out += len(answer)
         self._edge.counters.answered_itself(self._route, error.cause)
         self._finish(error.status)
-        self._client.transport.write(answer)
+        self._client.write(answer)
         self._client.finished(not close, linger=self._body is not None)
 
     def _drop_upstream(self) -> None:

@@ -44,8 +44,8 @@ _GRACE = 1.0  # seconds; more than a back-off, so that the client's own time-out
 class Tries(Course):
     """Base of `Transaction`, which has the bytes; names without a value here are its own."""
 
-    selective: bool = False  # asks to see a response's head before it is passed on
-    hedged = 0  # tries that were not made because another one had failed
+    selective: bool  # asks to see a response's head before it is passed on
+    hedged: int  # tries that were not made because another one had failed
     _queue: "Queue | None" = None  # in which it waits
     _queued_at = 0  # since when
     _timers: Sequence[TimerHandle] = ()

@@ -1,5 +1,6 @@
 """A board in a temporary folder, and a configuration to count for."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, build
 from proxy.core.configuration import Configuration
 from proxy.engine.board import Board, RowName
 from proxy.engine.lockfile import Locked
+from tests.proxy.engine.stage import Stage
 
 OpenBoard = Callable[..., Board]
 
@@ -28,6 +30,15 @@ def open_board(tmp_path: Path) -> Iterator[OpenBoard]:
             board.close(delete=False)
         except (OSError, Locked):
             continue  # the test has closed it
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    loop = asyncio.new_event_loop()
+    stage = Stage(loop, tmp_path)
+    yield stage
+    stage.counters.board.close(delete=True)
+    loop.close()
 
 
 @pytest.fixture

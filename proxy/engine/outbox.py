@@ -1,0 +1,45 @@
+"""Responses that go out together at the end of the event loop's turn.
+
+A turn reads what some dozens of sockets have. What is written to backends meanwhile goes
+out right after it, and what is written to clients after that. Mixed up, as they were
+read, every second request found that a backend on the same machine had fallen asleep
+since the last one; apart, every fifth does. To wake up a process on another core takes
+longer than the system call itself.
+"""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.engine.downstream import ClientConnection
+
+log = logging.getLogger("lbsite.edge")
+
+
+class Outbox:
+    """A worker's. Each client keeps what it is to be sent, as `late`."""
+
+    __slots__ = ("_clients", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._clients: list[ClientConnection] = []
+
+    def add(self, client: "ClientConnection", data: bytes) -> None:
+        """Send `data` at the end of this turn, or right before whatever `client` is sent next."""
+        if not self._clients:
+            # After the turn's reads: uvloop has sent by then what was written during them.
+            self._loop.call_soon(self.empty)
+        if not client.late:
+            self._clients.append(client)
+        client.late += data
+
+    def empty(self) -> None:
+        clients, self._clients = self._clients, []
+        for client in clients:
+            try:
+                client.send_late()
+            except Exception:  # the others' responses must not be lost with it
+                log.exception("a response could not be sent")
+                client.transport.abort()

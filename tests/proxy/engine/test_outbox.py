@@ -1,0 +1,114 @@
+"""Responses wait for the end of the loop's turn, and nothing overtakes them."""
+
+import pytest
+
+from proxy.engine.upstream import UpstreamConnection
+from tests.proxy.engine.stage import GET, HEAD_OF_FIVE, NOT_FOUND, Client, Stage
+
+HELLO = HEAD_OF_FIVE + b"hello"
+CLOSING = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+
+def ask(stage: Stage, client: Client, request: bytes = GET) -> UpstreamConnection:
+    """Send a request over a connection to the backend of its own."""
+    upstream = stage.connect()
+    client.connection.data_received(request)
+    return upstream
+
+
+def test_a_response_is_sent_at_the_end_of_the_turn(stage: Stage) -> None:
+    client = stage.client
+    ask(stage, client).data_received(HELLO)
+    assert client.seen == []
+    stage.turn()
+    assert client.statuses == [b"200"]
+    stage.turn()
+    assert client.statuses == [b"200"]
+
+
+def test_those_of_a_turn_are_sent_together(stage: Stage) -> None:
+    clients = [Client(stage.edge) for _ in range(3)]
+    for client in clients:
+        ask(stage, client).data_received(HELLO)
+    assert [client.seen for client in clients] == [[], [], []]
+    stage.turn()
+    assert [client.statuses for client in clients] == [[b"200"]] * 3
+
+
+def test_an_answer_of_the_edge_does_not_overtake_the_response_before_it(stage: Stage) -> None:
+    client = stage.client
+    ask(stage, client).data_received(HELLO)
+    client.connection.data_received(NOT_FOUND)
+    assert client.statuses == [b"200", b"404"]
+
+
+def test_what_is_malformed_is_refused_behind_the_response_before_it(stage: Stage) -> None:
+    client = stage.client
+    ask(stage, client).data_received(HELLO)
+    client.connection.data_received(b"no request at all\r\n\r\n")
+    stage.turn()
+    assert client.statuses == [b"200", b"400"]
+
+
+def test_a_response_in_pieces_does_not_overtake_the_one_before_it(stage: Stage) -> None:
+    client = stage.client
+    ask(stage, client).data_received(HELLO)
+    second = ask(stage, client)
+    second.data_received(HEAD_OF_FIVE.replace(b"200 OK", b"203 OK") + b"he")
+    second.data_received(b"llo")
+    stage.turn()
+    assert client.statuses[:2] == [b"200", b"203"]
+    assert b"".join(data for _, data in client.seen).endswith(b"hello")
+
+
+def test_two_responses_of_a_turn_keep_their_order(stage: Stage) -> None:
+    client = stage.client
+    ask(stage, client).data_received(HELLO)
+    ask(stage, client).data_received(HELLO.replace(b"200 OK", b"203 OK"))
+    stage.turn()
+    sent = b"".join(data for _, data in client.seen)
+    assert sent.count(b"hello") == 2
+    assert sent.index(b" 200 ") < sent.index(b" 203 ")
+
+
+def test_the_connection_closes_after_its_last_response(stage: Stage) -> None:
+    client = stage.client
+    ask(stage, client, CLOSING).data_received(HELLO)
+    stage.turn()
+    assert client.statuses == [b"200"]
+    assert client.transport.closed
+    assert not client.transport.aborted
+
+
+def test_a_worker_that_drains_sends_what_waits_before_it_closes(stage: Stage) -> None:
+    client = stage.client
+    ask(stage, client).data_received(HELLO)
+    stage.edge.close_idle_clients()
+    assert client.statuses == [b"200"]
+    assert client.transport.closed
+
+
+def test_a_client_that_has_gone_costs_no_other_its_response(stage: Stage) -> None:
+    gone, other = Client(stage.edge), Client(stage.edge)
+    for client in (gone, other):
+        ask(stage, client).data_received(HELLO)
+    gone.transport.abort()
+    gone.connection.connection_lost(None)
+    stage.turn()
+    assert (gone.seen, other.statuses) == ([], [b"200"])
+
+
+def test_a_write_that_fails_costs_no_other_its_response(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(data: bytes) -> None:
+        raise RuntimeError("a defect")
+
+    broken, other = Client(stage.edge), Client(stage.edge)
+    for client in (broken, other):
+        ask(stage, client).data_received(HELLO)
+    broken.transport.on_write = fail
+    stage.turn()
+    assert broken.transport.aborted
+    assert other.statuses == [b"200"]
+    assert "a response could not be sent" in caplog.text
