@@ -17,10 +17,17 @@ _NEVER = -(10**19)
 class Latency:
     """Of one backend, in one worker. Times are microseconds, moments `Clock.now`."""
 
-    __slots__ = ("_peak", "_peak_at", "at", "elsewhere", "mean")
+    __slots__ = ("_follows_peak", "_peak", "_peak_at", "at", "elsewhere", "mean")
 
     def __init__(self) -> None:
+        self._follows_peak = False
         self.forget()
+
+    def follow_peak(self) -> None:
+        """From now on `peak()` is wanted, which most algorithms have no use for."""
+        if not self._follows_peak:
+            self._follows_peak = True
+            self._peak, self._peak_at = self.mean, self.at
 
     def forget(self) -> None:
         """Whatever was measured says nothing of the backend as it is from now on."""
@@ -32,15 +39,18 @@ class Latency:
 
     def observe(self, microseconds: float, now: int) -> None:
         """A response has begun, or was waited for in vain, after so long."""
-        at = self.at
-        keep = exp((at - now) / TAU)
+        keep = exp((self.at - now) / TAU)
         self.mean = microseconds + (self.mean - microseconds) * keep
+        if self._follows_peak:
+            self._observe_peak(microseconds, now, keep)
         self.at = now
+
+    def _observe_peak(self, microseconds: float, now: int, keep: float) -> None:
         peak = self._peak
         if microseconds > peak:
             self._peak = microseconds
         else:
-            if self._peak_at != at:  # it was read since
+            if self._peak_at != self.at:  # it was read since
                 keep = exp((self._peak_at - now) / TAU)
             self._peak = microseconds + (peak - microseconds) * keep
         self._peak_at = now
@@ -62,7 +72,10 @@ class Latency:
         return self.own_mean(now) or self.elsewhere
 
     def peak(self, now: int) -> float:
-        """The peak-sensitive mean, as of `now`: reading is a sample of 0, as in Finagle."""
+        """The peak-sensitive mean, as of `now`: reading is a sample of 0, as in Finagle.
+
+        Followed from `follow_peak()` on, and from the mean that there was then.
+        """
         peak = self._peak * exp((self._peak_at - now) / TAU)
         self._peak = peak
         self._peak_at = now

@@ -5,6 +5,8 @@ a backend that turns slow is avoided from its first slow answer on, and let in
 again as that memory fades. `proxy.core.latency` holds the formula.
 """
 
+from collections.abc import Sequence
+
 from proxy.core.backend import Backend
 from proxy.core.balancing.power_of_two import PowerOfTwo
 
@@ -15,6 +17,11 @@ _FADED = 1.0  # microseconds: what has decayed so far is no history
 
 
 class PeakEwma(PowerOfTwo):
+    def update(self, backends: Sequence[Backend]) -> None:
+        super().update(backends)
+        for backend in backends:
+            backend.latency.follow_peak()
+
     def score(self, backend: Backend) -> float:
         """Microseconds of waiting for the weight.
 

@@ -11,8 +11,14 @@ from proxy.core.latency import FORGET, TAU, Latency
 samples = st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 5 * TAU)), max_size=30)
 
 
-def observed(*times: tuple[float, int]) -> Latency:
+def followed() -> Latency:
     latency = Latency()
+    latency.follow_peak()
+    return latency
+
+
+def observed(*times: tuple[float, int]) -> Latency:
+    latency = followed()
     for microseconds, now in times:
         latency.observe(microseconds, now)
     return latency
@@ -46,9 +52,21 @@ def test_reading_the_peak_is_a_sample_of_nothing() -> None:
     assert latency.peak(TAU) == 500.0
 
 
+def test_a_peak_that_is_wanted_later_begins_with_the_mean() -> None:
+    latency = Latency()
+    latency.observe(100.0, 0)
+    latency.observe(300.0, TAU)
+    mean = latency.mean
+    latency.follow_peak()
+    latency.follow_peak()
+    assert latency.peak(TAU) == mean
+    latency.observe(900.0, TAU)
+    assert latency.peak(TAU) == 900.0
+
+
 @given(samples)
 def test_a_mean_lies_between_the_least_and_the_worst_sample(gaps: list[tuple[int, int]]) -> None:
-    latency, now, seen = Latency(), 0, []
+    latency, now, seen = followed(), 0, []
     for microseconds, gap in gaps:
         now += gap
         seen.append(microseconds)
@@ -64,7 +82,7 @@ def test_a_mean_is_forgotten_after_a_while_without_samples() -> None:
 
 
 def test_others_figures_stand_in_until_there_are_own_ones() -> None:
-    latency = Latency()
+    latency = followed()
     latency.elsewhere = 700.0
     assert (latency.known_mean(0), latency.peak(0)) == (700.0, 700.0)
     assert latency.own_mean(0) == 0.0, "what others have measured is not shown as one's own"
