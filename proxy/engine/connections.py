@@ -38,6 +38,7 @@ class ConnectionPool:
         "backend",
         "heads",
         "idle",
+        "last",
         "named",
         "tls",
     )
@@ -58,7 +59,10 @@ class ConnectionPool:
         self.address = Address.parse(backend.spec.url)
         self.named = self.address.is_name
         self._addresses: frozenset[str] = frozenset()  # of the name, when it was first known
-        self.idle: list[UpstreamConnection] = []
+        # The last one stands apart: most have no other, and a list for it would cost a
+        # backend among thousands more than all else here.
+        self.last: UpstreamConnection | None = None
+        self.idle: list[UpstreamConnection] = []  # the others, the oldest first
         self._loop = loop
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,6 +70,11 @@ class ConnectionPool:
         self._failure = ""  # why no connection could be made, until one can
 
     def take(self) -> UpstreamConnection | None:
+        connection = self.last
+        if connection is not None:
+            self.last = None
+            if not connection.transport.is_closing():
+                return connection
         while self.idle:
             connection = self.idle.pop()
             if not connection.transport.is_closing():
@@ -77,10 +86,14 @@ class ConnectionPool:
             connection.transport.close()
             return
         connection.idle_since = self._clock.now
-        self.idle.append(connection)
+        before, self.last = self.last, connection
+        if before is not None:
+            self.idle.append(before)
 
     def forget(self, connection: UpstreamConnection) -> None:
-        if connection in self.idle:
+        if connection is self.last:
+            self.last = None
+        elif connection in self.idle:
             self.idle.remove(connection)
 
     def connect(self, transaction: "Transaction", timeout: float) -> "Connecting":
@@ -121,6 +134,9 @@ class ConnectionPool:
         """Close connections that were given back before `before` (`Clock.now`)."""
         while self.idle and self.idle[0].idle_since < before:
             self.idle.pop(0).transport.close()
+        if self.last is not None and self.last.idle_since < before:
+            self.last.transport.close()
+            self.last = None
 
     def has_moved(self) -> bool:
         """Whether the backend's name has lost an address since this was first asked."""
@@ -132,9 +148,11 @@ class ConnectionPool:
     def close(self) -> None:
         """The backend is gone: close what is idle; requests that run finish."""
         self._closed = True
-        for connection in self.idle:
-            connection.transport.close()
+        for connection in (*self.idle, self.last):
+            if connection is not None:
+                connection.transport.close()
         self.idle.clear()
+        self.last = None
 
 
 class Connecting:

@@ -234,8 +234,7 @@ class Edge:
         self._start_work()
         before = self.clock.now - IDLE
         for connections in self.connections.values():
-            if connections.idle:
-                connections.close_idle(before)
+            connections.close_idle(before)
         self._follow_names()
 
     def _follow_names(self) -> None:
