@@ -2,9 +2,9 @@
 
 A turn reads what some dozens of sockets have. What is written to backends meanwhile goes
 out right after it, and what is written to clients after that. Mixed up, as they were
-read, every second request found that a backend on the same machine had fallen asleep
-since the last one; apart, every fifth does. To wake up a process on another core takes
-longer than the system call itself.
+read, a third to a half of the requests woke up a process on the same machine that had
+fallen asleep since the last one; apart, a fifth do. To wake up a process on another core
+takes longer than the write itself.
 """
 
 import asyncio
