@@ -22,12 +22,22 @@ _BETWEEN = b"~"  # may stand in a cookie's value (RFC 6265 §4.1.1), and not in 
 class Marks:
     """Those of one pool. Its repr shows nothing of the key."""
 
-    __slots__ = ("_backends", "_key", "_marks")
+    __slots__ = ("_backends", "_key", "_marks", "_pool_id")
 
-    def __init__(self, key: bytes, pool_id: int, backends: Iterable[Backend]) -> None:
+    def __init__(self, key: bytes, pool_id: int, backends: Iterable[Backend] = ()) -> None:
         self._key = key
-        self._marks = {backend: self._mark(pool_id, backend.id) for backend in backends}
-        self._backends = {mark: backend for backend, mark in self._marks.items()}
+        self._pool_id = pool_id
+        self._marks: dict[Backend, bytes] = {}
+        self._backends: dict[bytes, Backend] = {}
+        self.add(backends)
+
+    def add(self, backends: Iterable[Backend], known: "Marks | None" = None) -> None:
+        """Take in these of the pool; `known`: the same pool's, to save working out what stays."""
+        before = known._marks if known is not None and known._key == self._key else {}
+        for backend in backends:
+            mark = before.get(backend) or self._mark(self._pool_id, backend.id)
+            self._marks[backend] = mark
+            self._backends[mark] = backend
 
     def of(self, backend: Backend) -> bytes:
         return self._marks[backend]

@@ -4,12 +4,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import accumulate
 from random import random
+from typing import NamedTuple
 from zlib import crc32
 
 from pool.addresses import statuses_in
 from pool.bus import HealthStatus
 from pool.choices import HealthState
-from pool.snapshot import PoolSpec
+from pool.snapshot import BackendSpec, PoolSpec
 from pool.tiers import Place, Share, places_of, share_out
 from proxy.core.backend import Backend
 from proxy.core.balancing import Balancer
@@ -18,9 +19,18 @@ from proxy.core.budget import RetryBudget
 from proxy.core.clock import Clock
 from proxy.core.queue import Queue
 from proxy.core.slow_start import grown
+from proxy.core.steps import Steps, at_once, in_parts
 from proxy.core.tier import Algorithm, Tier
 
 _WELL = (HealthState.HEALTHY, HealthState.DEGRADED)
+
+
+class _Arrangement(NamedTuple):
+    """Who serves, worked out and not told to anybody yet. `members` by their tiers' numbers."""
+
+    shares: list[Share]
+    members: dict[int, list[tuple[Backend, float]]]
+    starting: dict[Backend, int]
 
 
 class Pool:
@@ -29,7 +39,8 @@ class Pool:
     `shares`: what each tier has of the traffic. `hopeless`: nobody is well, and who is
     chosen nevertheless, in panic, may well fail. `queue`: None where nothing limits what
     the backends have at once. `selective`: whether a try may be over before its end,
-    by its time or by its status, which `unwanted` tells.
+    by its time or by its status, which `unwanted` tells. `changes`: how often it was worked
+    out anew who serves.
     """
 
     chance: Callable[[], float] = staticmethod(random)  # which is seeded anew in each worker
@@ -37,16 +48,17 @@ class Pool:
     def __init__(
         self,
         spec: PoolSpec,
-        backends: dict[int, Backend],
         algorithm: Algorithm,
         offset: int,
         clock: Clock,
         previous: "Pool | None" = None,
     ) -> None:
+        """To be used after `make_backends()` and `take_over()`; `previous` is, until then."""
         self.spec = spec
-        self.backends = backends
+        self.backends: dict[int, Backend] = {}
         self.algorithm = algorithm
         self.floor = 0
+        self.changes = 0
         self.tiers: dict[int, Tier] = {}
         self._offset = offset
         self.clock = clock
@@ -56,12 +68,54 @@ class Pool:
         retry = spec.retry
         self.unwanted = statuses_in(retry.on_statuses)
         self.selective = bool(retry.on_statuses or retry.try_timeout or retry.hedge_after)
+        if previous is not None and previous.algorithm == algorithm:
+            self.tiers = previous.tiers
+        self._previous = previous
+        self._changed: dict[Backend, BackendSpec] = {}  # those that stay, and what they shall be
+        self._arrangement: _Arrangement | None = None
+        self._as_of = 0  # `changes` of the previous one that are in it
+
+    # --- succession ---
+
+    def make_backends(self) -> Steps[None]:
+        """Make those that are new; those that stay remain for now as `previous` has them."""
+        known = self._previous.backends if self._previous is not None else {}
+        for part in in_parts(self.spec.backends):
+            for spec in part:
+                backend = known.get(spec.id)
+                # Another URL is another server: nothing that is known of the old one holds for it.
+                if backend is None or backend.spec.url != spec.url:
+                    backend = Backend(spec)
+                elif backend.spec != spec:
+                    self._changed[backend] = spec
+                self.backends[spec.id] = backend
+            yield
+
+    def arrange(self) -> Steps[None]:
+        """Work out who will serve, as things are now, so that `take_over()` has less to do."""
+        previous = self._previous
         if previous is not None:
-            self.floor = previous.floor
-            self._starting = previous._starting
-            if previous.algorithm == algorithm:
-                self.tiers = previous.tiers
-        self.refresh()
+            self.floor, self._starting = previous.floor, previous._starting
+            self._as_of = previous.changes
+        self._arrangement = yield from self._arranged()
+
+    def take_over(self) -> None:
+        """Serve from now on in the place of `previous`, with which it shares what has state.
+
+        Nobody may see some of this and not the rest of it.
+        """
+        previous = self._previous
+        later = previous is not None and previous.changes != self._as_of
+        if later or self._arrangement is None:
+            at_once(self.arrange())  # somebody has gone down meanwhile, or has come up
+        for backend, spec in self._changed.items():
+            backend.configure(spec)
+        if self.queue is not None:
+            self.queue.configure(self.spec.limits)
+        arrangement, self._arrangement = self._arrangement, None
+        self._previous, self._changed = None, {}
+        if arrangement is not None:
+            self._serve(arrangement)
 
     # --- choosing ---
 
@@ -122,32 +176,43 @@ class Pool:
         if not spec.limits.max_in_flight and not any(one.max_connections for one in spec.backends):
             return None
         queue = previous.queue if previous is not None else None
-        if queue is None:
-            return Queue(spec.limits)
-        queue.configure(spec.limits)
-        return queue
+        return Queue(spec.limits) if queue is None else queue
 
     # --- who serves ---
 
     def refresh(self) -> None:
         """Work out anew who serves, and tell the tiers' algorithms."""
-        out = {backend.id for backend in self.backends.values() if backend.out}
-        places = places_of(self.spec.backends, out)
-        self.shares = share_out(places, self.spec.tiers, self.floor)
-        self.hopeless = not any(share.healthy for share in self.shares)
-        self._let_grow()
-        taking_part = {share.tier: share for share in self.shares if share.places}
-        for number, tier in self.tiers.items():
-            if number not in taking_part:
-                tier.update([])
-        for number, share in taking_part.items():
-            self._tier(number).update([self._member(place) for place in share.places])
-        self._arrange(list(taking_part.values()))
+        self._serve(at_once(self._arranged()))
 
-    def _arrange(self, shares: list[Share]) -> None:
-        self._order = tuple(self.tiers[share.tier] for share in shares)
-        self._ends = list(accumulate(share.percent for share in shares))
-        self._whole = next((self.tiers[one.tier] for one in shares if one.percent == 100), None)
+    def _arranged(self) -> Steps[_Arrangement]:
+        """Who serves as things are now, worked out without a change to anything."""
+        out = {backend.id for backend in self.backends.values() if backend.out}
+        yield
+        places = places_of(self.spec.backends, out)
+        yield
+        shares = share_out(places, self.spec.tiers, self.floor)
+        starting = self._still_starting()
+        yield
+        members: dict[int, list[tuple[Backend, float]]] = {}
+        for share in shares:
+            if share.places:
+                members[share.tier] = [self._member(place, starting) for place in share.places]
+        return _Arrangement(shares, members, starting)
+
+    def _serve(self, arrangement: _Arrangement) -> None:
+        self.changes += 1
+        self.shares, members, self._starting = arrangement
+        self.hopeless = not any(share.healthy for share in self.shares)
+        for number, tier in self.tiers.items():
+            if number not in members:
+                tier.update([])
+        for number, those in members.items():
+            self._tier(number).update(those)
+        taking_part = [share for share in self.shares if share.places]
+        self._order = tuple(self.tiers[share.tier] for share in taking_part)
+        self._ends = list(accumulate(share.percent for share in taking_part))
+        whole = (self.tiers[one.tier] for one in taking_part if one.percent == 100)
+        self._whole = next(whole, None)
 
     def _tier(self, number: int) -> Tier:
         tier = self.tiers.get(number)
@@ -155,13 +220,13 @@ class Pool:
             tier = self.tiers[number] = Tier(self.algorithm, self._offset, self.clock)
         return tier
 
-    def _member(self, place: Place) -> tuple[Backend, float]:
+    def _member(self, place: Place, starting: Container[Backend]) -> tuple[Backend, float]:
         backend = self.backends[place.holder]
         weight: float = place.weight if self.algorithm.main.weighted else 1
         if backend.degraded:
-            own = backend.spec.health.degraded_weight
+            own = self._changed.get(backend, backend.spec).health.degraded_weight
             weight *= (self.spec.health.degraded_weight if own is None else own) / 100
-        if backend in self._starting:
+        if backend in starting:
             weight *= grown(self.spec.balancing, self.clock.now - self._starting[backend]) / 100
         return backend, weight
 
@@ -171,20 +236,27 @@ class Pool:
         self.update_health({backend_id: status})
 
     def set_all_health(self, statuses: Mapping[int, HealthStatus]) -> None:
-        """Take what is known of the backends.
+        """Take what is known of the backends."""
+        self.update_health(at_once(self.news_in(statuses)))
+
+    def news_in(
+        self, statuses: Mapping[int, HealthStatus]
+    ) -> Steps[dict[int, HealthStatus | None]]:
+        """What of all that is known of the backends is to be taken up.
 
         Of one that is missing nothing is known any more if it is not probed. If it
         is, Redis has lost it: the last verdict holds until the probes have spoken
         again, or an outage of Redis would bring dead backends back.
         """
         forget = not self.spec.health.enabled
-        self.update_health(
-            {
-                backend_id: statuses.get(backend_id)
-                for backend_id in self.backends
-                if forget or backend_id in statuses
-            }
-        )
+        news = {}
+        for part in in_parts(self.backends.items()):
+            for backend_id, backend in part:
+                status = statuses.get(backend_id)
+                if status != backend.health and (forget or status is not None):
+                    news[backend_id] = status
+            yield
+        return news
 
     def update_health(self, changes: Mapping[int, HealthStatus | None]) -> None:
         """Take several verdicts at the cost of one `refresh()`; other pools' are passed over."""
@@ -224,10 +296,10 @@ class Pool:
         """Whether anybody grows into its share: `refresh()` a few times a second."""
         return bool(self._starting)
 
-    def _let_grow(self) -> None:
-        """Forget those that have their whole weight, and those that have left."""
+    def _still_starting(self) -> dict[Backend, int]:
+        """Without those that have their whole weight, and those that have left."""
         policy, now = self.spec.balancing, self.clock.now
-        self._starting = {
+        return {
             backend: since
             for backend, since in self._starting.items()
             if self.backends.get(backend.id) is backend and grown(policy, now - since) < 100
@@ -243,15 +315,8 @@ def build_pool(
     fallback: type[Balancer] | None = None,
 ) -> Pool:
     """The pool of `spec`; backends and algorithms of `previous` live on where they fit."""
-    known = previous.backends if previous is not None else {}
-    backends: dict[int, Backend] = {}
-    for backend_spec in spec.backends:
-        backend = known.get(backend_spec.id)
-        # Another URL is another server: nothing that is known of the old one holds for it.
-        if backend is not None and backend.spec.url == backend_spec.url:
-            backend.configure(backend_spec)
-        else:
-            backend = Backend(backend_spec)
-        backends[backend_spec.id] = backend
     parts = Algorithm(algorithm, fallback or algorithm, spec.balancing)
-    return Pool(spec, backends, parts, offset, clock or Clock(), previous)
+    pool = Pool(spec, parts, offset, clock or Clock(), previous)
+    at_once(pool.make_backends())
+    pool.take_over()
+    return pool

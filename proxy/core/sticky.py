@@ -225,9 +225,8 @@ def is_sticky(spec: PoolSpec) -> bool:
     return spec.sticky.mode is not StickyMode.OFF
 
 
-def build_stickiness(pool: Pool, key: bytes) -> Stickiness:
-    """What makes `pool`, which has to be sticky, so; `key`: `derive_key(…, KEY_PURPOSE)`."""
-    marks = Marks(key, pool.spec.id, pool.backends.values())
+def build_stickiness(pool: Pool, marks: Marks) -> Stickiness:
+    """What makes `pool`, which has to be sticky, so; `marks` by `derive_key(…, KEY_PURPOSE)`."""
     return _BY_MODE[pool.spec.sticky.mode](pool.spec.sticky, marks)
 
 

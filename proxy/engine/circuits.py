@@ -16,7 +16,8 @@ from redis.exceptions import RedisError
 
 from pool.circuits.records import Circuit
 from proxy.core.configuration import Configuration
-from proxy.stores.agreement import Agreement, Step
+from proxy.core.steps import Steps
+from proxy.stores.agreement import Agreement, Equipment, Step
 from proxy.stores.redis import RedisCircuits
 
 BATCH = 0.02  # seconds in which results are collected before they are sent
@@ -29,23 +30,32 @@ log = logging.getLogger("lbsite.edge")
 
 
 class Circuits:
-    """Works from the first `configure()` on; agrees with others while it is `run()`."""
+    """Works from the first `take_over()` on; agrees with others while it is `run()`."""
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
         self._agreement = Agreement(self._news.set, time, log)
         self._retry_at = 0.0  # the loop's time
 
-    def configure(self, configuration: Configuration) -> None:
-        self._agreement.configure(configuration.pools.values())
+    def prepare(self, configuration: Configuration) -> Steps[Equipment]:
+        """As `Agreement.prepare`."""
+        return self._agreement.prepare(configuration.pools.values())
+
+    def take_over(self, equipment: Equipment) -> Equipment:
+        """As `Agreement.take_over`."""
+        return self._agreement.take_over(equipment)
+
+    def settle(self, configuration: Configuration, before: Equipment) -> Steps[None]:
+        """As `Agreement.settle`."""
+        return self._agreement.settle(configuration.pools.values(), before)
 
     def hear(self, message: bytes) -> None:
         """An announcement."""
         self._agreement.hear(message)
 
-    def take_all(self, records: Mapping[Any, Any]) -> None:
+    def take_all(self, records: Mapping[Any, Any]) -> Steps[None]:
         """All that Redis has, by the backends' ids."""
-        self._agreement.take_all(records)
+        return self._agreement.take_all(records)
 
     def wake(self) -> None:
         """There is something to agree on."""

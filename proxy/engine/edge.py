@@ -18,8 +18,10 @@ from proxy.core.head.request import HeadLimits, RequestHead
 from proxy.core.queue import Queue
 from proxy.core.rate_limit import RateLimit, fields_of
 from proxy.core.secret import derive_key
+from proxy.core.steps import Steps, at_once
 from proxy.core.sticky import KEY_PURPOSE, is_sticky
 from proxy.engine.access_log import AccessLog
+from proxy.engine.changeover import Changeover
 from proxy.engine.circuits import Circuits
 from proxy.engine.connections import IDLE, ConnectionPool
 from proxy.engine.counters import Counters
@@ -73,7 +75,7 @@ class Edge:
         self.connections: dict[Backend, ConnectionPool] = {}
         self.clients: set[ClientConnection] = set()
         self.outbox = Outbox(loop)
-        self._waiting: dict[Queue, Waiting] = {}
+        self.waiting: dict[Queue, Waiting] = {}
         self._timed: list[tuple[float, Transaction]] = []  # with the time when each has to be done
         self.draining = False
         self._working = False  # algorithms are making their tables
@@ -97,36 +99,23 @@ class Edge:
     # --- configuration and health ---
 
     def apply(self, snapshot: Snapshot) -> None:
-        """Run `snapshot` from the next request on; requests under way keep the old one.
+        """As `steps()`, while there are no requests to be kept waiting."""
+        at_once(self.steps(snapshot))
 
-        Raises `UnknownAlgorithm`, and then nothing has changed.
+    def steps(self, snapshot: Snapshot) -> Steps[None]:
+        """Run `snapshot` from one of the steps on; requests under way then keep the old one.
+
+        Raises `UnknownAlgorithm`, and then nothing has changed. One snapshot after another.
         """
-        self.configuration = Configuration(
-            snapshot, self.configuration, self._offset, self.clock, self._sticky_key
+        configuration = Configuration(
+            snapshot,
+            self.configuration,
+            self._offset,
+            self.clock,
+            self._sticky_key,
+            in_steps=True,
         )
-        self.circuits.configure(self.configuration)
-        self.rates.configure(self.configuration)
-        self.outliers.configure(self.configuration)
-        self.counters.configuration_changed()
-        wanted = {
-            backend: pool.spec.tls
-            for pool in self.configuration.pools.values()
-            for backend in pool.backends.values()
-        }
-        for backend, connections in list(self.connections.items()):
-            # A connection made under another TLS policy must not be used under this one.
-            if wanted.get(backend) != connections.tls:
-                self.connections.pop(backend).close()
-        for backend in wanted.keys() - self.connections.keys():
-            self.connections[backend] = self._connections(backend, wanted[backend])
-
-        pools = self.configuration.pools
-        queues = {number: pool.queue for number, pool in pools.items() if pool.queue is not None}
-        self._waiting = {
-            queue: self._waiting.get(queue) or Waiting(queue, self.loop, self.clock)
-            for queue in queues.values()
-        }
-        self._live.show(wanted, queues)
+        yield from Changeover(self, configuration, self._live).steps()
         self._start_work()
 
     def shortcoming(self) -> str:
@@ -137,7 +126,7 @@ class Edge:
             return ""
         return f"No stickiness in {names}: this edge needs the LB_SECRET_KEY of the others."
 
-    def _connections(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
+    def make_connections(self, backend: Backend, tls: TlsPolicy) -> ConnectionPool:
         return ConnectionPool(
             backend, tls, self.loop, self._resolver, self.clock, self._response_heads
         )
@@ -150,11 +139,16 @@ class Edge:
             if pool is not None:
                 pool.update_health(changes)
 
-    def set_all_health(self, statuses: dict[int, HealthStatus]) -> None:
-        """`statuses` of all backends; one that is missing has not been probed."""
-        self.clock.now = monotonic_ns()
+    def set_all_health(self, statuses: dict[int, HealthStatus]) -> Steps[None]:
+        """`statuses` of all backends; one that is missing has not been probed.
+
+        In steps, of which the last takes up all that is new in a pool together.
+        """
         for pool in self.configuration.pools.values():
-            pool.set_all_health(statuses)
+            news = yield from pool.news_in(statuses)
+            self.clock.now = monotonic_ns()
+            pool.update_health(news)
+            yield
 
     def set_floor(self, pool_id: int, floor: int) -> None:
         pool = self.configuration.pools.get(pool_id)
@@ -165,7 +159,7 @@ class Edge:
         """The connections to `backend`; such as are not kept if it was removed meanwhile."""
         connections = self.connections.get(backend)
         if connections is None:
-            connections = self._connections(backend, tls)
+            connections = self.make_connections(backend, tls)
             connections.close()
         return connections
 
@@ -242,7 +236,7 @@ class Edge:
         for backend, connections in list(self.connections.items()):
             if connections.named and connections.has_moved():
                 connections.close()
-                self.connections[backend] = self._connections(backend, connections.tls)
+                self.connections[backend] = self.make_connections(backend, connections.tls)
 
     def _go_on_starting(self) -> None:
         """Slow starts: give more to backends that have become healthy lately."""

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from time import time
 from typing import Any
@@ -37,12 +38,16 @@ from pool.bus import (
 )
 from pool.snapshot import SnapshotError, decode
 from proxy.core.balancing import UnknownAlgorithm
+from proxy.core.steps import Steps, at_once, in_parts
 from proxy.engine.edge import Edge
 from proxy.engine.load_report import LoadReport
+from proxy.engine.pace import in_slices
 
 REREAD_INTERVAL = 5.0  # seconds; announcements can be lost, a key cannot
 RECONNECT_DELAY = 0.5
 MAX_TOGETHER = 1000  # announcements that are taken in one go
+
+_STATUS = msgspec.json.Decoder(HealthStatus)
 
 log = logging.getLogger("lbsite.edge")
 
@@ -69,7 +74,7 @@ class Feed:
         except OSError as error:
             log.error("the configuration of the last run cannot be read: %s", error)
             return
-        self._take_snapshot(raw, keep=False)
+        at_once(self._take_snapshot(raw))
 
     async def run(self) -> None:
         """Follow the control plane until cancelled."""
@@ -158,35 +163,35 @@ class Feed:
     async def _read_all(self) -> None:
         raw = await self._redis.get(SNAPSHOT_KEY)
         if isinstance(raw, bytes) and raw != self._raw:
-            self._take_snapshot(raw, keep=True)
+            if await in_slices(self._take_snapshot(raw)):
+                await asyncio.to_thread(self._save, raw)
             await self._report_snapshot()
         await self._read_floors()  # first: a backend that is well again may have to wait
-        statuses: dict[int, HealthStatus] = {}
-        for backend_id, status in (await self._redis.hgetall(HEALTH_KEY)).items():
-            try:
-                statuses[int(backend_id)] = msgspec.json.decode(status, type=HealthStatus)
-            except (ValueError, msgspec.DecodeError) as error:
-                log.error("the health of backend %r is malformed: %s", backend_id, error)
-        self._edge.set_all_health(statuses)
-        self._edge.circuits.take_all(await self._redis.hgetall(CIRCUITS_KEY))
+        statuses = await in_slices(_statuses(await self._redis.hgetall(HEALTH_KEY)))
+        await in_slices(self._edge.set_all_health(statuses))
+        await in_slices(self._edge.circuits.take_all(await self._redis.hgetall(CIRCUITS_KEY)))
         self._edge.outliers.take_all(await self._redis.hgetall(EJECTIONS_KEY))
 
-    def _take_snapshot(self, raw: bytes, *, keep: bool) -> None:
-        """Run the snapshot in `raw` if it can be run; the last good one stays otherwise."""
+    def _take_snapshot(self, raw: bytes) -> Steps[bool]:
+        """Run the snapshot in `raw` if it can be run; the last good one stays otherwise.
+
+        True: it runs.
+        """
         self._raw = raw
         try:
             snapshot = decode(raw)
+            yield
             if snapshot.content_hash != self._edge.configuration.snapshot.content_hash or (
                 snapshot.number != self._edge.configuration.snapshot.number
             ):
-                self._edge.apply(snapshot)
+                yield from self._edge.steps(snapshot)
         except (SnapshotError, UnknownAlgorithm) as error:
             self._refused(error)
-            return
+            return False
         except Exception as error:  # a good configuration runs on, whatever the new one holds
             log.exception("a configuration could not be applied")
             self._refused(error)
-            return
+            return False
         log.info("running snapshot %d", snapshot.number)
         shortcoming = self._edge.shortcoming()
         if shortcoming and shortcoming != self._report.error:
@@ -198,8 +203,7 @@ class Feed:
             snapshot_since=time(),
             error=shortcoming,
         )
-        if keep:
-            self._save(raw)
+        return True
 
     def _refused(self, error: Exception) -> None:
         log.error("a configuration was refused, the last one runs on: %s", error)
@@ -233,6 +237,19 @@ class Feed:
             await self._load_report.withdraw()
         except (RedisError, OSError) as error:
             log.debug("not signed off: %s", error)
+
+
+def _statuses(records: Mapping[Any, Any]) -> Steps[dict[int, HealthStatus]]:
+    """What Redis has, by the backends' ids."""
+    statuses: dict[int, HealthStatus] = {}
+    for part in in_parts(records.items()):
+        for backend_id, status in part:
+            try:
+                statuses[int(backend_id)] = _STATUS.decode(status)
+            except (ValueError, msgspec.DecodeError) as error:
+                log.error("the health of backend %r is malformed: %s", backend_id, error)
+        yield
+    return statuses
 
 
 def _health_change(data: bytes) -> dict[int, HealthStatus]:

@@ -16,12 +16,13 @@ import fcntl
 import logging
 import mmap
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic_ns
 
 from proxy.core.backend import Backend
 from proxy.core.queue import Queue
+from proxy.core.steps import Steps, in_parts
 from proxy.engine.lockfile import create_locked
 
 _RECORD = 3
@@ -46,28 +47,47 @@ class LiveBoard:
         self._full = False  # is told once
         self._map(_GROW)
 
-    def show(self, backends: Iterable[Backend], queues: Mapping[int, Queue] = _NONE) -> None:
+    def show(self, backends: Iterable[Backend], queues: Mapping[int, Queue] = _NONE) -> Steps[None]:
         """From now on what these have in flight is visible to the others.
 
-        `queues` by their pools' ids.
+        `queues` by their pools' ids. In steps: what has no place yet counts for itself.
         """
         before, self._backends = self._backends, {backend.id: backend for backend in backends}
-        for backend_id, backend in before.items():
-            if self._backends.get(backend_id) is not backend:
-                # Its URL was changed, or it has left: it has requests still, and another server,
-                # now or later, is shown under its id.
-                backend.cell[backend.place] = 0
-                backend.show_in([0], 0)
-        for backend_id, backend in self._backends.items():
-            place = self._place(backend_id)
-            if place is not None:
-                backend.show_in(self._words, place + _IN_FLIGHT)
         self._queues = {_POOL | pool_id: queue for pool_id, queue in queues.items()}
         for number, queue in self._queues.items():
             place = self._place(number)
             if place is not None:
                 queue.show_in(self._words[place : place + _RECORD - 1])
-        self._connect()
+        self._connect_queues()
+        yield
+        for part in in_parts(list(before.values())):
+            for backend in part:
+                if self._backends.get(backend.id) is not backend:
+                    # Its URL was changed, or it has left: it has requests still, and another
+                    # server, now or later, is shown under its id.
+                    backend.cell[backend.place] = 0
+                    backend.show_in([0], 0)
+            yield
+        for part in in_parts(list(self._backends.values())):
+            for backend in part:
+                self._place(backend.id)  # first: for more places the file is mapped anew
+            yield
+        for part in in_parts(list(self._backends.values())):
+            self._show([backend for backend in part if backend.cell is not self._words])
+            yield
+
+    def add(self, backends: Iterable[Backend]) -> Steps[None]:
+        """Show those of them beforehand under whose ids nobody is shown: their limits hold."""
+        for part in in_parts(backends):
+            self._show([backend for backend in part if backend.id not in self._backends])
+            yield
+
+    def _show(self, backends: Sequence[Backend]) -> None:
+        for backend in backends:
+            place = self._place(backend.id)
+            if place is not None:
+                backend.show_in(self._words, place + _IN_FLIGHT)
+        self._connect(backends)
 
     def refresh(self) -> None:
         """Take up workers that have come and those that have gone, and what they show.
@@ -91,7 +111,8 @@ class LiveBoard:
                 path.unlink(missing_ok=True)
             else:
                 other.read()
-        self._connect()
+        self._connect(self._backends.values())
+        self._connect_queues()
 
     def close(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -100,14 +121,17 @@ class LiveBoard:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # the map keeps a duplicate open
         os.close(self._descriptor)
 
-    def _connect(self) -> None:
-        """Give each backend what other workers show of it."""
+    def _connect(self, backends: Iterable[Backend]) -> None:
+        """Give each of them what other workers show of it."""
         others = [other.cells for other in self._others.values()]
-        for backend_id, backend in self._backends.items():
-            seen = [cells[backend_id] for cells in others if backend_id in cells]
+        for backend in backends:
+            seen = [cells[backend.id] for cells in others if backend.id in cells]
             backend.elsewhere = seen
             times = [cell[_LATENCY] for cell in seen if cell[_LATENCY]]
             backend.latency.elsewhere = sum(times) / len(times) if times else 0.0
+
+    def _connect_queues(self) -> None:
+        others = [other.cells for other in self._others.values()]
         for number, queue in self._queues.items():
             queue.elsewhere = [cells[number] for cells in others if number in cells]
 

@@ -25,6 +25,7 @@ from proxy.core.configuration import Configuration
 from proxy.core.ejected import show_ejected
 from proxy.core.outlier import Monitor, far_below
 from proxy.core.pool import Pool
+from proxy.core.steps import Steps, in_parts
 from proxy.stores.ejections import RedisEjections
 
 PATIENCE = 0.5  # seconds with Redis
@@ -52,33 +53,27 @@ class Watch:
         self._sweep_at = 0.0
         if previous is not None:
             self._go_on_from(previous)
-        for backend in pool.backends.values():
-            self._equip(backend)
-        self._show()
 
     def _go_on_from(self, previous: "Watch") -> None:
         """Also with what was not settled when the configuration came."""
         self.state, self.raw, self.alone = previous.state, previous.raw, previous.alone
         self._sweep_at = previous._sweep_at
-        for number, backend in self.pool.backends.items():
-            known = previous.pool.backends.get(number)
-            if known is not None and known.spec.url != backend.spec.url:
-                self.returns[number] = "its URL was changed"
-                continue
-            if number in previous.returns:
-                self.returns[number] = previous.returns[number]
-            if number in previous.suspects:
-                self.suspects[number] = previous.suspects[number]
+        backends, known = self.pool.backends, previous.pool.backends
+        moved = {
+            number
+            for number in backends.keys() & known.keys()
+            if backends[number] is not known[number]
+        }
+        unsettled = backends.keys() - moved
+        self.returns = {
+            **{number: why for number, why in previous.returns.items() if number in unsettled},
+            **dict.fromkeys(moved, "its URL was changed"),
+        }
+        self.suspects = {
+            number: cause for number, cause in previous.suspects.items() if number in unsettled
+        }
 
-    def _equip(self, backend: Backend) -> None:
-        suspect = partial(self._suspect, backend.id)
-        policy = self.pool.spec.outlier
-        if backend.monitor is None:
-            backend.monitor = Monitor(policy, suspect)
-        else:
-            backend.monitor.configure(policy, suspect)
-
-    def _suspect(self, backend_id: int, cause: str) -> None:
+    def suspect(self, backend_id: int, cause: str) -> None:
         self.suspects[backend_id] = cause
         self._wake()
 
@@ -127,14 +122,15 @@ class Watch:
             self.alone = False
             for number, one in self.state.by_id.items():
                 if not one.ended:
-                    self._suspect(number, one.cause)
+                    self.suspect(number, one.cause)
         self.take(state, raw)
 
     def take(self, state: Ejections, raw: bytes) -> None:
         self.state, self.raw = state, raw
-        self._show()
+        self.show()
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Choose among those that are not ejected."""
         ejections = self.state.by_id.items()
         show_ejected(self.pool, {number: one for number, one in ejections if not one.ended})
 
@@ -147,13 +143,45 @@ class Outliers:
         self._watches: dict[int, Watch] = {}
         self._retry_at = 0.0  # the loop's time
 
-    def configure(self, configuration: Configuration) -> None:
-        known, self._watches = self._watches, {}
+    def take_over(self, configuration: Configuration) -> dict[int, Watch]:
+        """Watch these pools from now on; whom it was until now. With the pools' own `take_over()`.
+
+        Not in steps: who has agreed on an ejection afterwards refreshes the pool as it is now.
+        """
+        known = self._watches
+        self._watches = {
+            number: Watch(pool, self._wake, known.get(number))
+            for number, pool in configuration.pools.items()
+            if pool.spec.outlier.enabled
+        }
+        return known
+
+    def settle(self, configuration: Configuration, known: Mapping[int, Watch]) -> Steps[None]:
+        """Equip the backends for it, each for itself: other workers do at other times."""
         for number, pool in configuration.pools.items():
-            if pool.spec.outlier.enabled:
-                self._watches[number] = Watch(pool, self._wake, known.get(number))
-            elif number in known:
+            watch = self._watches.get(number)
+            if watch is None and number in known:
                 _let_go(pool)
+            elif watch is not None:
+                for part in in_parts(pool.backends.values()):
+                    for backend in part:
+                        self._equip(backend, pool)
+                    yield
+                watch.show()
+            yield
+
+    def _equip(self, backend: Backend, pool: Pool) -> None:
+        # Not told to one watch: that goes with its configuration.
+        suspect = partial(self._suspect, pool.spec.id, backend.id)
+        if backend.monitor is None:
+            backend.monitor = Monitor(pool.spec.outlier, suspect)
+        else:
+            backend.monitor.configure(pool.spec.outlier, suspect)
+
+    def _suspect(self, pool_id: int, backend_id: int, cause: str) -> None:
+        watch = self._watches.get(pool_id)
+        if watch is not None:
+            watch.suspect(backend_id, cause)
 
     def hear(self, message: bytes) -> None:
         """An announcement."""

@@ -36,6 +36,7 @@ from proxy.client.decisions import Decisions
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.core.configuration import Configuration
 from proxy.core.ejected import show_ejected
+from proxy.core.steps import at_once
 from proxy.stores.redis import ThreadedRedisCircuits
 
 BATCH = 0.02  # seconds in which results and announcements are collected
@@ -176,7 +177,7 @@ class Published:
                     pool.set_floor(states[number].floor)
                 pool.set_all_health(statuses)
                 show_ejected(pool, _ejected(pool.spec, ejections))
-            decisions.circuits.take_all(circuits)
+            at_once(decisions.circuits.take_all(circuits))
 
     def _take_snapshot(self, raw: bytes) -> None:
         self._raw = raw

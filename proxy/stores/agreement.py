@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,12 +21,26 @@ from pool.circuits.script import read_circuit
 from proxy.core.backend import Backend
 from proxy.core.circuit.breaker import Breaker
 from proxy.core.pool import Pool
+from proxy.core.steps import Steps, at_once, in_parts
 from proxy.stores.memory import MemoryCircuits
 
 Step = tuple[int, Operation, Terms]  # the backend's id, what is done to its circuit, and by what
 
 _SET_BACK = 1.0  # seconds; by less a clock goes back when it is only adjusted
 _REMEMBERED = 100  # changes of one circuit that wait for Redis; of more, the last ones
+
+
+class Equipment(NamedTuple):
+    """Who goes by which breaker, by the backends' ids; `terms` by the pools'.
+
+    `later`: ids of those that may be given theirs only when they are taken over. `moved`:
+    of those at another URL.
+    """
+
+    breakers: dict[int, tuple[Breaker, Backend, Pool]]
+    terms: dict[int, Terms]
+    later: list[int]
+    moved: list[int]
 
 
 class Agreement:
@@ -40,7 +54,7 @@ class Agreement:
         self._now = now
         self._log = log
         self._copies = MemoryCircuits()
-        self._breakers: dict[int, tuple[Breaker, Backend, Pool]] = {}
+        self._equipment = Equipment({}, {}, [], [])
         self._awake: set[Breaker] = set()
         self._asked_at = 0.0
         self._untold: dict[int, deque[Told]] = {}  # what changed while nobody could be asked
@@ -48,38 +62,94 @@ class Agreement:
 
     def configure(self, pools: Iterable[Pool]) -> None:
         """Give each backend its breaker; one that stays keeps what it knows."""
-        known, self._breakers = self._breakers, {}
+        pools = list(pools)
+        before = self.take_over(at_once(self.prepare(pools)))
+        at_once(self.settle(pools, before))
+
+    def prepare(self, pools: Iterable[Pool]) -> Steps[Equipment]:
+        """Make breakers for backends that have none; nothing that is in use changes."""
+        equipment = Equipment({}, {}, [], [])
         for pool in pools:
-            terms = terms_of(pool.spec)
-            before = [backend.out for backend in pool.backends.values()]
-            for backend in pool.backends.values():
-                self._equip(backend, pool, terms, known)
-            if before != [backend.out for backend in pool.backends.values()]:
-                pool.refresh()
-        for backend_id in known.keys() - self._breakers.keys():
-            self._forget(backend_id)  # or it would count among those that are out
+            number, terms = pool.spec.id, terms_of(pool.spec)
+            before = self._equipment.terms.get(number)
+            terms = equipment.terms[number] = before if before == terms else terms
+            yield
+            if terms.policy.mode is CircuitMode.OFF:
+                continue
+            in_use = before is not None and before.policy.mode is CircuitMode.OFF
+            for part in in_parts(pool.backends.values()):
+                for backend in part:
+                    self._equip(backend, pool, equipment, without_in_use=in_use)
+                yield
+        return equipment
 
     def _equip(
-        self,
-        backend: Backend,
-        pool: Pool,
-        terms: Terms,
-        known: Mapping[int, tuple[Breaker, Backend, Pool]],
+        self, backend: Backend, pool: Pool, equipment: Equipment, *, without_in_use: bool
     ) -> None:
-        if terms.policy.mode is CircuitMode.OFF:
-            backend.set_breaker(None)
-            return
-        breaker, served, _ = known.get(backend.id, (None, backend, pool))
-        if served.spec.url != backend.spec.url:  # this is another server
-            breaker = None
-            self._forget(backend.id)
-        if breaker is not None:
-            breaker.configure(terms)
+        """`without_in_use`: whether one without a breaker may have requests."""
+        known = self._breakers.get(backend.id)
+        if known is not None and known[1].spec.url == backend.spec.url:
+            breaker, served, _ = known
+            if served is not backend:  # it has come from another pool
+                equipment.later.append(backend.id)
         else:
-            breaker = Breaker(backend.id, terms, self._name, self._wake)
-            breaker.take_up(self._copies.get(backend.id), self._now())
-        backend.set_breaker(breaker)
-        self._breakers[backend.id] = breaker, backend, pool
+            breaker = Breaker(backend.id, equipment.terms[pool.spec.id], self._name, self._wake)
+            if known is not None:  # this is another server
+                equipment.moved.append(backend.id)
+            elif (circuit := self._copies.circuits.get(backend.id)) is not None:
+                breaker.take_up(circuit, self._now())
+            if without_in_use:
+                equipment.later.append(backend.id)
+            else:
+                backend.set_breaker(breaker)
+        equipment.breakers[backend.id] = breaker, backend, pool
+
+    def take_over(self, equipment: Equipment) -> Equipment:
+        """Go by `equipment` from now on; what it was before. With the pools' own `take_over()`.
+
+        Not in steps: who hears of a circuit afterwards refreshes the pool that it is in now.
+        """
+        before, self._equipment = self._equipment, equipment
+        for backend_id in equipment.moved:
+            self._forget(backend_id)
+        out = set()
+        for backend_id in equipment.later:
+            breaker, backend, pool = equipment.breakers[backend_id]
+            backend.set_breaker(breaker)
+            if backend.out:
+                out.add(pool)
+        for pool in out:
+            pool.refresh()
+        return before
+
+    def settle(self, pools: Iterable[Pool], before: Equipment) -> Steps[None]:
+        """Tell breakers their new terms, each for itself: other workers do at other times."""
+        for pool in pools:
+            changed = False
+            for part in in_parts(pool.backends.values()):
+                for backend in part:
+                    changed |= self._settle(backend, pool)
+                yield
+            if changed:
+                pool.refresh()
+        for gone in in_parts(before.breakers.keys() - self._breakers.keys()):
+            for backend_id in gone:
+                self._forget(backend_id)  # or it would count among those that are out
+            yield
+
+    def _settle(self, backend: Backend, pool: Pool) -> bool:
+        """Whether the backend is out now and was not, or the other way round."""
+        equipped = self._breakers.get(backend.id)
+        out = backend.out
+        if equipped is None:
+            backend.set_breaker(None)
+        elif equipped[0].terms is not self._equipment.terms[pool.spec.id]:
+            equipped[0].configure(self._equipment.terms[pool.spec.id])
+        return backend.out is not out
+
+    @property
+    def _breakers(self) -> dict[int, tuple[Breaker, Backend, Pool]]:
+        return self._equipment.breakers
 
     def _forget(self, backend_id: int) -> None:
         self._copies.forget(backend_id)
@@ -107,16 +177,22 @@ class Agreement:
         if change.circuit.generation >= self._copies.get(change.backend_id).generation:
             self._take(change.backend_id, change.circuit)
 
-    def take_all(self, records: Mapping[Any, Any]) -> None:
+    def take_all(self, records: Mapping[Any, Any]) -> Steps[None]:
         """All that is shared, by the backends' ids."""
-        for backend_id in self._breakers:
-            try:
-                record = records.get(str(backend_id).encode())
-                circuit = read_circuit(record) if record is not None else Circuit()
-            except msgspec.DecodeError as error:
-                self._log.error("the circuit of backend %d is malformed: %s", backend_id, error)
-            else:
-                self._compare(backend_id, circuit)
+        for part in in_parts(list(self._breakers)):
+            for backend_id in part:
+                self._read(backend_id, records.get(str(backend_id).encode()))
+            yield
+
+    def _read(self, backend_id: int, record: bytes | None) -> None:
+        if record is None and backend_id not in self._copies.circuits:
+            return  # nothing has ever happened to it, as to most
+        try:
+            circuit = read_circuit(record) if record is not None else Circuit()
+        except msgspec.DecodeError as error:
+            self._log.error("the circuit of backend %d is malformed: %s", backend_id, error)
+        else:
+            self._compare(backend_id, circuit)
 
     def _compare(self, backend_id: int, circuit: Circuit) -> None:
         """Take up what is shared, unless it does not know of what has happened here."""

@@ -57,7 +57,8 @@ def sticky(pool_of: PoolOf, pool: Pool) -> Callable[..., Stickiness]:
 
     def build(mode: str, key: bytes = KEY, **fields: Any) -> Stickiness:
         policy = StickyPolicy(mode=StickyMode(mode), **({"name": "lb"} | fields))
-        return build_stickiness(pool_of(SPECS, pool, sticky=policy), key)
+        after = pool_of(SPECS, pool, sticky=policy)
+        return build_stickiness(after, Marks(key, 1, after.backends.values()))
 
     return build
 
@@ -230,7 +231,7 @@ def test_no_cookie_breaks_the_reading(value: bytes) -> None:
     pool = Pool.__new__(Pool)
     pool.spec = PoolSpec(id=1, name="p", sticky=StickyPolicy(mode=StickyMode.COOKIE))
     pool.backends = {}
-    headers, preferred = build_stickiness(pool, KEY).read([(b"cookie", value)])
+    headers, preferred = build_stickiness(pool, Marks(KEY, 1)).read([(b"cookie", value)])
     assert preferred is None
     pairs = [pair for _, left in headers for pair in left.split(b";")]
     assert not any(re.match(rb"[ \t]*lb[ \t]*=", pair) for pair in pairs)
@@ -376,7 +377,8 @@ def test_the_application_gets_its_value_when_its_backend_is_gone(
     sticky: StickyOf, marks: Marks, pool_of: PoolOf, b: Backend
 ) -> None:
     policy = StickyPolicy(mode=StickyMode.APP_COOKIE)
-    without_b = build_stickiness(pool_of(SPECS[:1], sticky=policy), KEY)
+    pool = pool_of(SPECS[:1], sticky=policy)
+    without_b = build_stickiness(pool, Marks(KEY, 1, pool.backends.values()))
     read = without_b.read(cookies(b"lb=" + marks.put_before(b"session", b)))
     assert read == (cookies(b"lb=session"), None)
 

@@ -10,6 +10,7 @@ import pytest
 from pool.snapshot import BackendSpec, PoolSpec, RateLimitPolicy, RouteSpec, build
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
+from proxy.core.steps import at_once
 from proxy.engine.board import Board, RowName
 from proxy.engine.live import LiveBoard
 from proxy.engine.rates import Rates
@@ -59,17 +60,17 @@ def test_backends_that_cannot_be_shown_to_other_workers_are_served_all_the_same(
     live, file = LiveBoard(tmp_path / "worker.live"), tmp_path / "worker.live"
     shown = backends()
     with no_file_beyond(file.stat().st_size):
-        live.show(shown)
+        at_once(live.show(shown))
         live.refresh()
     for backend in shown:
         backend.take()
     assert {backend.load() for backend in shown} == {1}
     other, theirs = LiveBoard(tmp_path / "other.live"), backends()
-    other.show(theirs)
+    at_once(other.show(theirs))
     other.refresh()
     seen = [backend.load() for backend in theirs]
     assert sum(seen) > 0
-    live.show(shown)  # there is room again
+    at_once(live.show(shown))  # there is room again
     other.refresh()
     assert {backend.load() for backend in theirs} == {1}
 

@@ -12,6 +12,7 @@ from pool.snapshot import BackendSpec, LimitPolicy
 from proxy.core.backend import Backend
 from proxy.core.latency import FORGET
 from proxy.core.queue import Queue
+from proxy.core.steps import at_once
 from proxy.engine.live import LiveBoard
 
 
@@ -27,8 +28,8 @@ def board(tmp_path: Path) -> Callable[[str], LiveBoard]:
 def test_a_worker_sees_the_requests_of_another(board: Callable[[str], LiveBoard]) -> None:
     here, there = board("here"), board("there")
     mine, theirs = backend(7), backend(7)
-    here.show([mine])
-    there.show([backend(1), theirs])
+    at_once(here.show([mine]))
+    at_once(there.show([backend(1), theirs]))
     here.refresh()
     theirs.take()
     theirs.take()
@@ -43,11 +44,11 @@ def test_requests_of_a_backend_that_was_moved_are_none_of_its_new_server(
 ) -> None:
     here, there = board("here"), board("there")
     old, new, mine = backend(1), backend(1), backend(1)
-    here.show([mine])
-    there.show([old])
+    at_once(here.show([mine]))
+    at_once(there.show([old]))
     here.refresh()
     old.take()
-    there.show([new])
+    at_once(there.show([new]))
     assert mine.load() == 0
     new.take()
     old.give_back()
@@ -59,11 +60,11 @@ def test_what_a_backend_had_when_it_left_is_not_shown_for_ever(
 ) -> None:
     here, there = board("here"), board("there")
     leaving, mine = backend(1), backend(1)
-    here.show([mine])
-    there.show([leaving])
+    at_once(here.show([mine]))
+    at_once(there.show([leaving]))
     here.refresh()
     leaving.take()
-    there.show([backend(2)])
+    at_once(there.show([backend(2)]))
     assert mine.load() == 0
 
 
@@ -71,11 +72,11 @@ def test_backends_that_come_later_are_seen_too(board: Callable[[str], LiveBoard]
     here, there = board("here"), board("there")
     numbers = range(1, 1000)  # more than fits at first
     mine = {number: backend(number) for number in numbers}
-    here.show(mine.values())
-    there.show([backend(1)])
+    at_once(here.show(mine.values()))
+    at_once(there.show([backend(1)]))
     here.refresh()
     theirs = {number: backend(number) for number in numbers}
-    there.show(theirs.values())
+    at_once(there.show(theirs.values()))
     theirs[999].take()
     assert mine[999].load() == 0
     here.refresh()
@@ -85,8 +86,8 @@ def test_backends_that_come_later_are_seen_too(board: Callable[[str], LiveBoard]
 def test_a_worker_that_leaves_takes_its_numbers_along(board: Callable[[str], LiveBoard]) -> None:
     here, there = board("here"), board("there")
     mine, theirs = backend(1), backend(1)
-    here.show([mine])
-    there.show([theirs])
+    at_once(here.show([mine]))
+    at_once(there.show([theirs]))
     theirs.take()
     here.refresh()
     assert mine.load() == 1
@@ -100,12 +101,12 @@ def test_what_a_killed_worker_had_in_flight_is_forgotten(
 ) -> None:
     here = board("here")
     mine = backend(1)
-    here.show([mine])
+    at_once(here.show([mine]))
     ready, done = os.pipe()
     child = os.fork()
     if child == 0:
         there, theirs = board("there"), backend(1)
-        there.show([theirs])
+        at_once(there.show([theirs]))
         theirs.take()
         os.write(done, b"x")
         signal.pause()
@@ -127,10 +128,10 @@ def test_a_running_request_stays_counted_over_a_new_configuration(
 ) -> None:
     here, there = board("here"), board("there")
     mine, theirs = backend(1), backend(1)
-    there.show([theirs])
+    at_once(there.show([theirs]))
     theirs.take()
-    there.show([backend(2), theirs])
-    here.show([mine])
+    at_once(there.show([backend(2), theirs]))
+    at_once(here.show([mine]))
     here.refresh()
     assert mine.load() == 1
 
@@ -141,7 +142,7 @@ def test_what_was_measured_is_told_to_those_who_have_measured_nothing(
     boards = [board(name) for name in "abc"]
     backends = [backend(1) for _ in boards]
     for one, shown in zip(boards, backends, strict=True):
-        one.show([shown])
+        at_once(one.show([shown]))
     first, second, idle = backends
     now = monotonic_ns()
     first.observe(1000, now)
@@ -158,8 +159,8 @@ def test_hearsay_is_not_passed_on(board: Callable[[str], LiveBoard]) -> None:
     """Or two workers would tell each other for ever what neither has measured of late."""
     here, there = board("here"), board("there")
     mine, theirs = backend(1), backend(1)
-    here.show([mine])
-    there.show([theirs])
+    at_once(here.show([mine]))
+    at_once(there.show([theirs]))
     theirs.observe(5000, monotonic_ns())
     there.refresh()
     here.refresh()
@@ -177,8 +178,8 @@ def test_workers_see_what_a_pool_has_in_flight_elsewhere_and_who_waits_there(
     here, there = board("here"), board("there")
     mine, theirs = (Queue(LimitPolicy(max_in_flight=2)) for _ in range(2))
     theirs.take()
-    here.show([backend(1)], {1: mine})
-    there.show([backend(1)], {1: theirs})
+    at_once(here.show([backend(1)], {1: mine}))
+    at_once(there.show([backend(1)], {1: theirs}))
     here.refresh()
     assert mine.has_place(1, waited=False)
     theirs.take()

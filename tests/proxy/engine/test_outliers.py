@@ -10,6 +10,7 @@ from pool.bus import Happening
 from pool.outliers.records import Ejections
 from pool.snapshot import BackendSpec, OutlierPolicy, PoolSpec, build
 from proxy.core.configuration import Configuration
+from proxy.core.steps import at_once
 from proxy.engine.outliers import Outliers
 
 POLICY = OutlierPolicy(enabled=True, consecutive_5xx=2, max_ejected=50)
@@ -47,7 +48,8 @@ class Worker:
             id=1, name="shop", algorithm="round_robin", outlier=POLICY, backends=backends
         )
         self.configuration = Configuration(build(1, (pool,), ()), self.configuration)
-        self.outliers.configure(self.configuration)
+        known = self.outliers.take_over(self.configuration)
+        at_once(self.outliers.settle(self.configuration, known))
 
     def fail(self, name: str) -> None:
         monitor = self.configuration.pools[1].backends[ord(name)].monitor

@@ -10,6 +10,7 @@ from pool.snapshot import BackendSpec, CircuitPolicy, PoolSpec
 from proxy.core.balancing import balancer_class
 from proxy.core.circuit.breaker import Breaker
 from proxy.core.pool import build_pool
+from proxy.core.steps import at_once
 from proxy.stores.agreement import Agreement
 from proxy.stores.memory import MemoryCircuits
 
@@ -59,7 +60,8 @@ class Worker:
     def agree(self, seconds: float) -> list[Operation]:
         """Redis is there, and has been read: what the worker tells it."""
         records = self._redis.circuits.items()
-        self.agreement.take_all({str(key).encode(): msgspec.json.encode(c) for key, c in records})
+        shared = {str(key).encode(): msgspec.json.encode(c) for key, c in records}
+        at_once(self.agreement.take_all(shared))
         return self.tell(seconds)
 
     def tell(self, seconds: float) -> list[Operation]:

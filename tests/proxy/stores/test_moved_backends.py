@@ -9,6 +9,7 @@ from pool.circuits.records import Circuit
 from pool.snapshot import BackendSpec, CircuitPolicy, PoolSpec
 from proxy.core.balancing import balancer_class
 from proxy.core.pool import Pool, build_pool
+from proxy.core.steps import at_once
 from proxy.stores.agreement import Agreement
 
 NOW = 1_700_000_000.0
@@ -57,7 +58,7 @@ def test_what_the_old_server_did_while_nobody_could_be_asked_is_not_laid_before_
     worker.decide()
     worker.serve("http://new:80")
     closed = Circuit(generation=5, since=NOW, cause="its URL was changed")
-    worker.agreement.take_all({b"7": msgspec.json.encode(closed)})
+    at_once(worker.agreement.take_all({b"7": msgspec.json.encode(closed)}))
     assert worker.agreement.steps(NOW) == []
     assert worker.breaker.circuit == closed
 
