@@ -373,6 +373,25 @@ def test_a_value_without_a_mark_passes_and_asks_for_nobody(sticky: StickyOf, val
     assert sticky("header").read(field) == (field, None)
 
 
+@pytest.mark.parametrize("key", [KEY, b"another" * 5])
+def test_marks_are_the_same_whatever_the_configuration_follows(
+    snapshot_of: Callable[..., Snapshot], key: bytes
+) -> None:
+    def snapshot(*specs: BackendSpec) -> Snapshot:
+        policy = StickyPolicy(mode=StickyMode.COOKIE)
+        return snapshot_of(PoolSpec(id=1, name="p", sticky=policy, backends=specs))
+
+    first, second, _ = SPECS
+    moved = BackendSpec(id=second.id, name="b", url="http://elsewhere")
+    before = Configuration(snapshot(first, second), sticky_key=KEY)
+    after = Configuration(snapshot(first, moved, SPECS[2]), before, sticky_key=key)
+    backends = after.pools[1].backends
+    marks = Marks(key, 1, backends.values())
+    for backend in backends.values():
+        read = after.sticky[1].read(cookies(b"lb=" + marks.of(backend)))
+        assert read == (cookies(), backend)
+
+
 def test_the_application_gets_its_value_when_its_backend_is_gone(
     sticky: StickyOf, marks: Marks, pool_of: PoolOf, b: Backend
 ) -> None:

@@ -81,3 +81,25 @@ def test_the_same_url_keeps_its_circuit() -> None:
     worker.decide()
     worker.serve("http://old:80")
     assert worker.backend.out
+
+
+def test_one_that_has_left_is_not_among_those_of_which_only_so_many_may_be_out() -> None:
+    def serve(*names: str, previous: Pool | None = None) -> Pool:
+        backends = tuple(BackendSpec(id=ord(name), name=name, url="http://a") for name in names)
+        spec = PoolSpec(id=1, name="shop", circuit=POLICY, backends=backends)
+        pool = build_pool(spec, balancer_class("round_robin"), previous, offset=0)
+        agreement.configure([pool])
+        return pool
+
+    def fail(pool: Pool, name: str) -> bool:
+        breaker = pool.backends[ord(name)].breaker
+        assert breaker is not None
+        for _ in range(POLICY.threshold):
+            breaker.failed(breaker.generation)
+        agreement.decide_alone(agreement.steps(NOW), NOW)
+        return breaker.out
+
+    agreement = Agreement(lambda: None, lambda: NOW, logging.getLogger("test"))
+    first = serve("a", "b")
+    assert (fail(first, "a"), fail(first, "b")) == (True, False)
+    assert fail(serve("b", "c", previous=first), "c")
