@@ -112,6 +112,8 @@ class Pool:
             backend.configure(spec)
         if self.queue is not None:
             self.queue.configure(self.spec.limits)
+        if previous is not None:
+            previous._starting = {}  # which would make it refresh the tiers: they are others' now
         arrangement, self._arrangement = self._arrangement, None
         self._previous, self._changed = None, {}
         if arrangement is not None:

@@ -179,9 +179,13 @@ class Agreement:
 
     def take_all(self, records: Mapping[Any, Any]) -> Steps[None]:
         """All that is shared, by the backends' ids."""
+        copies = self._copies.circuits
+        known = dict(copies)
         for part in in_parts(list(self._breakers)):
             for backend_id in part:
-                self._read(backend_id, records.get(str(backend_id).encode()))
+                # What has been heard of it since is later than what was read before.
+                if copies.get(backend_id) is known.get(backend_id):
+                    self._read(backend_id, records.get(str(backend_id).encode()))
             yield
 
     def _read(self, backend_id: int, record: bytes | None) -> None:

@@ -123,6 +123,15 @@ def test_a_new_configuration_goes_on_with_it(
     assert (off.backends[1].weight, off.starting) == (10, False)
 
 
+def test_a_pool_that_others_have_taken_over_from_goes_on_with_nothing(
+    pool: Pool, clock: Clock, health: Health, backend_spec: SpecOf
+) -> None:
+    """It has requests still, and to refresh it would bring back who has left."""
+    recover(pool, health)
+    make_pool([backend_spec(1, weight=4)], clock, pool)
+    assert not pool.starting
+
+
 def test_who_is_removed_grows_no_more(
     pool: Pool, clock: Clock, health: Health, backend_spec: SpecOf
 ) -> None:

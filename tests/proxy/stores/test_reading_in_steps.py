@@ -1,0 +1,42 @@
+"""All circuits are read in steps, between which a worker hears of some of them."""
+
+import logging
+
+import msgspec
+import pytest
+
+from pool.choices import CircuitState
+from pool.circuits.records import Circuit, CircuitChange
+from pool.snapshot import BackendSpec, PoolSpec
+from proxy.core.balancing import balancer_class
+from proxy.core.pool import build_pool
+from proxy.stores.agreement import Agreement
+
+NOW = 1_700_000_000.0
+COUNT = 200
+READ = Circuit(generation=2, since=NOW)
+HEARD = Circuit(state=CircuitState.OPEN, generation=3, since=NOW, until=NOW + 30, wait=30)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("heard_at", [0, 1, 2])
+def test_what_is_heard_meanwhile_holds(heard_at: int, known: bool) -> None:
+    """`known`: whether what is read of it is anything at all."""
+    agreement = Agreement(lambda: None, lambda: NOW, logging.getLogger("test"))
+    backends = tuple(
+        BackendSpec(id=number, name=f"b{number}", url="http://a") for number in range(COUNT)
+    )
+    spec = PoolSpec(id=1, name="shop", backends=backends)
+    pool = build_pool(spec, balancer_class("round_robin"), None, offset=0)
+    agreement.configure([pool])
+    record = msgspec.json.encode(READ)
+    records = {str(number).encode(): record for number in range(COUNT) if number or known}
+    reading = agreement.take_all(records)
+    for step, _ in enumerate(reading):
+        if step == heard_at:
+            for number in (0, COUNT - 1):
+                change = CircuitChange(backend_id=number, circuit=HEARD)
+                agreement.hear(msgspec.json.encode(change))
+    circuits = [backend.breaker.circuit for backend in pool.backends.values() if backend.breaker]
+    assert circuits == [HEARD, *[READ] * (COUNT - 2), HEARD]
+    assert agreement.steps(NOW) == []  # nothing that is read seems to have been lost
