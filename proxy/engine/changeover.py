@@ -32,6 +32,7 @@ class Changeover:
         self._new: dict[Backend, ConnectionPool] = {}
 
     def steps(self) -> Steps[None]:
+        """What is raised before requests have gone over has changed nothing."""
         edge, configuration = self._edge, self._configuration
         yield from configuration.prepare()
         circuits = yield from edge.circuits.prepare(configuration)
