@@ -102,10 +102,13 @@ class Backend:
         return self.spec.admin_state is not AdminState.MAINTENANCE and not self.out
 
     def set_health(self, status: HealthStatus | None) -> bool:
-        """Take `status` up; whether that changes where new requests may go, or how many."""
-        before = self.eligible, self.degraded
+        """Take `status` up; whether that changes who may serve, or how much.
+
+        Also of one that the operator leaves out: a configuration on its way may let it in.
+        """
+        before = self.out, self.degraded
         self.health = status
-        return before != (self.eligible, self.degraded)
+        return before != (self.out, self.degraded)
 
     def load(self) -> int:
         """Requests in flight from all workers of the machine."""

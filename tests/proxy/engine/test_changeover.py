@@ -36,6 +36,7 @@ from proxy.engine.upstream import UpstreamConnection
 COUNT = 60  # backends of a pool: more than are dealt with in one step
 LEAVES, MOVES, STAYS, COMES = 1, 2, 3, COUNT + 1
 DOWN = HealthStatus(state=HealthState.UNHEALTHY, since=1.0)
+UP = HealthStatus(state=HealthState.UNKNOWN, since=2.0)
 OPEN = Circuit(state=CircuitState.OPEN, generation=1, since=1.0, until=1e12, wait=1e12)
 OUTLIERS = OutlierPolicy(enabled=True, consecutive_5xx=2, max_ejected=50)
 
@@ -198,6 +199,20 @@ def _at_each_step(make_edge: Callable[[], Edge], event: Callable[[Edge], Any]) -
 def test_health_that_changes_meanwhile_holds(make_edge: Callable[[], Edge]) -> None:
     for edge in _at_each_step(make_edge, lambda edge: edge.update_health({STAYS: DOWN})):
         assert chosen(edge) == ids_in(NEW) - {STAYS}
+
+
+def test_health_of_one_whom_the_new_configuration_lets_in_holds(edge: Edge) -> None:
+    """It may not serve before or after its verdict, as long as the old one is asked."""
+    left_out = snapshot(1, [backend_spec(STAYS, weight=0), backend_spec(LEAVES)], [])
+    edge.apply(left_out)
+    steps = sum(1 for _ in edge.steps(NEW))
+    for at in range(steps):
+        edge.apply(left_out)
+        edge.update_health({STAYS: DOWN})
+        for number, _ in enumerate(edge.steps(NEW)):
+            if number == at:
+                edge.update_health({STAYS: UP})
+        assert chosen(edge) == ids_in(NEW)
 
 
 def test_a_circuit_that_opens_meanwhile_is_open(make_edge: Callable[[], Edge]) -> None:
