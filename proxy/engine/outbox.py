@@ -14,20 +14,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from proxy.engine.downstream import ClientConnection
 
+FEW = 8  # responses in a turn, for which a turn's end is not worth waiting for
+PAUSE = 100  # responses after which it is looked again whether there are more
+
 log = logging.getLogger("lbsite.edge")
 
 
 class Outbox:
     """A worker's. Each client keeps what it is to be sent, as `late`."""
 
-    __slots__ = ("_clients", "_loop")
+    __slots__ = ("_clients", "_loop", "_pause")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._clients: list[ClientConnection] = []
+        self._pause = 0  # so many responses are sent at once: turns are short
 
     def add(self, client: "ClientConnection", data: bytes) -> None:
         """Send `data` at the end of this turn, or right before whatever `client` is sent next."""
+        if self._pause:
+            self._pause -= 1
+            client.write(data)
+            return
         if not self._clients:
             # After the turn's reads: uvloop has sent by then what was written during them.
             self._loop.call_soon(self.empty)
@@ -37,6 +45,8 @@ class Outbox:
 
     def empty(self) -> None:
         clients, self._clients = self._clients, []
+        if len(clients) < FEW:
+            self._pause = PAUSE
         for client in clients:
             try:
                 client.send_late()
