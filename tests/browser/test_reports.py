@@ -172,6 +172,8 @@ def test_latency_is_told_of_the_part_of_the_time_that_is_chosen(report, half_an_
     pages.choose("kind", "In the queue for a backend")
     pages.wait(lambda: "No request was timed" in pages.find("#panel-latency").text)
     assert "kind=queue" in pages.driver.current_url
+    pages.wait(lambda: is_loaded(pages))
+    assert pages.find("#panel-traffic .lb-plot").is_displayed()
 
 
 def test_a_series_is_taken_out_of_its_chart_and_put_back(report, half_an_hour):

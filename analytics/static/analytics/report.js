@@ -43,7 +43,7 @@ async function load() {
 /** What needs to know when the charts begin and end. Panels tell of what fails in it. */
 async function loadOverview(view, ask, signal) {
   try {
-    overview = await ask(traffic.endpoint, traffic.parameters);
+    overview = await ask(traffic);
     showFigures(overview);
     toolbar.tell(overview);
     await loadMarks(view, signal);
@@ -71,12 +71,13 @@ async function loadMarks(view, signal) {
 /** Panels that show parts of one report ask for it once. */
 function askOnce(view, signal) {
   const answers = new Map();
-  const asked = { ...view, period: view.from ? "" : view.period || settings.default_period };
-  return (endpoint, parameters = {}) => {
-    const key = JSON.stringify([endpoint, parameters]);
+  const { from, to, pool, backend, route } = view;
+  const period = from ? "" : view.period || settings.default_period;
+  return ({ endpoint, parameters }) => {
+    const asked = { period, from, to, pool, backend, route, ...parameters(view) };
+    const key = JSON.stringify([endpoint, asked]);
     if (!answers.has(key)) {
-      const url = settings.urls.reports + endpoint;
-      answers.set(key, fetchJson(url, { ...asked, ...parameters }, signal));
+      answers.set(key, fetchJson(settings.urls.reports + endpoint, asked, signal));
     }
     return answers.get(key);
   };
