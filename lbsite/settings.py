@@ -6,12 +6,12 @@ from urllib.parse import quote
 from django.templatetags.static import static
 
 from lbsite import environment
-from lbsite.environment import env
 from lbsite.secrets import load_or_create_secret_key
+from pool.environment import env, switch, whole
 
 DATA_DIR = environment.data_dir("LB_DATA_DIR", "var")
 
-DEBUG = env.bool("LB_DEBUG", False)
+DEBUG = switch("LB_DEBUG", False)
 SECRET_KEY = env.str("LB_SECRET_KEY", "") or load_or_create_secret_key(DATA_DIR)
 ALLOWED_HOSTS = env.list("LB_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 
@@ -91,18 +91,18 @@ LOGIN_REDIRECT_URL = "admin:index"
 LB_METRICS = environment.one_of("LB_METRICS", "token", ("off", "token", "open"))
 LB_PROXY_VIEW = environment.one_of("LB_PROXY_VIEW", "off", ("off", "staff", "public"))
 
-LB_HEALTH_CONCURRENCY = environment.positive("LB_HEALTH_CONCURRENCY", 500)
-LB_HEALTH_RETENTION_HOURS = environment.positive("LB_HEALTH_RETENTION_HOURS", 24)
-LB_HEALTH_SAMPLE_SECONDS = environment.natural("LB_HEALTH_SAMPLE_SECONDS", 60)
+LB_HEALTH_CONCURRENCY = whole("LB_HEALTH_CONCURRENCY", 500, 1)
+LB_HEALTH_RETENTION_HOURS = whole("LB_HEALTH_RETENTION_HOURS", 24, 1)
+LB_HEALTH_SAMPLE_SECONDS = whole("LB_HEALTH_SAMPLE_SECONDS", 60, 0)
 
-LB_HISTORY_RETENTION_DAYS = environment.positive("LB_HISTORY_RETENTION_DAYS", 400)
-LB_ALERT_RETENTION_DAYS = environment.positive("LB_ALERT_RETENTION_DAYS", 30)
+LB_HISTORY_RETENTION_DAYS = whole("LB_HISTORY_RETENTION_DAYS", 400, 1)
+LB_ALERT_RETENTION_DAYS = whole("LB_ALERT_RETENTION_DAYS", 30, 1)
 
-LB_REQUESTS_KEPT = environment.positive("LB_REQUESTS_KEPT", 100_000)
-LB_REQUESTS_RETENTION_HOURS = environment.positive("LB_REQUESTS_RETENTION_HOURS", 168)
+LB_REQUESTS_KEPT = whole("LB_REQUESTS_KEPT", 100_000, 1)
+LB_REQUESTS_RETENTION_HOURS = whole("LB_REQUESTS_RETENTION_HOURS", 168, 1)
 
 LB_PUBLIC_URL = environment.public_url("LB_PUBLIC_URL")
-LB_ALERT_INTERNAL = env.bool("LB_ALERT_INTERNAL", False)
+LB_ALERT_INTERNAL = switch("LB_ALERT_INTERNAL", False)
 _MAIL = environment.mail_server("LB_EMAIL_URL")
 EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
@@ -127,7 +127,7 @@ CSRF_COOKIE_NAME = "lbsite_csrf"
 
 # By default the admin listens on the loopback interface and speaks plain http. Behind
 # something that ends TLS, LB_HTTPS turns on all that depends on it.
-LB_HTTPS = env.bool("LB_HTTPS", False)
+LB_HTTPS = switch("LB_HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = LB_HTTPS
 if LB_HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
