@@ -198,6 +198,31 @@ def test_colours_follow_the_switch_to_dark(report, half_an_hour):
     pages.wait(lambda: pages.driver.execute_script(font) != light)
 
 
+def test_charts_are_as_wide_as_the_window_allows_and_do_not_vanish_meanwhile(report, half_an_hour):
+    pages = report()
+    sizes = """
+    return [...document.querySelectorAll('.lb-plot')].filter(plot => plot.clientWidth).map(
+        plot => [plot.clientWidth, plot.querySelector('.main-svg').clientWidth, plot.clientHeight])
+    """
+    before = pages.driver.execute_script(sizes)
+    seen = """
+    window.least = Infinity;
+    const plot = document.querySelector('#panel-traffic .lb-plot');
+    const note = () => { window.least = Math.min(window.least, plot.clientHeight) };
+    new ResizeObserver(note).observe(plot);
+    """
+    pages.driver.execute_script(seen)
+    try:
+        pages.driver.set_window_size(1100, 1000)
+        pages.wait(lambda: pages.driver.execute_script(sizes) != before)
+        pages.wait(
+            lambda: all(width == drawn for width, drawn, _ in pages.driver.execute_script(sizes))
+        )
+        assert pages.driver.execute_script("return window.least") > 200
+    finally:
+        pages.driver.set_window_size(1400, 1000)
+
+
 def test_it_fits_a_phone(report, half_an_hour):
     phone = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     driver = report().driver

@@ -31,8 +31,8 @@ export class Panel {
     this.#chart = chart;
     this.#actions = actions;
     this.#urls = urls;
-    const lane = this.#part("lane");
-    if (lane) new ResizeObserver(() => this.render()).observe(lane);
+    const legend = this.#part("legend"); // as wide as the plot and the lane of marks
+    if (legend) new ResizeObserver(() => this.render()).observe(legend);
     section.querySelector("details")?.addEventListener("toggle", () => this.#fillTables());
   }
 

@@ -7,13 +7,18 @@ export const RIGHT = 12;
 
 const HEIGHT = 280;
 const LABEL = 95; // pixels for each label of the axis of time
-const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, showTips: false };
+const CONFIG = { displayModeBar: false, doubleClick: false, showTips: false };
 // A finger that moves over a chart scrolls the page.
 const dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
 
-/** `lines`: times at which marks are drawn. `range`: of the time axis; none if it has none. */
+/** `lines`: times at which marks are drawn. `range`: of the time axis; none if it has none.
+ *
+ * To be called again when the element's width changes. What Plotly does itself about that takes
+ * the plot out of the page meanwhile.
+ */
 export function draw(element, { traces, layout = {} }, colour, range, lines) {
   const whole = {
+    width: element.clientWidth,
     height: HEIGHT,
     margin: { l: LEFT, r: RIGHT, t: 8, b: 44 },
     paper_bgcolor: "transparent",
@@ -28,7 +33,7 @@ export function draw(element, { traces, layout = {} }, colour, range, lines) {
     dragmode: range ? dragmode : false,
     showlegend: false, // there is one beside the plot, which takes no room from it
     ...layout,
-    xaxis: { ...axis(colour), ...(range && timeAxis(range, element)), ...layout.xaxis },
+    xaxis: { ...axis(colour), ...(range && timeAxis(range, element, colour)), ...layout.xaxis },
     yaxis: { ...axis(colour), fixedrange: true, rangemode: "tozero", ...layout.yaxis },
     shapes: lines.map((at) => verticalLine(at, colour)),
   };
@@ -58,12 +63,15 @@ function axis(colour) {
   };
 }
 
-function timeAxis(range, { clientWidth }) {
+function timeAxis(range, { clientWidth }, colour) {
   return {
     type: "date",
     range,
     hoverformat: "%-d %b %Y, %H:%M:%S",
     showgrid: false,
+    ticks: "outside",
+    ticklen: 7, // below the lowest label of the other axis, half of which is as low
+    tickcolor: colour("grid"),
     tickangle: 0,
     nticks: Math.max(2, Math.floor(clientWidth / LABEL)),
   };
