@@ -1,5 +1,6 @@
 """One settings file, read from the environment. Every variable is described in the README."""
 
+from pathlib import Path
 from socket import gethostname
 from urllib.parse import quote
 
@@ -55,6 +56,7 @@ WSGI_APPLICATION = "lbsite.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "templates"],  # before those of unfold
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
