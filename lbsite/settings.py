@@ -46,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "pool.actor.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "lbsite.timezone.TimeZoneMiddleware",
     "lbsite.unavailable.UnavailableMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -227,12 +228,13 @@ _INDIGO = {
 UNFOLD = {
     "SITE_TITLE": "lbsite",
     "SITE_HEADER": "lbsite",
-    "SITE_SUBHEADER": f"Load balancer · times in {TIME_ZONE}",
+    "SITE_SUBHEADER": "lbsite.timezone.subheader",
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("lbsite/favicon.svg")}
     ],
+    "SCRIPTS": [lambda _: static("lbsite/timezone.js")],
     "COLORS": {"primary": _INDIGO},
     "COMMAND": {"search_models": ["pool.pool", "pool.backend", "pool.route", "auth.user"]},
     "SIDEBAR": {"command_search": True, "navigation": "lbsite.navigation.sidebar"},

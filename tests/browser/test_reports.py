@@ -1,6 +1,8 @@
 """The charts of the reports, drawn from what was counted, in a real browser."""
 
 import time
+from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -16,7 +18,10 @@ REPORT = "analytics/trafficrollup/"
 ANSWERED, FAILED = 40, 2  # requests of each minute
 DRAWN = ("traffic", "latency", "heatmap", "errors", "share")
 DATA = "return document.querySelector(`#panel-${arguments[0]} .lb-plot`)?.data?.length"
-RANGE = "return document.querySelector(`#panel-${arguments[0]} .lb-plot`).layout.xaxis.range"
+RANGE = """
+const { range } = document.querySelector(`#panel-${arguments[0]} .lb-plot`).layout.xaxis;
+return range.map(end => Date.parse(`${end.replace(' ', 'T')}Z`));
+"""
 COUNTS = """
 return Object.fromEntries(document.querySelector('#panel-traffic .lb-plot').data.map(
     trace => [trace.name, trace.customdata.reduce((sum, count) => sum + count, 0)]))
@@ -138,6 +143,32 @@ def test_dragging_over_a_chart_narrows_all_of_them_and_the_address_says_so(repor
     assert pages.driver.execute_script(RANGE, "errors") == [start, end]
     pages.click(pages.find("#report-reset"))
     pages.wait(lambda: "from=" not in pages.driver.current_url)
+
+
+@pytest.fixture
+def in_kolkata(driver):
+    """Whose clocks are 5 hours and a half ahead all year."""
+    driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Kolkata"})
+    yield
+    driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": ""})
+
+
+def test_times_are_those_of_the_viewer(in_kolkata, report, half_an_hour):
+    ahead = 5.5 * 3600
+    pages = report("?period=1h")
+    now = time.time()
+    start, end = pages.driver.execute_script(RANGE, "traffic")
+    assert start / 1000 == pytest.approx(now - 3600 + ahead, abs=120)
+    assert end / 1000 == pytest.approx(now + ahead, abs=120)
+    assert "UTC+5:30" in pages.find("#report-span").text
+    drag(pages, "traffic", 0.5, 0.75)
+    pages.wait(lambda: "from=" in pages.driver.current_url)
+    asked = parse_qs(urlsplit(pages.driver.current_url).query)
+    since = datetime.fromisoformat(asked["from"][0]).timestamp()
+    assert since == pytest.approx(now - 1800, abs=180)
+    pages.click(pages.find(".lb-exact summary"))
+    typed = pages.find("[name=from]").get_attribute("value")
+    assert datetime.fromisoformat(f"{typed}+05:30").timestamp() == since
 
 
 def test_a_range_is_typed(report, half_an_hour):

@@ -1,4 +1,7 @@
 // Drawing with Plotly (a global, see https://plotly.com/javascript/): what all charts share.
+// It knows no time zones: what a clock on the wall shows is what it is given, and gives back.
+
+import { fromLocal, wallClock } from "./zone.js";
 
 // Where a plot begins and ends within its element, in pixels: the lane of marks above it is
 // laid out by the same numbers.
@@ -17,6 +20,7 @@ const dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
  * the plot out of the page meanwhile.
  */
 export function draw(element, { traces, layout = {} }, colour, range, lines) {
+  const time = range && timeAxis(range.map(wallClock), element, colour);
   const whole = {
     width: element.clientWidth,
     height: HEIGHT,
@@ -33,11 +37,12 @@ export function draw(element, { traces, layout = {} }, colour, range, lines) {
     dragmode: range ? dragmode : false,
     showlegend: false, // there is one beside the plot, which takes no room from it
     ...layout,
-    xaxis: { ...axis(colour), ...(range && timeAxis(range, element, colour)), ...layout.xaxis },
+    xaxis: { ...axis(colour), ...time, ...layout.xaxis },
     yaxis: { ...axis(colour), fixedrange: true, rangemode: "tozero", ...layout.yaxis },
-    shapes: lines.map((at) => verticalLine(at, colour)),
+    shapes: lines.map((at) => verticalLine(wallClock(at), colour)),
   };
-  return Plotly.react(element, traces, whole, CONFIG);
+  const drawn = time ? traces.map((trace) => ({ ...trace, x: trace.x.map(wallClock) })) : traces;
+  return Plotly.react(element, drawn, whole, CONFIG);
 }
 
 /** `select` gets both ends, in milliseconds, of a range of the time axis that was dragged over. */
@@ -49,9 +54,9 @@ export function onDragged(element, select, reset) {
   element.on("plotly_doubleclick", reset);
 }
 
-/** Plotly gives "2026-11-21 16:00:00.5", which is UTC though it does not say so. */
+/** Plotly gives it as "2026-11-21 16:00:00.5". */
 function inMilliseconds(end) {
-  return typeof end === "number" ? end : Date.parse(`${end.replace(" ", "T")}Z`);
+  return fromLocal(Date.parse(`${end.replace(" ", "T")}Z`));
 }
 
 function axis(colour) {

@@ -16,7 +16,8 @@ import { Panel } from "./panel.js";
 import { keepUpToDate } from "./refresh.js";
 import { onThemeChange } from "./theme.js";
 import { Toolbar } from "./toolbar.js";
-import { changeView, onChange, readView } from "./view.js";
+import { changeView, inUtc, onChange, readView, timeOf } from "./view.js";
+import { followClocks } from "./zone.js";
 
 const CHARTS = { availability, errors, heatmap, latency, paths, share, traffic };
 
@@ -35,6 +36,7 @@ async function load() {
   loading = new AbortController();
   const { signal } = loading;
   const view = readView();
+  followClocks(timeOf(view.to) || Date.now());
   toolbar.follow(view);
   const ask = askOnce(view, signal);
   await Promise.all([...panels.map((panel) => panel.load(ask)), loadOverview(view, ask, signal)]);
@@ -94,7 +96,7 @@ function open(group) {
 
 function select(from, to) {
   const ends = bucketsWithin(overview.series, from, to);
-  const [start, end] = ends.map((at) => new Date(at).toISOString().replace(/\.\d+/, ""));
+  const [start, end] = ends.map(inUtc);
   changeView({ period: "", from: start, to: end });
 }
 
