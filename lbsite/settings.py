@@ -146,6 +146,10 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = ["lbsite.formats"]
 
+# A pool's page sends eight fields a backend; Django's 1,000 would end at 110 of them. Its forms
+# themselves take 2,000 rows.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+
 STATIC_URL = "static/"
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
