@@ -18,9 +18,10 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from rest_framework.authtoken.models import Token, TokenProxy
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from pool.admin.base import StyledAdmin
 
 admin.site.index_template = "lbsite/dashboard.html"
 admin.site.index_title = "Overview"
@@ -30,12 +31,12 @@ for model in (User, Group, TokenProxy):
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(DjangoGroupAdmin, StyledAdmin):
     pass
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(DjangoUserAdmin, StyledAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm

@@ -10,9 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env
 
-env = Env()
+from pool.environment import env
 
 # Of libpq, whose own is minutes: for so long each page would hang when a machine is gone. Seconds,
 # and milliseconds in which what was sent must arrive.
@@ -49,21 +48,6 @@ def database(variable: str, default: str) -> dj_database_url.DBConfig:
             )
         database["OPTIONS"] = _PATIENCE | database.get("OPTIONS", {})
     return database
-
-
-def positive(variable: str, default: int) -> int:
-    return _whole(variable, default, 1)
-
-
-def natural(variable: str, default: int) -> int:
-    return _whole(variable, default, 0)
-
-
-def _whole(variable: str, default: int, least: int) -> int:
-    value = env.int(variable, default)
-    if value < least:
-        raise ImproperlyConfigured(f"{variable}: give a whole number from {least}, not {value}")
-    return value
 
 
 def one_of(variable: str, default: str, choices: Sequence[str]) -> str:

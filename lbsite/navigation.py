@@ -37,7 +37,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _model(request, "Alerts", "notifications", "pool.alert"),
                 _model(request, "Rules", "rule", "pool.alertrule"),
                 _model(request, "Channels", "send", "pool.alertchannel"),
-                _model(request, "Messages", "mail", "pool.alertdelivery"),
+                _model(request, "Deliveries", "mail", "pool.alertdelivery"),
             ],
         },
         {

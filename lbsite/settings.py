@@ -1,17 +1,18 @@
 """One settings file, read from the environment. Every variable is described in the README."""
 
+from pathlib import Path
 from socket import gethostname
 from urllib.parse import quote
 
 from django.templatetags.static import static
 
 from lbsite import environment
-from lbsite.environment import env
 from lbsite.secrets import load_or_create_secret_key
+from pool.environment import env, switch, whole
 
 DATA_DIR = environment.data_dir("LB_DATA_DIR", "var")
 
-DEBUG = env.bool("LB_DEBUG", False)
+DEBUG = switch("LB_DEBUG", False)
 SECRET_KEY = env.str("LB_SECRET_KEY", "") or load_or_create_secret_key(DATA_DIR)
 ALLOWED_HOSTS = env.list("LB_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 
@@ -45,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "pool.actor.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "lbsite.timezone.TimeZoneMiddleware",
     "lbsite.unavailable.UnavailableMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -55,6 +57,7 @@ WSGI_APPLICATION = "lbsite.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "templates"],  # before those of unfold
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -91,18 +94,18 @@ LOGIN_REDIRECT_URL = "admin:index"
 LB_METRICS = environment.one_of("LB_METRICS", "token", ("off", "token", "open"))
 LB_PROXY_VIEW = environment.one_of("LB_PROXY_VIEW", "off", ("off", "staff", "public"))
 
-LB_HEALTH_CONCURRENCY = environment.positive("LB_HEALTH_CONCURRENCY", 500)
-LB_HEALTH_RETENTION_HOURS = environment.positive("LB_HEALTH_RETENTION_HOURS", 24)
-LB_HEALTH_SAMPLE_SECONDS = environment.natural("LB_HEALTH_SAMPLE_SECONDS", 60)
+LB_HEALTH_CONCURRENCY = whole("LB_HEALTH_CONCURRENCY", 500, 1)
+LB_HEALTH_RETENTION_HOURS = whole("LB_HEALTH_RETENTION_HOURS", 24, 1)
+LB_HEALTH_SAMPLE_SECONDS = whole("LB_HEALTH_SAMPLE_SECONDS", 60, 0)
 
-LB_HISTORY_RETENTION_DAYS = environment.positive("LB_HISTORY_RETENTION_DAYS", 400)
-LB_ALERT_RETENTION_DAYS = environment.positive("LB_ALERT_RETENTION_DAYS", 30)
+LB_HISTORY_RETENTION_DAYS = whole("LB_HISTORY_RETENTION_DAYS", 400, 1)
+LB_ALERT_RETENTION_DAYS = whole("LB_ALERT_RETENTION_DAYS", 30, 1)
 
-LB_REQUESTS_KEPT = environment.positive("LB_REQUESTS_KEPT", 100_000)
-LB_REQUESTS_RETENTION_HOURS = environment.positive("LB_REQUESTS_RETENTION_HOURS", 168)
+LB_REQUESTS_KEPT = whole("LB_REQUESTS_KEPT", 100_000, 1)
+LB_REQUESTS_RETENTION_HOURS = whole("LB_REQUESTS_RETENTION_HOURS", 168, 1)
 
 LB_PUBLIC_URL = environment.public_url("LB_PUBLIC_URL")
-LB_ALERT_INTERNAL = env.bool("LB_ALERT_INTERNAL", False)
+LB_ALERT_INTERNAL = switch("LB_ALERT_INTERNAL", False)
 _MAIL = environment.mail_server("LB_EMAIL_URL")
 EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
@@ -127,7 +130,7 @@ CSRF_COOKIE_NAME = "lbsite_csrf"
 
 # By default the admin listens on the loopback interface and speaks plain http. Behind
 # something that ends TLS, LB_HTTPS turns on all that depends on it.
-LB_HTTPS = env.bool("LB_HTTPS", False)
+LB_HTTPS = switch("LB_HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = LB_HTTPS
 if LB_HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -142,6 +145,10 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = ["lbsite.formats"]
+
+# A pool's page sends eight fields a backend; Django's 1,000 would end at 110 of them. Its forms
+# themselves take 2,000 rows.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 STATIC_URL = "static/"
 STATICFILES_FINDERS = [
@@ -225,12 +232,13 @@ _INDIGO = {
 UNFOLD = {
     "SITE_TITLE": "lbsite",
     "SITE_HEADER": "lbsite",
-    "SITE_SUBHEADER": f"Load balancer · times in {TIME_ZONE}",
+    "SITE_SUBHEADER": "lbsite.timezone.subheader",
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("lbsite/favicon.svg")}
     ],
+    "SCRIPTS": [lambda _: static("lbsite/timezone.js")],
     "COLORS": {"primary": _INDIGO},
     "COMMAND": {"search_models": ["pool.pool", "pool.backend", "pool.route", "auth.user"]},
     "SIDEBAR": {"command_search": True, "navigation": "lbsite.navigation.sidebar"},

@@ -1,4 +1,5 @@
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
@@ -21,4 +22,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(api_patterns)),
     path("lb/", include("proxy.urls")),
+    # Where browsers look by themselves, for pages that name none.
+    path("favicon.ico", RedirectView.as_view(url=static("lbsite/favicon.svg"))),
 ]

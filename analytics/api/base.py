@@ -11,7 +11,6 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer, ValidationError
@@ -21,9 +20,11 @@ from analytics.api.queries import SpanQuery, bad_parameters_as_answers
 from analytics.api.shapes import columns_of, shape_of
 from analytics.models import TrafficRollup
 from pool.api.permissions import ModelPermissions
+from pool.api.strict import KnownParameters
 
 # A time that is over changes only where counts arrive late; one that runs, at any moment.
 _FINISHED, _RUNNING = "private, max-age=60", "private, no-cache"
+_TABLE = "table"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Table:
     rows: Callable[[Any], Iterable[Any]]
 
 
-class ReportView(GenericAPIView[TrafficRollup], ABC):
+class ReportView(KnownParameters, ABC):
     """A subclass says what is asked, how it is answered, and what its tables are: first the
     one that CSV and NDJSON have unless `table=` names another.
     """
@@ -46,6 +47,7 @@ class ReportView(GenericAPIView[TrafficRollup], ABC):
     renderer_classes = RENDERERS
     content_negotiation_class = Negotiation
     query_class: ClassVar[type[SpanQuery]]
+    further_parameters = (_TABLE,)
     name: ClassVar[str]
     tables: ClassVar[dict[str, Table]]
 
@@ -71,11 +73,11 @@ class ReportView(GenericAPIView[TrafficRollup], ABC):
         return response
 
     def _table(self, request: Request) -> Table:
-        asked = request.query_params.get("table") or next(iter(self.tables))
+        asked = request.query_params.get(_TABLE) or next(iter(self.tables))
         if asked not in self.tables:
             known = ", ".join(self.tables)
             text = f"“{asked}” is not a table of this report; give one of {known}."
-            raise ValidationError({"table": [text]})
+            raise ValidationError({_TABLE: [text]})
         return self.tables[asked]
 
 
@@ -91,7 +93,7 @@ def described(
 ) -> Any:
     """Describes the `get` of a subclass."""
     table = OpenApiParameter(
-        "table",
+        _TABLE,
         OpenApiTypes.STR,
         enum=list(tables),
         description="Which list CSV and NDJSON have.",

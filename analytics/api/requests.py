@@ -11,7 +11,6 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -26,6 +25,7 @@ from analytics.requests.search import Search
 from pool.api.fields import NamedChoiceField
 from pool.api.pagination import TimePage
 from pool.api.permissions import ModelPermissions
+from pool.api.strict import KnownParameters
 from proxy.errors import Cause
 
 _STATUS = re.compile(r"([1-5])xx|[1-5]\d\d", re.ASCII)
@@ -123,7 +123,7 @@ class RequestPage(TimePage):
     ordering = ("-at", "-key")
 
 
-class RequestLogView(GenericAPIView[RequestRecord]):
+class RequestLogView(KnownParameters):
     """The newest requests of each edge, so many a second, and all in which something went wrong.
 
     Of these there is a bound too; the errors report says how many more there were.
@@ -133,6 +133,7 @@ class RequestLogView(GenericAPIView[RequestRecord]):
     permission_classes = [ModelPermissions]
     filter_backends = ()
     pagination_class = RequestPage
+    query_class = RequestsQuery
     renderer_classes = RENDERERS
     content_negotiation_class = Negotiation
 
@@ -150,13 +151,14 @@ class RequestLogView(GenericAPIView[RequestRecord]):
         return response
 
 
-class RequestView(GenericAPIView[RequestRecord]):
+class RequestView(KnownParameters):
     """One request by its X-Request-Id; the newest, if a client has sent the same one again."""
 
     queryset = RequestRecord.objects.none()
     permission_classes = [ModelPermissions]
     filter_backends = ()
     pagination_class = None
+    query_class = _ZoneQuery
 
     @extend_schema(
         parameters=[_ZoneQuery, OpenApiParameter("request_id", OpenApiTypes.STR, "path")],

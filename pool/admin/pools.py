@@ -18,6 +18,7 @@ from unfold.forms import PaginationInlineFormSet
 from unfold.views import ChangeList
 
 from pool.admin.base import ConfigurationAdmin, Deletion
+from pool.admin.duplicate import DuplicateAction
 from pool.admin.failover import FailoverActions
 from pool.admin.failover import advise as advise_on_tiers
 from pool.admin.health import (
@@ -175,7 +176,7 @@ class PoolChangeList(ChangeList):
 
 
 @admin.register(Pool)
-class PoolAdmin(FailoverActions, ConfigurationAdmin):
+class PoolAdmin(DuplicateAction, FailoverActions, ConfigurationAdmin):
     list_display = (
         *("name", "shown_algorithm", "available", "what_is_left"),
         *("routes_to_it", "last_change"),
@@ -186,7 +187,7 @@ class PoolAdmin(FailoverActions, ConfigurationAdmin):
     inlines = (BackendInline,)
     conditional_fields = RELEVANT_IF
     readonly_fields = ("traffic_now",)
-    actions_detail = (FailoverActions.failover_menu,)
+    actions_detail = (FailoverActions.failover_menu, "duplicate")
     fieldsets = (
         ("General", {"classes": ["tab"], "fields": ("name", "algorithm")}),
         _policy_tab("Balancing", BALANCING),

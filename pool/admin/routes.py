@@ -48,6 +48,7 @@ class RouteAdmin(ConfigurationAdmin):
     search_help_text = "Host, path prefix, or name of a pool"
     ordering = MATCHING_ORDER
     sortable_by = ()
+    save_as = True
     conditional_fields = RELEVANT_OF_ROUTE
     list_before_template = "pool/admin/route_matching.html"
     fieldsets = (

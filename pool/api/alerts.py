@@ -14,6 +14,7 @@ from pool.api.fields import NamedChoiceField, NamedRelation
 from pool.api.pagination import Page
 from pool.api.permissions import MayChange, ModelPermissions
 from pool.api.saving import SavingSerializer, SavingViewSet
+from pool.api.strict import KnownParameters
 from pool.models import Pool
 from pool.models.alerts import Alert, AlertChannel, AlertDelivery, AlertRule
 from pool.models.history import event_kind_choices
@@ -129,7 +130,7 @@ class AlertRuleViewSet(_NamedViewSet):
     serializer_class = AlertRuleSerializer
 
 
-class AlertViewSet(viewsets.ReadOnlyModelViewSet):
+class AlertViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
     """What rules tell of, or are about to, newest first."""
 
     permission_classes = [ModelPermissions]
@@ -140,7 +141,7 @@ class AlertViewSet(viewsets.ReadOnlyModelViewSet):
     lookup_field = "key"
 
 
-class AlertDeliveryViewSet(viewsets.ReadOnlyModelViewSet):
+class AlertDeliveryViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
     """Each message to each channel, and what came of it, newest first."""
 
     permission_classes = [ModelPermissions]

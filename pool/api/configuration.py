@@ -16,6 +16,7 @@ from pool.api.live import (
     TrafficSerializer,
 )
 from pool.api.saving import SavingSerializer
+from pool.api.strict import KnownFields
 from pool.circuits.live import LiveCircuits, count_calls
 from pool.failover.live import LiveTraffic
 from pool.history.pools import pool_health
@@ -170,11 +171,11 @@ class RouteSerializer(SavingSerializer):
         validators: list[Any] = []  # the model's constraint speaks of normalised values
 
 
-class CircuitOrderSerializer(serializers.Serializer):
+class CircuitOrderSerializer(KnownFields):
     action = NamedChoiceField(choices=["reset", "open", "release"])
 
 
-class FailoverSerializer(serializers.Serializer[Any]):
+class FailoverSerializer(KnownFields):
     tier = serializers.IntegerField(min_value=0, max_value=9, help_text="Where traffic is to go.")
 
 

@@ -1,7 +1,5 @@
 """What all that is changed over REST has in common: the model's rules, and transactions."""
 
-from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from django.db import models, transaction
@@ -10,12 +8,12 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.html import is_html_input
 
 from pool.api.errors import model_errors_as_answers
 from pool.api.fields import NamedChoiceField
 from pool.api.pagination import Page
 from pool.api.permissions import ModelPermissions
+from pool.api.strict import KnownFields, KnownParameters
 from pool.choices import HeaderAction
 from pool.fields import HeaderRulesField, NormalisedCharField
 
@@ -34,30 +32,12 @@ class HeaderRulesSerializerField(serializers.JSONField):
 
 
 # Without a docstring, which the API's description would repeat for each of its heirs.
-class SavingSerializer(serializers.ModelSerializer):
+class SavingSerializer(KnownFields, serializers.ModelSerializer):
     serializer_field_mapping: ClassVar[dict[type[models.Field], type[serializers.Field]]] = {
         **serializers.ModelSerializer.serializer_field_mapping,
         HeaderRulesField: HeaderRulesSerializerField,
     }
     serializer_choice_field = NamedChoiceField
-
-    def to_internal_value(self, data: Any) -> Any:
-        """A name that no field has is refused: misspelt, it would be told as saved.
-
-        What can only be read is let through, so that what was read can be sent back; and a
-        form has inputs of its own.
-        """
-        if isinstance(data, Mapping) and not is_html_input(data):
-            unknown = [str(name) for name in data if name not in self.fields]
-            errors = {name: [self._no_field(name)] for name in unknown}
-            if errors:
-                raise serializers.ValidationError(errors)
-        return super().to_internal_value(data)
-
-    def _no_field(self, name: str) -> str:
-        writable = [known for known, field in self.fields.items() if not field.read_only]
-        near = get_close_matches(name, writable, n=1)
-        return f"There is no such field{f'; did you mean {near[0]}?' if near else '.'}"
 
     def build_standard_field(
         self, field_name: str, model_field: Any
@@ -73,7 +53,7 @@ class SavingSerializer(serializers.ModelSerializer):
             return super().save(**kwargs)
 
 
-class SavingViewSet(viewsets.ModelViewSet):
+class SavingViewSet(KnownParameters, viewsets.ModelViewSet):
     """Each request that changes something is one transaction, and locks what it changes.
 
     So of two partial updates at once, neither undoes the other.

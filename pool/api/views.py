@@ -24,6 +24,7 @@ from pool.api.live import EdgeSerializer
 from pool.api.pagination import Page, TimePage
 from pool.api.permissions import MayChange, MayRollBack, ModelPermissions
 from pool.api.saving import SavingViewSet
+from pool.api.strict import KnownParameters
 from pool.circuits import verbs as circuits
 from pool.circuits.live import LiveCircuits
 from pool.failover.live import LiveTraffic
@@ -186,7 +187,7 @@ class RouteViewSet(_ConfigurationViewSet):
     filterset_class = filters.RouteFilter
 
 
-class EventViewSet(viewsets.ReadOnlyModelViewSet):
+class EventViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
     """The timeline, newest first."""
 
     permission_classes = [ModelPermissions]
@@ -216,7 +217,7 @@ class EventViewSet(viewsets.ReadOnlyModelViewSet):
         return {**super().get_serializer_context(), "causes": self.causes}
 
 
-class HealthRecordViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
+class HealthRecordViewSet(KnownParameters, mixins.ListModelMixin, viewsets.GenericViewSet):
     """Every probe, newest first. What a backend counts as now is its `health`."""
 
     permission_classes = [ModelPermissions]
@@ -226,7 +227,7 @@ class HealthRecordViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
     pagination_class = TimePage
 
 
-class RevisionViewSet(viewsets.ReadOnlyModelViewSet):
+class RevisionViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
     """Every configuration that was ever published, newest first."""
 
     permission_classes = [ModelPermissions]
@@ -253,7 +254,7 @@ class RevisionViewSet(viewsets.ReadOnlyModelViewSet):
         return Response(self.get_serializer(self.get_queryset().first()).data)
 
 
-class EdgeViewSet(viewsets.GenericViewSet):
+class EdgeViewSet(KnownParameters, viewsets.GenericViewSet):
     """The edge workers, and whether each runs what is saved."""
 
     permission_classes = [ModelPermissions]

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import quote
 
-from environs import Env
+from pool.environment import between, env, seconds, whole
 
 Network = IPv4Network | IPv6Network
 
@@ -45,33 +45,29 @@ class EdgeSettings:
 
 def read_settings() -> EdgeSettings:
     """Settings from `LB_…` variables. Raises `environs.EnvError` or `ValueError` naming one."""
-    env = Env()
     default = EdgeSettings()
     data_dir = Path(env.str("LB_DATA_DIR", "var")).absolute()
-    with env.prefixed("LB_"):
-        return EdgeSettings(
-            data_dir=data_dir,
-            redis_url=env.str("REDIS_URL", "") or f"unix://{quote(str(data_dir))}/redis.sock",
-            secret_key=env.str("SECRET_KEY", "") or _kept_secret(data_dir / "secret_key"),
-            keep_alive_timeout=_seconds(env, "KEEP_ALIVE_TIMEOUT", default.keep_alive_timeout),
-            request_head_timeout=_seconds(
-                env, "REQUEST_HEAD_TIMEOUT", default.request_head_timeout
-            ),
-            tunnel_timeout=_seconds(env, "TUNNEL_TIMEOUT", default.tunnel_timeout),
-            max_request_line=_count(env, "MAX_REQUEST_LINE", default.max_request_line),
-            max_request_head=_count(env, "MAX_REQUEST_HEAD", default.max_request_head),
-            max_request_fields=_count(env, "MAX_REQUEST_FIELDS", default.max_request_fields),
-            max_connections=_count(env, "MAX_CONNECTIONS", default.max_connections),
-            trusted_proxies=_networks(env.list("TRUSTED_PROXIES", [])),
-            access_log=env.str("ACCESS_LOG", default.access_log),
-            access_log_sample=_share(env, "ACCESS_LOG_SAMPLE", default.access_log_sample),
-            request_log_per_second=_rate(
-                env, "REQUEST_LOG_PER_SECOND", default.request_log_per_second
-            ),
-            request_log_errors_per_second=_rate(
-                env, "REQUEST_LOG_ERRORS_PER_SECOND", default.request_log_errors_per_second
-            ),
-        )
+    return EdgeSettings(
+        data_dir=data_dir,
+        redis_url=env.str("LB_REDIS_URL", "") or f"unix://{quote(str(data_dir))}/redis.sock",
+        secret_key=env.str("LB_SECRET_KEY", "") or _kept_secret(data_dir / "secret_key"),
+        keep_alive_timeout=seconds("LB_KEEP_ALIVE_TIMEOUT", default.keep_alive_timeout),
+        request_head_timeout=seconds("LB_REQUEST_HEAD_TIMEOUT", default.request_head_timeout),
+        tunnel_timeout=seconds("LB_TUNNEL_TIMEOUT", default.tunnel_timeout),
+        max_request_line=whole("LB_MAX_REQUEST_LINE", default.max_request_line, 1),
+        max_request_head=whole("LB_MAX_REQUEST_HEAD", default.max_request_head, 1),
+        max_request_fields=whole("LB_MAX_REQUEST_FIELDS", default.max_request_fields, 1),
+        max_connections=whole("LB_MAX_CONNECTIONS", default.max_connections, 1),
+        trusted_proxies=_networks(env.list("LB_TRUSTED_PROXIES", [])),
+        access_log=env.str("LB_ACCESS_LOG", default.access_log),
+        access_log_sample=between("LB_ACCESS_LOG_SAMPLE", default.access_log_sample, 0, 1),
+        request_log_per_second=between(
+            "LB_REQUEST_LOG_PER_SECOND", default.request_log_per_second, 0, MAX_NOTED
+        ),
+        request_log_errors_per_second=between(
+            "LB_REQUEST_LOG_ERRORS_PER_SECOND", default.request_log_errors_per_second, 0, MAX_NOTED
+        ),
+    )
 
 
 def _kept_secret(path: Path) -> str:
@@ -85,34 +81,6 @@ def _kept_secret(path: Path) -> str:
             f"{path} cannot be read ({type(error).__name__}): "
             "give the edge LB_SECRET_KEY, or the right to read it."
         ) from error
-
-
-def _seconds(env: Env, name: str, default: float) -> float:
-    value = env.float(name, default)
-    if not 0 < value < float("inf"):
-        raise ValueError(f"LB_{name} must be a number of seconds above 0.")
-    return value
-
-
-def _count(env: Env, name: str, default: int) -> int:
-    value = env.int(name, default)
-    if value < 1:
-        raise ValueError(f"LB_{name} must be 1 or more.")
-    return value
-
-
-def _rate(env: Env, name: str, default: float) -> float:
-    value = env.float(name, default)
-    if not 0 <= value <= MAX_NOTED:
-        raise ValueError(f"LB_{name} must be a number from 0 to {MAX_NOTED}.")
-    return value
-
-
-def _share(env: Env, name: str, default: float) -> float:
-    value = env.float(name, default)
-    if not 0 <= value <= 1:
-        raise ValueError(f"LB_{name} must be a share from 0 to 1.")
-    return value
 
 
 def _networks(texts: list[str]) -> tuple[Network, ...]:

@@ -5,12 +5,12 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from pool.api.errors import Conflict, redis_errors_as_answers
+from pool.api.strict import KnownFields, KnownParameters
 from pool.connection import redis_client
 from proxy.core.explain import PassedOver
 from proxy.explain.answer import Answer, By, Unanswerable, explain
@@ -28,7 +28,7 @@ class MayExplain(BasePermission):
         return may_explain(request.user)
 
 
-class QuestionSerializer(serializers.Serializer[Question]):
+class QuestionSerializer(KnownFields):
     host = serializers.CharField(max_length=260, help_text="As in the Host field, with its port.")
     path = serializers.CharField(
         max_length=8192, default="/", help_text="With the query, if it matters."
@@ -119,7 +119,7 @@ class AnswerSerializer(serializers.Serializer[Answer]):
     age = serializers.FloatField(allow_null=True, help_text="Seconds since the oldest of these.")
 
 
-class ExplainView(GenericAPIView[Any]):
+class ExplainView(KnownParameters):
     """Where a request would go now, and why. Nothing is sent and nothing is changed."""
 
     permission_classes = [MayExplain]

@@ -187,13 +187,33 @@ def test_a_page_asks_no_other_host_for_anything(pages, web, path):
     assert [entry for entry in pages.driver.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
-@pytest.mark.parametrize("path", ["", "pool/pool/", "pool/backend/", "pool/route/"])
+@pytest.mark.parametrize("path", ["", "pool/pool/", "pool/backend/", "pool/route/", "newest"])
 def test_a_page_fits_a_phone(pages, web, path):
     pages.driver.set_window_size(500, 900)
+    newest = Revision.objects.latest("number")
     try:
-        pages.open(path)
+        pages.open(f"pool/revision/{newest.pk}/change/" if path == "newest" else path)
         width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert pages.driver.execute_script(width) == 0
+    finally:
+        pages.driver.set_window_size(1400, 1000)
+
+
+@pytest.mark.parametrize("size", [1280, 500])
+def test_the_title_says_what_the_page_is_about(pages, web, operator, size):
+    pages.driver.set_window_size(size, 900)
+    shown = """
+    const isWhole = part => part.clientWidth && part.scrollWidth <= part.clientWidth;
+    const parts = [...document.querySelectorAll('#header-inner h1 > .truncate')];
+    return parts.filter(isWhole).map(part => part.innerText);
+    """
+    try:
+        for path, name in (
+            (f"pool/backend/{web.backends.get(name='a').pk}/change/", "web/a"),
+            (f"auth/user/{operator.pk}/change/", "olga"),
+        ):
+            pages.open(path)
+            assert pages.driver.execute_script(shown)[-1] == name
     finally:
         pages.driver.set_window_size(1400, 1000)
 

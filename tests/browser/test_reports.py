@@ -1,6 +1,8 @@
 """The charts of the reports, drawn from what was counted, in a real browser."""
 
 import time
+from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -16,7 +18,10 @@ REPORT = "analytics/trafficrollup/"
 ANSWERED, FAILED = 40, 2  # requests of each minute
 DRAWN = ("traffic", "latency", "heatmap", "errors", "share")
 DATA = "return document.querySelector(`#panel-${arguments[0]} .lb-plot`)?.data?.length"
-RANGE = "return document.querySelector(`#panel-${arguments[0]} .lb-plot`).layout.xaxis.range"
+RANGE = """
+const { range } = document.querySelector(`#panel-${arguments[0]} .lb-plot`).layout.xaxis;
+return range.map(end => Date.parse(`${end.replace(' ', 'T')}Z`));
+"""
 COUNTS = """
 return Object.fromEntries(document.querySelector('#panel-traffic .lb-plot').data.map(
     trace => [trace.name, trace.customdata.reduce((sum, count) => sum + count, 0)]))
@@ -140,6 +145,32 @@ def test_dragging_over_a_chart_narrows_all_of_them_and_the_address_says_so(repor
     pages.wait(lambda: "from=" not in pages.driver.current_url)
 
 
+@pytest.fixture
+def in_kolkata(driver):
+    """Whose clocks are 5 hours and a half ahead all year."""
+    driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Kolkata"})
+    yield
+    driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": ""})
+
+
+def test_times_are_those_of_the_viewer(in_kolkata, report, half_an_hour):
+    ahead = 5.5 * 3600
+    pages = report("?period=1h")
+    now = time.time()
+    start, end = pages.driver.execute_script(RANGE, "traffic")
+    assert start / 1000 == pytest.approx(now - 3600 + ahead, abs=120)
+    assert end / 1000 == pytest.approx(now + ahead, abs=120)
+    assert "UTC+5:30" in pages.find("#report-span").text
+    drag(pages, "traffic", 0.5, 0.75)
+    pages.wait(lambda: "from=" in pages.driver.current_url)
+    asked = parse_qs(urlsplit(pages.driver.current_url).query)
+    since = datetime.fromisoformat(asked["from"][0]).timestamp()
+    assert since == pytest.approx(now - 1800, abs=180)
+    pages.click(pages.find(".lb-exact summary"))
+    typed = pages.find("[name=from]").get_attribute("value")
+    assert datetime.fromisoformat(f"{typed}+05:30").timestamp() == since
+
+
 def test_a_range_is_typed(report, half_an_hour):
     pages = report("?from=2026-01-02T10:00:00%2B02:00&to=2026-01-02T09:00:00Z")
     pages.click(pages.find(".lb-exact summary"))
@@ -172,6 +203,8 @@ def test_latency_is_told_of_the_part_of_the_time_that_is_chosen(report, half_an_
     pages.choose("kind", "In the queue for a backend")
     pages.wait(lambda: "No request was timed" in pages.find("#panel-latency").text)
     assert "kind=queue" in pages.driver.current_url
+    pages.wait(lambda: is_loaded(pages))
+    assert pages.find("#panel-traffic .lb-plot").is_displayed()
 
 
 def test_a_series_is_taken_out_of_its_chart_and_put_back(report, half_an_hour):
@@ -194,6 +227,31 @@ def test_colours_follow_the_switch_to_dark(report, half_an_hour):
     pages.driver.execute_script("document.documentElement.classList.replace('light', 'dark')")
     pages.driver.execute_script("document.documentElement.classList.add('dark')")
     pages.wait(lambda: pages.driver.execute_script(font) != light)
+
+
+def test_charts_are_as_wide_as_the_window_allows_and_do_not_vanish_meanwhile(report, half_an_hour):
+    pages = report()
+    sizes = """
+    return [...document.querySelectorAll('.lb-plot')].filter(plot => plot.clientWidth).map(
+        plot => [plot.clientWidth, plot.querySelector('.main-svg').clientWidth, plot.clientHeight])
+    """
+    before = pages.driver.execute_script(sizes)
+    seen = """
+    window.least = Infinity;
+    const plot = document.querySelector('#panel-traffic .lb-plot');
+    const note = () => { window.least = Math.min(window.least, plot.clientHeight) };
+    new ResizeObserver(note).observe(plot);
+    """
+    pages.driver.execute_script(seen)
+    try:
+        pages.driver.set_window_size(1100, 1000)
+        pages.wait(lambda: pages.driver.execute_script(sizes) != before)
+        pages.wait(
+            lambda: all(width == drawn for width, drawn, _ in pages.driver.execute_script(sizes))
+        )
+        assert pages.driver.execute_script("return window.least") > 200
+    finally:
+        pages.driver.set_window_size(1400, 1000)
 
 
 def test_it_fits_a_phone(report, half_an_hour):

@@ -87,15 +87,25 @@ def test_a_byte_order_mark_is_no_part_of_the_json(
     assert "entry 1, host: write it as text" in result.stderr
 
 
-def test_an_interval_out_of_range_changes_nothing_and_stops_what_was_started(
+def test_a_server_that_is_refused_changes_nothing_and_stops_what_was_started(
     product: Any, run_up: Any, backends: list[DemoServer], tmp_path: Path
 ) -> None:
-    file = write(tmp_path / "servers.json", backends, {3: 1})
-    result = run_up(*product.arguments(), "--config", file, "--interval", "0.001")
+    file = write(tmp_path / "servers.json", backends, {3: 1001})
+    result = run_up(*product.arguments(), "--config", file)
     assert result.returncode == 1
-    assert "--interval: health_interval: " in result.stderr
+    assert "weight: " in result.stderr
     assert "; nothing was changed" in result.stderr
     assert "removed backend" not in result.stdout
+
+
+@pytest.mark.parametrize("interval", ["0", "-1", "soon", "nan"])
+def test_an_interval_out_of_range_starts_nothing(product: Any, run_up: Any, interval: str) -> None:
+    result = run_up(*product.arguments(), "--interval", interval)
+    assert result.returncode == 2
+    assert result.stderr.endswith(
+        f"error: argument --interval: Give a number of seconds from 0.1 to 3600. Not {interval}.\n"
+    )
+    assert result.stdout == ""
 
 
 def test_without_the_file_it_starts_with_what_is_configured(product: Any) -> None:

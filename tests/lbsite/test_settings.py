@@ -47,10 +47,11 @@ def settings(folder: Path, *names: str, **variables: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("variable", "value", "part"),
     [
-        ("LB_DEBUG", "perhaps", "Not a valid boolean"),
-        ("LB_HTTPS", "maybe", "Not a valid boolean"),
+        ("LB_DEBUG", "perhaps", "give true or false, not perhaps"),
+        ("LB_HTTPS", "maybe", "give true or false, not maybe"),
         ("LB_LOG_LEVEL", "loud", "use DEBUG, INFO, WARNING or ERROR, not LOUD"),
         ("LB_HEALTH_CONCURRENCY", "0", "whole number from 1, not 0"),
+        ("LB_HEALTH_CONCURRENCY", "many", "whole number from 1, not many"),
         ("LB_HISTORY_RETENTION_DAYS", "0", "whole number from 1, not 0"),
         ("DATABASE_URL", "nonsense", "write postgres://"),
         ("DATABASE_URL", "postgres://me:hunter2@[x/db", "write postgres://"),
@@ -59,7 +60,7 @@ def settings(folder: Path, *names: str, **variables: str) -> list[Any]:
         ("LB_EMAIL_URL", "pop://me:hunter2@mail.example.com", "write smtp+tls://"),
         ("LB_EMAIL_URL", "smtp://me:hunter2@mail.example.com:x", "write smtp+tls://"),
         ("LB_PUBLIC_URL", "lb.example.com", "https://lb.example.com"),
-        ("LB_ALERT_INTERNAL", "perhaps", "Not a valid boolean"),
+        ("LB_ALERT_INTERNAL", "perhaps", "give true or false, not perhaps"),
     ],
 )
 def test_a_malformed_variable_is_named_in_one_line(

@@ -3,6 +3,7 @@
 Ends with 1 if what was asked for cannot be reported, with 2 if the command line is wrong.
 """
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +19,7 @@ from analytics.api.shapes import columns_of
 from analytics.terminal.kinds import KINDS, Kind
 from analytics.terminal.tables import render
 
-_WIDTH = 250  # of what does not go to a terminal, which would have a width of its own
+_WIDTH = sys.maxsize  # of what goes to a file or a program, which wants names to be whole
 
 
 class Command(BaseCommand):

@@ -8,10 +8,10 @@ import { palette } from "./theme.js";
 
 /** `chart`: a module of charts/, which makes of an answer what is to be drawn.
  *
- * Its `endpoint` says which report that is, and its `parameters`, if it has any, what more to
- * ask. Its `figure(answer, colour, urls)` returns either `{words}`, if there is nothing to draw, or
- * `{traces, layout, tables}`; of a chart over time also `range`, both ends of its axis in
- * milliseconds. Without traces it is tables only.
+ * Its `endpoint` says which report that is, and its `parameters(view)` what to ask of it beside
+ * what is asked of all of them. Its `figure(answer, colour, urls)` returns either `{words}`, if
+ * there is nothing to draw, or `{traces, layout, tables}`; of a chart over time also `range`, both
+ * ends of its axis in milliseconds. Without traces it is tables only.
  */
 export class Panel {
   #section;
@@ -31,16 +31,16 @@ export class Panel {
     this.#chart = chart;
     this.#actions = actions;
     this.#urls = urls;
-    const lane = this.#part("lane");
-    if (lane) new ResizeObserver(() => this.render()).observe(lane);
+    const legend = this.#part("legend"); // as wide as the plot and the lane of marks
+    if (legend) new ResizeObserver(() => this.render()).observe(legend);
     section.querySelector("details")?.addEventListener("toggle", () => this.#fillTables());
   }
 
-  /** `ask(endpoint, parameters)` resolves to the answer. */
+  /** `ask(chart)` resolves to the answer. */
   async load(ask) {
     this.#section.ariaBusy = "true";
     try {
-      this.#answer = await ask(this.#chart.endpoint, this.#chart.parameters);
+      this.#answer = await ask(this.#chart);
     } catch (error) {
       if (error.name === "AbortError") return; // another view is being loaded
       this.#answer = null;

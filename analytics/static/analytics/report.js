@@ -16,7 +16,8 @@ import { Panel } from "./panel.js";
 import { keepUpToDate } from "./refresh.js";
 import { onThemeChange } from "./theme.js";
 import { Toolbar } from "./toolbar.js";
-import { changeView, onChange, readView } from "./view.js";
+import { changeView, inUtc, onChange, readView, timeOf } from "./view.js";
+import { followClocks } from "./zone.js";
 
 const CHARTS = { availability, errors, heatmap, latency, paths, share, traffic };
 
@@ -35,6 +36,7 @@ async function load() {
   loading = new AbortController();
   const { signal } = loading;
   const view = readView();
+  followClocks(timeOf(view.to) || Date.now());
   toolbar.follow(view);
   const ask = askOnce(view, signal);
   await Promise.all([...panels.map((panel) => panel.load(ask)), loadOverview(view, ask, signal)]);
@@ -43,7 +45,7 @@ async function load() {
 /** What needs to know when the charts begin and end. Panels tell of what fails in it. */
 async function loadOverview(view, ask, signal) {
   try {
-    overview = await ask(traffic.endpoint, traffic.parameters);
+    overview = await ask(traffic);
     showFigures(overview);
     toolbar.tell(overview);
     await loadMarks(view, signal);
@@ -71,12 +73,13 @@ async function loadMarks(view, signal) {
 /** Panels that show parts of one report ask for it once. */
 function askOnce(view, signal) {
   const answers = new Map();
-  const asked = { ...view, period: view.from ? "" : view.period || settings.default_period };
-  return (endpoint, parameters = {}) => {
-    const key = JSON.stringify([endpoint, parameters]);
+  const { from, to, pool, backend, route } = view;
+  const period = from ? "" : view.period || settings.default_period;
+  return ({ endpoint, parameters }) => {
+    const asked = { period, from, to, pool, backend, route, ...parameters(view) };
+    const key = JSON.stringify([endpoint, asked]);
     if (!answers.has(key)) {
-      const url = settings.urls.reports + endpoint;
-      answers.set(key, fetchJson(url, { ...asked, ...parameters }, signal));
+      answers.set(key, fetchJson(settings.urls.reports + endpoint, asked, signal));
     }
     return answers.get(key);
   };
@@ -93,7 +96,7 @@ function open(group) {
 
 function select(from, to) {
   const ends = bucketsWithin(overview.series, from, to);
-  const [start, end] = ends.map((at) => new Date(at).toISOString().replace(/\.\d+/, ""));
+  const [start, end] = ends.map(inUtc);
   changeView({ period: "", from: start, to: end });
 }
 

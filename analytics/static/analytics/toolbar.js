@@ -3,7 +3,8 @@
 import { SUBJECTS } from "./marks.js";
 import { element, iconOf } from "./table.js";
 import { span, stepInWords, time } from "./wording.js";
-import { addressOf, changeView, queryOf, readView } from "./view.js";
+import { addressOf, changeView, inUtc, queryOf, readView, timeOf } from "./view.js";
+import { fromLocal, wallClock, zoneName } from "./zone.js";
 
 const form = document.getElementById("report-query");
 const told = document.getElementById("report-span");
@@ -46,7 +47,9 @@ export class Toolbar {
   tell({ since, until, step, notes }) {
     const shown = since ? span(since, until) : `Everything until ${time(until)}`;
     told.classList.remove("lb-error");
-    told.textContent = [`${shown} UTC, in steps of ${stepInWords(step)}.`, ...notes].join(" ");
+    const steps = `in steps of ${stepInWords(step)}`;
+    told.textContent = [`${shown}, ${zoneName()}, ${steps}.`, ...notes].join(" ");
+    told.title = [since, until].filter(Boolean).join(" to ");
   }
 
   complain(words) {
@@ -93,16 +96,21 @@ function choose({ name, value }) {
   else if (CHOICES.includes(name)) changeView({ [name]: value });
 }
 
-/** A time of the address as a field has it: in UTC, without saying so. */
+/** A time of the address as a field has it: the viewer's, without saying so. */
 function inField(text) {
-  const at = new Date(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
-  return Number.isNaN(at.valueOf()) ? "" : at.toISOString().slice(0, 19);
+  const at = timeOf(text);
+  return Number.isNaN(at) ? "" : wallClock(at).slice(0, 19);
+}
+
+/** A time of a field as the address has it. */
+function fromField(text) {
+  return text && inUtc(fromLocal(timeOf(text)));
 }
 
 function submitExact(event) {
   event.preventDefault();
   const [from, to] = ["from", "to"].map((name) => form.elements[name].value);
-  changeView({ period: "", from: from && `${from}Z`, to: to && `${to}Z` });
+  changeView({ period: "", from: fromField(from), to: fromField(to) });
 }
 
 function subjectBox({ key, name, icon }) {

@@ -30,6 +30,16 @@ export function onChange(listener) {
   listeners.push(listener);
 }
 
+/** Milliseconds since 1970 of a time of the address, which is in UTC if it does not say. */
+export function timeOf(text) {
+  return Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
+}
+
+/** The other way round, to the second. */
+export function inUtc(at) {
+  return new Date(at).toISOString().replace(/\.\d+/, "");
+}
+
 /** Whether the view ends now, and so changes by itself. */
 export function isRunning(view) {
   return !view.to;

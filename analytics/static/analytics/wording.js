@@ -1,4 +1,6 @@
-// Numbers and times as people read them. Times are in UTC, like those of all pages.
+// Numbers and times as people read them.
+
+import { toLocal } from "./zone.js";
 
 const LOCALE = "en-GB";
 const UTC = { timeZone: "UTC" };
@@ -36,15 +38,15 @@ export function milliseconds(value) {
 
 /** `at`: milliseconds since 1970, or a time as the API gives it. */
 export function time(at) {
-  const date = new Date(at);
+  const date = new Date(toLocal(new Date(at).valueOf()));
   return `${day.format(date)}, ${clock.format(date)}`;
 }
 
 /** Both ends, the day of the second only where it is another one. */
 export function span(since, until) {
-  const [start, end] = [new Date(since), new Date(until)];
-  const last = day.format(start) === day.format(end) ? clock.format(end) : time(end);
-  return `${time(start)} to ${last}`;
+  const [first, last] = [time(since), time(until)];
+  const [date, hour] = last.split(", ");
+  return `${first} to ${first.startsWith(date) ? hour : last}`;
 }
 
 /** A length of time in its largest unit. */

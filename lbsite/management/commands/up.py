@@ -4,10 +4,12 @@ import argparse
 import os
 import resource
 from contextlib import suppress
+from math import nan
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from environs import EnvError
@@ -16,7 +18,7 @@ from lbsite import redis_server, servers_file
 from lbsite.launch import exclusive, programs, provisioning
 from lbsite.launch.startup import Plan, Startup
 from lbsite.launch.supervision import Supervision
-from pool.models import Backend
+from pool.models import Backend, Pool
 from proxy.engine.settings import read_settings
 
 OPEN_FILES = 65536  # an edge needs two for each request in progress
@@ -57,7 +59,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--interval",
-            type=float,
+            type=_interval,
             metavar="SECONDS",
             help="between two health checks of the pool",
         )
@@ -169,6 +171,19 @@ def _port(text: str) -> int:
     if number > 65535:
         raise argparse.ArgumentTypeError(f"give a port from 1 to 65535, not {text}")
     return number
+
+
+def _interval(text: str) -> float:
+    """What a pool may have."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = nan  # out of every range
+    try:
+        Pool._meta.get_field("health_interval").run_validators(seconds)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{' '.join(error.messages)} Not {text}.") from error
+    return seconds
 
 
 def _positive(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from proxy.simulation.scenario import ClosedLoop, Load, OpenLoop, Scenario, towe
 from proxy.simulation.service_time import parse_service_time
 from proxy.simulation.simulator import simulate
 
-_WIDTH = 100  # of a report that goes to no terminal
+_WIDTH = sys.maxsize  # of a report that goes to no terminal: names are whole there
 _WORTH_TELLING = 2.0  # seconds
 T = TypeVar("T")
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 from datetime import timedelta
 from io import StringIO
 
@@ -131,6 +132,17 @@ def record(key, **fields):
         "snapshot": 1,
     }
     return RequestRecord.objects.create(key=key, **defaults | fields)
+
+
+@pytest.mark.parametrize("kind", ["distribution", "traffic", "requests"])
+def test_names_are_whole_where_there_is_no_terminal(batch, row, kind):
+    names = {"pool": "p" * 100, "backend": "b" * 260}
+    pool = Pool.objects.create(name=names["pool"])
+    Backend.objects.create(pool=pool, name=names["backend"], url="http://b:1")
+    store.add([batch(row((1000,), **names), at=int(time.time()) - 60)], timezone.now())
+    record(1, **names)
+    text = report(kind, "--period", "5m")
+    assert all(name in text for name in names.values())
 
 
 def test_the_newest_requests(shop):

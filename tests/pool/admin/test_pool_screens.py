@@ -209,3 +209,17 @@ def test_selected_pools_that_routes_lead_to_are_not_deleted(admin, route, redis_
     admin.post(LIST, action)
     assert Pool.objects.exists()
     assert Route.objects.exists()
+
+
+def test_a_pool_of_many_backends_is_saved(admin, web, pool_form, redis_client):
+    backends = [
+        Backend.objects.create(pool=web, name=f"b{number}", url=f"http://b{number}:80")
+        for number in range(150)
+    ]
+    rows = [
+        {"id": row.pk, "pool": web.pk, "name": row.name, "url": row.url, "weight": row.weight}
+        for row in backends
+    ]
+    rows[-1]["weight"] = 7
+    assert admin.post(change_url(web), pool_form(web, *rows)).status_code == 302
+    assert web.backends.get(weight=7) == backends[-1]

@@ -45,9 +45,9 @@ def test_backends_of_another_pool_are_not_found(boss, one):
     assert boss.get("/api/v1/pools/other/backends/one/").status_code == 404
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_a_pool_that_is_not_there_is_not_found(boss, method):
-    answer = getattr(boss, method)("/api/v1/pools/none/backends/", {"url": "http://a"})
+@pytest.mark.parametrize(("method", "body"), [("get", None), ("post", {"url": "http://a"})])
+def test_a_pool_that_is_not_there_is_not_found(boss, method, body):
+    answer = getattr(boss, method)("/api/v1/pools/none/backends/", body)
     assert answer.status_code == 404
 
 

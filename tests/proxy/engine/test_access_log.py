@@ -225,5 +225,5 @@ def test_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_share_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in ("1.5", "-0.1"):
         monkeypatch.setenv("LB_ACCESS_LOG_SAMPLE", value)
-        with pytest.raises(ValueError, match="LB_ACCESS_LOG_SAMPLE must be a share from 0 to 1"):
+        with pytest.raises(ValueError, match="LB_ACCESS_LOG_SAMPLE: give a number from 0 to 1"):
             read_settings()

@@ -203,5 +203,5 @@ def test_how_many_is_set_by_the_operator(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("LB_REQUEST_LOG_PER_SECOND", "0")
     assert read_settings().request_log_per_second == 0
     monkeypatch.setenv("LB_REQUEST_LOG_ERRORS_PER_SECOND", "5000")
-    with pytest.raises(ValueError, match="LB_REQUEST_LOG_ERRORS_PER_SECOND must be a number from"):
+    with pytest.raises(ValueError, match="LB_REQUEST_LOG_ERRORS_PER_SECOND: give a number from"):
         read_settings()

@@ -94,6 +94,12 @@ def test_a_person_gets_a_table_and_charts() -> None:
         assert word in text
 
 
+def test_names_are_whole_where_there_is_no_terminal(shop: Pool) -> None:
+    name = "b" * 260
+    Backend.objects.create(pool=shop, name=name, url="http://127.0.0.1:9003")
+    assert name in run("--pool", "shop", "--requests", "1000")
+
+
 def test_the_tower_needs_no_pool() -> None:
     assert "10-max-1000ms" in run("--tower", "--requests", "500")
 

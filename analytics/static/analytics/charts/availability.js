@@ -3,7 +3,7 @@
 import { percent, plain, seconds } from "../wording.js";
 
 export const endpoint = "availability/";
-export const parameters = { top: 25 }; // those that were down for longest
+export const parameters = () => ({ top: 25 }); // those that were down for longest
 
 const STRIP = 34; // pixels, of which the name takes the upper part
 const STATES = ["down", "degraded", "up"]; // down for most of a cell, for some of it, not at all

@@ -4,7 +4,7 @@ import { barsOver, rangeOf, whenOf } from "./series.js";
 import { number, percent } from "../wording.js";
 
 export const endpoint = "errors/";
-export const parameters = { top: 50 }; // backends, those with most errors
+export const parameters = () => ({ top: 50 }); // backends, those with most errors
 
 // Of tries with a backend, and of requests that the edge refused.
 const CAUSES = [

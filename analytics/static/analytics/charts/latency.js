@@ -4,7 +4,7 @@ import { lineOver, rangeOf, whenOf } from "./series.js";
 import { milliseconds, number } from "../wording.js";
 
 export const endpoint = "latency/";
-export const parameters = { top: 50 }; // backends, the slowest
+export const parameters = ({ kind }) => ({ kind, top: 50 }); // backends, the slowest
 
 const LINES = [
   { key: "p50", name: "50 %", colour: "series-a" },

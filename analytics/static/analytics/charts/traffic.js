@@ -4,7 +4,7 @@ import { barsOver, rangeOf, whenOf } from "./series.js";
 import { number, percent } from "../wording.js";
 
 export const endpoint = "traffic/";
-export const parameters = { top: 50 }; // backends, those with most requests
+export const parameters = () => ({ top: 50 }); // backends, those with most requests
 
 const CLASSES = ["2xx", "3xx", "4xx", "5xx", "1xx"]; // from the ground up: the usual ones first
 

@@ -1,0 +1,68 @@
+"""A pool's duplicate, made from its page."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from unfold.dataclasses import ActionDialog
+from unfold.decorators import action
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from pool.admin.base import warn_of_waiting_revision
+from pool.admin.dialogs import done, lead
+from pool.duplicate import duplicate, free_name
+from pool.models import Pool
+
+
+class DuplicateForm(BaseDialogForm):
+    name = Pool._meta.get_field("name").formfield(widget=UnfoldAdminTextInputWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        pool = Pool.objects.filter(pk=unquote(str(self.object_id))).first()
+        self.fields["name"].initial = free_name(pool.name) if pool is not None else ""
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        try:
+            Pool(name=name).validate_unique()
+        except ValidationError as error:
+            raise ValidationError(error.messages) from error
+        return name
+
+
+class DuplicateAction:
+    """For the pools' screen."""
+
+    def has_duplicate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        rights = ("pool.view_pool", "pool.add_pool", "pool.add_backend")
+        return request.user.has_perms(rights)
+
+    @action(
+        description="Duplicate",
+        icon="content_copy",
+        permissions=["duplicate"],
+        dialog=ActionDialog(
+            title="Duplicate this pool?",
+            description="The new pool has the same settings and the same backends, which are "
+            "probed for it too. It gets no traffic until a route leads to it.",
+            form_class=DuplicateForm,
+            form_submit_text="Duplicate",
+        ),
+    )
+    def duplicate(self, request: HttpRequest, form: DuplicateForm, object_id: str) -> HttpResponse:
+        pool = Pool.objects.filter(pk=unquote(object_id)).first()
+        if pool is None:
+            raise Http404(f"There is no pool {object_id}.")
+        try:
+            copy = duplicate(pool, form.cleaned_data["name"], by=request.user)
+        except ValidationError as error:
+            messages.error(request, f"Nothing changed. {' '.join(error.messages)}")
+            return done(request, "admin:pool_pool_change", pool.pk)
+        self.log_addition(request, copy, f"Duplicated pool {pool}.")  # type: ignore[attr-defined]
+        messages.success(request, f"{copy} is a duplicate of {pool}. No route leads to it yet.")
+        warn_of_waiting_revision(request)
+        return lead(request, "admin:pool_pool_change", copy.pk)

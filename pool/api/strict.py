@@ -1,0 +1,64 @@
+"""A name that nothing has is refused: misspelt, it would be answered as if it were not there."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+from rest_framework.utils.html import is_html_input
+
+
+# Without docstrings, which the API's description would repeat for each of their heirs.
+class KnownFields(serializers.Serializer[Any]):
+    def to_internal_value(self, data: Any) -> Any:
+        """What can only be read is let through, so that what was read can be sent back; and a
+        form has inputs of its own.
+        """
+        if isinstance(data, Mapping) and not is_html_input(data):
+            writable = [name for name, field in self.fields.items() if not field.read_only]
+            errors = {
+                name: [f"There is no such field{_meant(name, writable) or '.'}"]
+                for name in map(str, data)
+                if name not in self.fields
+            }
+            if errors:
+                raise serializers.ValidationError(errors)
+        return super().to_internal_value(data)
+
+
+class KnownParameters(GenericAPIView[Any]):
+    # The parameters that the view itself reads, beside those of its filters and of its pages.
+    query_class: ClassVar[type[serializers.Serializer[Any]] | None] = None
+    further_parameters: ClassVar[tuple[str, ...]] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """For whoever may ask at all."""
+        super().initial(request, *args, **kwargs)
+        known = sorted(self._parameters())
+        there_are = f" There are: {', '.join(known)}."
+        errors = {
+            name: [f"There is no such parameter{_meant(name, known) or '.'}{there_are}"]
+            for name in request.query_params
+            if name not in known
+        }
+        if errors:
+            raise serializers.ValidationError(errors)
+
+    def _parameters(self) -> set[str]:
+        known = {api_settings.URL_FORMAT_OVERRIDE, *self.further_parameters}
+        if self.query_class is not None:
+            known.update(self.query_class().fields)
+        if filters := getattr(self, "filterset_class", None):
+            known.update(filters.base_filters)
+        if self.paginator is not None and not getattr(self, "detail", False):
+            described = self.paginator.get_schema_operation_parameters(self)
+            known.update(parameter["name"] for parameter in described)
+        return known
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

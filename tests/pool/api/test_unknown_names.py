@@ -1,0 +1,102 @@
+"""A parameter or a field that nothing reads is refused, whatever is asked."""
+
+import re
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+
+from pool.models import Backend, Pool
+
+PATHS = {
+    path: operations
+    for path, operations in SchemaGenerator().get_schema(request=None, public=True)["paths"].items()
+    if not path.startswith(("/api/v1/schema", "/api/v1/docs"))
+}
+OPERATIONS = [
+    (re.sub(r"\{[^}]+\}", "1", path.replace("{table}", "hours")), method, operation)
+    for path, operations in PATHS.items()
+    for method, operation in operations.items()
+]
+
+
+def ask(client, method, path, query):
+    return client.generic(method.upper(), f"{path}?{query}", "{}", "application/json")
+
+
+def complaints(answer):
+    return answer.json() if answer.status_code == 400 else {}
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_a_misspelt_parameter_is_refused_everywhere(boss, path, method, operation):
+    answer = ask(boss, method, path, "perod=5m&formt=csv")
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"perod", "formt"}
+    assert answer.json()["formt"][0].startswith(
+        "There is no such parameter; did you mean format? There are: "
+    )
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_what_the_description_has_is_taken(boss, path, method, operation):
+    described = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
+    for parameter in described:
+        problems = complaints(ask(boss, method, path, f"{parameter['name']}=1"))
+        assert not any("no such parameter" in str(words) for words in problems.values())
+
+
+def test_a_misspelt_period_is_told_with_what_there_is(boss):
+    answer = boss.get("/api/v1/reports/distribution/?perod=5m")
+    (words,) = answer.json()["perod"]
+    assert words == (
+        "There is no such parameter; did you mean period? There are: backend, format, from, "
+        "limit, offset, period, pool, route, table, to, top, tz."
+    )
+
+
+def test_nothing_is_done_of_what_was_asked_with_it(boss):
+    pool = Pool.objects.create(name="web")
+    Backend.objects.create(pool=pool, name="a", url="http://a")
+    assert boss.post("/api/v1/pools/web/backends/a/drain/?dry_run=1").status_code == 400
+    assert boss.delete("/api/v1/pools/web/?dry_run=1").status_code == 400
+    assert Backend.objects.get().admin_state == "active"
+
+
+def test_who_may_not_ask_is_not_told_what_there_is(nobody, stranger):
+    assert nobody.get("/api/v1/pools/?nmae=web").status_code == 403
+    assert stranger.get("/api/v1/pools/?nmae=web").status_code == 401
+
+
+def test_pages_and_filters_go_together(boss):
+    Pool.objects.create(name="web")
+    assert boss.get("/api/v1/pools/?name=web&limit=1&offset=0").json()["count"] == 1
+    assert boss.get("/api/v1/events/?kind=panic&limit=1&cursor=").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("explain/", "hots"),
+        ("pools/web/failover/", "teir"),
+        ("pools/web/backends/a/circuit/", "acton"),
+    ],
+)
+def test_an_order_with_a_field_that_is_none_is_refused(boss, path, field):
+    pool = Pool.objects.create(name="web")
+    Backend.objects.create(pool=pool, name="a", url="http://a")
+    whole = {"host": "a.test", "tier": 0, "action": "open"}
+    meant = {"hots": "host", "teir": "tier", "acton": "action"}[field]
+    answer = boss.post(f"/api/v1/{path}", {meant: whole[meant], field: 1}, format="json")
+    assert answer.status_code == 400
+    assert answer.json() == {field: [f"There is no such field; did you mean {meant}?"]}
+
+
+@pytest.mark.parametrize("path", ["pools/", "pools/web/", "events/", "reports/traffic/", "edges/"])
+def test_the_browsable_pages_open(boss, path):
+    Pool.objects.create(name="web")
+    answer = boss.get(f"/api/v1/{path}?format=api")
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/html")
+    # What its own links and forms ask for.
+    for query in set(re.findall(r'href="[^"#]*\?([^"]+)"', answer.content.decode())):
+        assert boss.get(f"/api/v1/{path}?{query}").status_code == 200
