@@ -13,6 +13,8 @@ from proxy.core.latency import Latency
 from proxy.core.outlier import Monitor
 from proxy.errors import ClientGone, ResponseTimeout
 
+Weight = int | float  # an int where it is whole: then sums stay exact
+
 _NO_ANSWER = ClientGone.status  # this, and all that are higher
 _TIMED_OUT = ResponseTimeout.status
 
@@ -70,7 +72,7 @@ class Backend:
     def configure(self, spec: BackendSpec) -> None:
         """Take a new configuration of the same server: the URL stays."""
         self.spec = spec
-        self.weight: float = spec.weight  # what algorithms go by; less while it starts slowly
+        self.weight: Weight = spec.weight  # what algorithms go by; less while it starts slowly
         self._limit = spec.max_connections
         self.set_breaker(self.breaker)
 

@@ -12,7 +12,7 @@ from pool.bus import HealthStatus
 from pool.choices import HealthState
 from pool.snapshot import BackendSpec, PoolSpec
 from pool.tiers import Place, Share, places_of, share_out
-from proxy.core.backend import Backend
+from proxy.core.backend import Backend, Weight
 from proxy.core.balancing import Balancer
 from proxy.core.balancing.base import NOTHING
 from proxy.core.budget import RetryBudget
@@ -43,8 +43,6 @@ class Pool:
     out anew who serves.
     """
 
-    chance: Callable[[], float] = staticmethod(random)  # which is seeded anew in each worker
-
     def __init__(
         self,
         spec: PoolSpec,
@@ -62,6 +60,7 @@ class Pool:
         self.tiers: dict[int, Tier] = {}
         self._offset = offset
         self.clock = clock
+        self.chance: Callable[[], float] = random  # which is seeded anew in each worker
         self._starting: dict[Backend, int] = {}  # when each became healthy
         self.budget: RetryBudget = RetryBudget() if previous is None else previous.budget
         self.queue: Queue | None = self._queue(previous)
@@ -222,9 +221,9 @@ class Pool:
             tier = self.tiers[number] = Tier(self.algorithm, self._offset, self.clock)
         return tier
 
-    def _member(self, place: Place, starting: Container[Backend]) -> tuple[Backend, float]:
+    def _member(self, place: Place, starting: Container[Backend]) -> tuple[Backend, Weight]:
         backend = self.backends[place.holder]
-        weight: float = place.weight if self.algorithm.main.weighted else 1
+        weight: Weight = place.weight if self.algorithm.main.weighted else 1
         if backend.degraded:
             own = self._changed.get(backend, backend.spec).health.degraded_weight
             weight *= (self.spec.health.degraded_weight if own is None else own) / 100

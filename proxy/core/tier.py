@@ -4,7 +4,7 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from pool.snapshot import BalancingPolicy
-from proxy.core.backend import Backend
+from proxy.core.backend import Backend, Weight
 from proxy.core.balancing import Balancer
 from proxy.core.balancing.base import NOTHING
 from proxy.core.clock import Clock
@@ -27,14 +27,14 @@ class Tier:
         main, fallback, policy = algorithm
         self.balancer = main((), offset, policy=policy, clock=clock)
         self._fallback = self.balancer
-        self._members: list[tuple[Backend, float]] = []
+        self._members: list[tuple[Backend, Weight]] = []
         # Without a detour where every request can be given to the algorithm.
         self.pick = self.balancer.pick
         if main.needs_key:
             self._fallback = fallback((), offset, policy=policy, clock=clock)
             self.pick = self._pick_by_key
 
-    def update(self, members: list[tuple[Backend, float]]) -> None:
+    def update(self, members: list[tuple[Backend, Weight]]) -> None:
         """Choose among these from now on, each with the weight that it has now."""
         for backend, weight in members:
             backend.weight = weight

@@ -1,6 +1,6 @@
 """A pool in one worker: who may be chosen, and what a new configuration leaves alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -85,6 +85,19 @@ def test_how_slow_it_was_before_it_fell_ill_is_not_held_against_a_backend_that_i
     assert 1 in chosen(pool)
 
 
+def count_updates(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many backends each update of an algorithm has told it of, from now on."""
+    updates: list[int] = []
+    update = Balancer.update
+
+    def counting(balancer: Balancer, backends: Sequence[Backend]) -> None:
+        updates.append(len(backends))
+        update(balancer, backends)
+
+    monkeypatch.setattr(Balancer, "update", counting)
+    return updates
+
+
 def test_news_of_an_unknown_backend_is_ignored(pool_of: PoolOf, health: Health) -> None:
     pool_of([]).set_health(99, health(HealthState.UNHEALTHY))
 
@@ -104,18 +117,11 @@ def test_the_health_of_all_is_taken_at_once(
     pool_of: PoolOf, backend_spec: SpecOf, health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = pool_of([backend_spec(number) for number in range(1, 101)])
-    refreshes: list[Pool] = []
-    refresh = Pool.refresh
-
-    def counting(pool: Pool) -> None:
-        refreshes.append(pool)
-        refresh(pool)
-
-    monkeypatch.setattr(Pool, "refresh", counting)
+    updates = count_updates(monkeypatch)
     unhealthy = health(HealthState.UNHEALTHY)
     pool.set_all_health(dict.fromkeys([*range(1, 51), 999], unhealthy))
     assert chosen(pool, 200) == set(range(51, 101))
-    assert len(refreshes) == 1
+    assert updates == [50]
 
 
 def test_what_redis_has_lost_is_still_believed_until_the_probes_speak(
@@ -209,10 +215,9 @@ def test_another_algorithm_starts_anew_with_the_same_backends(
 def test_verdicts_that_come_together_cost_one_refresh(
     pool_of: PoolOf, backend_spec: SpecOf, health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = pool_of([backend_spec(1), backend_spec(2)])
-    refreshed: list[Pool] = []
-    monkeypatch.setattr(pool, "refresh", lambda: refreshed.append(pool))
+    pool = pool_of([backend_spec(number) for number in range(1, 6)])
+    updates = count_updates(monkeypatch)
     ill = health(HealthState.UNHEALTHY)
     pool.update_health({1: ill, 2: ill, 99: ill})
-    assert refreshed == [pool]
-    assert all(backend.health is ill for backend in pool.backends.values())
+    assert updates == [3]
+    assert all(pool.backends[number].health is ill for number in (1, 2))

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from pool.choices import AdminState, CookieSecure, HeaderAction, HealthState, SameSite, StickyMode
 from pool.snapshot import BackendSpec, HeaderRule, PoolSpec, Snapshot, StickyPolicy
 from proxy.core.backend import Backend
+from proxy.core.balancing.round_robin import RoundRobin
 from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
 from proxy.core.head.message import Headers
 from proxy.core.marks import Marks
-from proxy.core.pool import Pool
+from proxy.core.pool import Pool, build_pool
 from proxy.core.rules import HeaderRules
 from proxy.core.sticky import Stickiness, build_stickiness
 from proxy.errors import ConnectFailed, NoBackend
@@ -228,9 +229,8 @@ def test_a_mark_that_leads_nowhere_asks_for_nobody(sticky: StickyOf, pool: Pool)
 
 @given(value=st.binary(max_size=60))
 def test_no_cookie_breaks_the_reading(value: bytes) -> None:
-    pool = Pool.__new__(Pool)
-    pool.spec = PoolSpec(id=1, name="p", sticky=StickyPolicy(mode=StickyMode.COOKIE))
-    pool.backends = {}
+    spec = PoolSpec(id=1, name="p", sticky=StickyPolicy(mode=StickyMode.COOKIE))
+    pool = build_pool(spec, RoundRobin, None, 0)
     headers, preferred = build_stickiness(pool, Marks(KEY, 1)).read([(b"cookie", value)])
     assert preferred is None
     pairs = [pair for _, left in headers for pair in left.split(b";")]
