@@ -6,7 +6,8 @@ refuses what another parser could read differently. Each reader serves one body.
 """
 
 import re
-from typing import Protocol
+from abc import ABCMeta, abstractmethod
+from typing import ClassVar
 
 from proxy.core.fields import may_be_trailer
 from proxy.errors import ProxyError
@@ -25,13 +26,15 @@ _CHUNK_LINE = re.compile(
 _TRAILER_LINE = re.compile(rb"(%b):[\t\x20-\x7e\x80-\xff]*" % _TOKEN)
 
 
-class BodyReader(Protocol):
+class BodyReader(metaclass=ABCMeta):
+    """`done`: its end has come. `size`: bytes of content that have been announced so far."""
+
+    __slots__ = ("done", "size")
+    until_close: ClassVar[bool] = False  # whether the connection's end is the body's end
     done: bool
-    # Whether the connection's end is the body's end.
-    until_close: bool
-    # Bytes of content that have been announced so far.
     size: int
 
+    @abstractmethod
     def feed(self, data: bytes, payload: list[bytes] | None = None) -> int:
         """How many leading bytes of `data` belong to the body; sets `done` at its end.
 
@@ -39,11 +42,10 @@ class BodyReader(Protocol):
         """
 
 
-class LengthReader:
+class LengthReader(BodyReader):
     """Content-Length."""
 
-    __slots__ = ("done", "remaining", "size")
-    until_close = False
+    __slots__ = ("remaining",)
 
     def __init__(self, length: int) -> None:
         self.remaining = self.size = length
@@ -58,10 +60,10 @@ class LengthReader:
         return taken
 
 
-class CloseReader:
+class CloseReader(BodyReader):
     """A response without a length: it ends when the connection does (RFC 9112 §6.3)."""
 
-    __slots__ = ("done", "size")
+    __slots__ = ()
     until_close = True
 
     def __init__(self) -> None:
@@ -74,11 +76,10 @@ class CloseReader:
         return len(data)
 
 
-class ChunkedReader:
+class ChunkedReader(BodyReader):
     """The chunked transfer coding; `error` is raised on what is malformed."""
 
-    __slots__ = ("_error", "_line", "_remaining", "_step", "_trailer_bytes", "done", "size")
-    until_close = False
+    __slots__ = ("_error", "_line", "_remaining", "_step", "_trailer_bytes")
 
     def __init__(self, error: type[ProxyError]) -> None:
         self.done = False
