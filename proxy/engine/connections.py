@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import logging
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pool.snapshot import TlsPolicy
 from proxy.core.backend import Backend
@@ -14,13 +14,22 @@ from proxy.engine.resolver import Resolver
 from proxy.engine.upstream import UpstreamConnection
 from proxy.errors import ConnectFailed, ConnectTimeout, OutOfSockets, ProxyError
 
-if TYPE_CHECKING:
-    from proxy.engine.transaction import Transaction
-
 log = logging.getLogger("lbsite.edge")
 
 IDLE = 60 * 10**9  # nanoseconds; a connection that was not used for so long is closed
 _OUT_OF_SOCKETS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+
+
+class Waiter(Protocol):
+    """Whoever waits for a connection."""
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Here it is."""
+
+    def try_failed(
+        self, error: ProxyError, *, untouched: bool = False, stale: bool = False
+    ) -> None:
+        """There is none."""
 
 
 class ConnectionPool:
@@ -96,9 +105,9 @@ class ConnectionPool:
         elif connection in self.idle:
             self.idle.remove(connection)
 
-    def connect(self, transaction: "Transaction", timeout: float) -> "Connecting":
-        """Make a connection and hand it to `transaction`, or tell it why there is none."""
-        ticket = Connecting(transaction)
+    def connect(self, waiter: Waiter, timeout: float) -> "Connecting":
+        """Make a connection and hand it to `waiter`, or tell it why there is none."""
+        ticket = Connecting(waiter)
         task = self._loop.create_task(self._connect(ticket, timeout))
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
@@ -156,21 +165,21 @@ class ConnectionPool:
 
 
 class Connecting:
-    """A connection under way. `transaction` is None once nobody waits for it."""
+    """A connection under way. `waiter` is None once nobody waits for it."""
 
-    __slots__ = ("transaction",)
+    __slots__ = ("waiter",)
 
-    def __init__(self, transaction: "Transaction") -> None:
-        self.transaction: Transaction | None = transaction
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter: Waiter | None = waiter
 
     def connected(self, connection: UpstreamConnection) -> None:
         if connection.transport.is_closing():  # as a TLS peer does that wants a certificate
             self.failed(ConnectFailed("The backend closed the connection at once."))
-        elif self.transaction is not None:
-            self.transaction.connected(connection)
+        elif self.waiter is not None:
+            self.waiter.connected(connection)
         else:
             connection.release()
 
     def failed(self, error: ProxyError) -> None:
-        if self.transaction is not None:
-            self.transaction.try_failed(error, untouched=True)
+        if self.waiter is not None:
+            self.waiter.try_failed(error, untouched=True)

@@ -5,7 +5,7 @@ transaction takes its place, or it is dropped.
 """
 
 from time import monotonic_ns
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal
 
 from proxy.core.exchange import Exchange
 from proxy.core.head.message import HEAD_END
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Hedge:
-    selective = True
+    selective: Literal[True] = True  # see `Tries`
     request_complete = True
 
     def __init__(self, transaction: "Transaction", exchange: Exchange) -> None:
@@ -41,7 +41,7 @@ class Hedge:
         connections = edge.connections_to(backend, spec.tls)
         connection = connections.take()
         if connection is None:
-            self.connecting = connections.connect(cast("Transaction", self), spec.timeouts.connect)
+            self.connecting = connections.connect(self, spec.timeouts.connect)
         else:
             self.sent = AT_ONCE
             self._send(connection)
@@ -61,7 +61,7 @@ class Hedge:
         prepared = self._transaction.prepared
         prefix = prepared.prefix or prepared.prefix_for(connection.backend)
         data = prefix + self._transaction.request_id + HEAD_END
-        connection.begin(cast("Transaction", self), prepared.head.method, data)
+        connection.begin(self, prepared.head.method, data)
 
     def try_failed(
         self, error: ProxyError, *, untouched: bool = False, stale: bool = False
@@ -77,22 +77,20 @@ class Hedge:
         if backend is not None:
             self._transaction.hedge_failed(backend, error)
 
-    def wants(self, head: ResponseHead) -> bool:
+    def taker(self, head: ResponseHead) -> "Transaction | None":
+        """The transaction, which has given up its own try by then; None: nobody."""
         backend = self.exchange.backend
         if backend is None or head.status not in self.exchange.pool.unwanted:
             self._transaction.hedge_won(self)
-            return True
+            return self._transaction
         self._count_failure(UnwantedStatus.cause, head.status)
         self.exchange.responded(head.status)
         self.exchange.finish(head.status)
         self._transaction.hedge_failed(backend, UnwantedStatus())
-        return False
+        return None
 
     def interim(self, data: bytes) -> None:
         """Only the first try's are passed on."""
-
-    def may_switch(self, protocol: bytes) -> bool:
-        return False
 
     def upstream_full(self) -> None:
         """Its request is all head: there is nobody to slow down."""
@@ -107,7 +105,7 @@ class Hedge:
         if self.connection is not None:
             self.connection.hand_over(self._transaction)
         if self.connecting is not None:
-            self.connecting.transaction = self._transaction
+            self.connecting.waiter = self._transaction
 
     def abandon(self) -> None:
         """The other one was faster, or nobody waits."""
@@ -115,7 +113,7 @@ class Hedge:
         if self.connection is not None:
             self.connection.abandon()
         if self.connecting is not None:
-            self.connecting.transaction = None
+            self.connecting.waiter = None
         self.exchange.finish()
 
     def _count_failure(self, cause: Cause, status: int) -> None:

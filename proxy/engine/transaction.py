@@ -383,7 +383,7 @@ class Transaction(Tries):
         if upstream is not None:
             upstream.abandon()
         if self._connecting is not None:
-            self._connecting.transaction = None
+            self._connecting.waiter = None
             self._connecting = None
 
     def _finish(self, status: int, *, aborted: bool = False) -> None:

@@ -4,6 +4,7 @@ The part of a transaction that most requests have no use for. What is decided is
 exchange's; here are the timers, of which a request has none unless its pool asks for it.
 """
 
+from abc import ABCMeta, abstractmethod
 from asyncio import TimerHandle
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
@@ -41,7 +42,7 @@ _HEDGED: frozenset[bytes] = frozenset((b"GET", b"HEAD"))
 _GRACE = 1.0  # seconds; more than a back-off, so that the client's own time-out is not first
 
 
-class Tries(Course):
+class Tries(Course, metaclass=ABCMeta):
     """Base of `Transaction`, which has the bytes; names without a value here are its own."""
 
     selective: bool  # asks to see a response's head before it is passed on
@@ -51,28 +52,40 @@ class Tries(Course):
     _timers: Sequence[TimerHandle] = ()
     _hedge: Hedge | None = None
 
-    if TYPE_CHECKING:
-        done: bool
-        tunnel: bool
-        prepared: Prepared
-        _client: ClientConnection
-        _route: Route
-        _upstream: UpstreamConnection | None
-        _connecting: Connecting | None
-        _body: BodyReader | None
-        _status: int
-        _replay: list[bytes] | None
+    done: bool
+    tunnel: bool
+    prepared: "Prepared"
+    _client: "ClientConnection"
+    _route: "Route"
+    _upstream: "UpstreamConnection | None"
+    _connecting: "Connecting | None"
+    _body: "BodyReader | None"
+    _status: int
+    _replay: list[bytes] | None
 
-        @property
-        def _client_owes_the_body(self) -> bool: ...
-        def _too_large(self) -> bool: ...
-        def _send(self, connection: UpstreamConnection) -> None: ...
-        def try_failed(
-            self, error: ProxyError, *, untouched: bool = False, stale: bool = False
-        ) -> None: ...
-        def _observe(self, status: int) -> None: ...
-        def _give_up(self, error: ProxyError) -> None: ...
-        def _drop_upstream(self) -> None: ...
+    @property
+    @abstractmethod
+    def _client_owes_the_body(self) -> bool: ...
+
+    @abstractmethod
+    def _too_large(self) -> bool: ...
+
+    @abstractmethod
+    def _send(self, connection: "UpstreamConnection") -> None: ...
+
+    @abstractmethod
+    def try_failed(
+        self, error: ProxyError, *, untouched: bool = False, stale: bool = False
+    ) -> None: ...
+
+    @abstractmethod
+    def _observe(self, status: int) -> None: ...
+
+    @abstractmethod
+    def _give_up(self, error: ProxyError) -> None: ...
+
+    @abstractmethod
+    def _drop_upstream(self) -> None: ...
 
     # --- a try ---
 
@@ -107,7 +120,7 @@ class Tries(Course):
         timeouts = self._exchange.pool.spec.timeouts
         # The connect has a timer of its own; this one is for a body that trickles meanwhile.
         self._client.wait(timeouts.connect + timeouts.response)
-        self._connecting = pool.connect(cast("Transaction", self), timeouts.connect)
+        self._connecting = pool.connect(self, timeouts.connect)
 
     def connected(self, connection: "UpstreamConnection") -> None:
         self._connecting = None
@@ -201,8 +214,8 @@ class Tries(Course):
         self._drop_upstream()
         self.try_failed(error, untouched=True)
 
-    def wants(self, head: ResponseHead) -> bool:
-        """Whether the response with this head is passed on; if not, another try is made."""
+    def taker(self, head: ResponseHead) -> "Transaction | None":
+        """Who passes on the response with this head; None: nobody, another try is made."""
         self._edge.clock.now = monotonic_ns()
         self._stop_timers()
         exchange, hedge = self._exchange, self._hedge
@@ -211,18 +224,18 @@ class Tries(Course):
             exchange.responded(head.status)
             exchange.finish(head.status)
             self._change_over(hedge)
-            return False
+            return None
         if hedge is not None:
             self._hedge = None
             hedge.abandon()
-            return True
+            return cast("Transaction", self)
         sent_all = self._replay is not None or not self.prepared.has_body
         if not exchange.declines(head.status, replayable=sent_all):
-            return True
+            return cast("Transaction", self)
         self._count_failure(head.status)
         self._upstream = None
         self._try_again()
-        return False
+        return None
 
     def _count_failure(self, status: int) -> None:
         self._edge.counters.failed_try(self._route, self._backend, UnwantedStatus.cause)

@@ -3,13 +3,14 @@
 import asyncio
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from proxy.core.forward import response_bytes, switching_bytes
 from proxy.core.framing import BodyReader, CloseReader, response_reader
 from proxy.core.head.message import HEAD_END
 from proxy.core.head.response import MAX_RESPONSE_HEAD, ResponseHead
 from proxy.engine.flow import ReadGate
+from proxy.engine.hedge import Hedge
 from proxy.engine.known_heads import KnownHead
 from proxy.errors import (
     BackendReset,
@@ -20,6 +21,8 @@ from proxy.errors import (
 if TYPE_CHECKING:
     from proxy.engine.connections import ConnectionPool
     from proxy.engine.transaction import Transaction
+
+Requester: TypeAlias = "Transaction | Hedge"  # a hedge until its response's head is there
 
 _MAX_INTERIM = 16  # interim responses before a final one; more is an attack or a loop
 _LAST_WORDS = 262144  # bytes; more than a backend says of a request that it refuses
@@ -53,7 +56,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = 0
         self._known: KnownHead | None = None  # the last response's: most are the same again
         # request
-        self._transaction: Transaction | None = None
+        self._transaction: Requester | None = None
         self._method = b""
         self._reader: BodyReader | None = None  # None until the final head has come
         self._buffer = b""
@@ -63,7 +66,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.gate = ReadGate(self.transport)
 
-    def begin(self, transaction: "Transaction", method: bytes, data: bytes) -> None:
+    def begin(self, transaction: Requester, method: bytes, data: bytes) -> None:
         """Send a request; what comes back belongs to `transaction`."""
         self._transaction = transaction
         self._method = method
@@ -84,13 +87,13 @@ class UpstreamConnection(asyncio.Protocol):
             if reader is None:
                 self._read_head(transaction, data)
             else:
-                self._read_body(transaction, reader, data)
+                self._read_body(cast("Transaction", transaction), reader, data)
         except BadResponse as error:
             self._transaction = None
             self.transport.abort()
             transaction.try_failed(error)
 
-    def _read_head(self, transaction: "Transaction", data: bytes) -> None:
+    def _read_head(self, transaction: Requester, data: bytes) -> None:
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -113,14 +116,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._final_response(transaction, known, data, size)
 
     def _final_response(
-        self, transaction: "Transaction", known: KnownHead, data: bytes, size: int
+        self, transaction: Requester, known: KnownHead, data: bytes, size: int
     ) -> None:
         head = known.parsed
         if transaction.selective:
-            if not transaction.wants(head):
+            taker = transaction.taker(head)
+            if taker is None:
                 self._discard(transaction, head, data, size)
                 return
-            transaction = cast("Transaction", self._transaction)  # a hedge's place is taken
+            transaction = taker
         length = head.content_length
         if 0 < length == len(data) - size and head.status != 304 and self._method != b"HEAD":
             # All of it in one piece, as most responses come: no reader has to find its end.
@@ -141,9 +145,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             transaction.relay(head_bytes + body)
 
-    def _discard(
-        self, transaction: "Transaction", head: ResponseHead, data: bytes, size: int
-    ) -> None:
+    def _discard(self, transaction: Requester, head: ResponseHead, data: bytes, size: int) -> None:
         """Nobody wants this response: the connection is kept if nothing more comes on it."""
         reader = response_reader(
             self._method, head.status, head.content_length, head.chunked, BadResponse
@@ -167,9 +169,7 @@ class UpstreamConnection(asyncio.Protocol):
         rules = transaction.response_rules
         return known.sent.get(rules) or known.render(rules)
 
-    def _interim_response(
-        self, transaction: "Transaction", head: ResponseHead, rest: bytes
-    ) -> None:
+    def _interim_response(self, transaction: Requester, head: ResponseHead, rest: bytes) -> None:
         if head.status == 101:
             self._switch_protocols(transaction, head, rest)
             return
@@ -181,11 +181,9 @@ class UpstreamConnection(asyncio.Protocol):
         if rest:
             self._read_head(transaction, rest)
 
-    def _switch_protocols(
-        self, transaction: "Transaction", head: ResponseHead, rest: bytes
-    ) -> None:
+    def _switch_protocols(self, transaction: Requester, head: ResponseHead, rest: bytes) -> None:
         """From here on bytes go both ways until one side ends (RFC 9110 §7.8)."""
-        if not transaction.may_switch(head.upgrade):
+        if isinstance(transaction, Hedge) or not transaction.may_switch(head.upgrade):
             raise BadResponse("The backend switched protocols without having been asked.")
         self._reader = CloseReader()
         self._known = None
@@ -262,7 +260,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         reader = self._reader
         if reader is not None and reader.until_close and self._eof and error is None:
-            transaction.complete(b"")
+            cast("Transaction", transaction).complete(b"")
         elif reader is not None:
             transaction.try_failed(ResponseCut())
         elif self.answering:

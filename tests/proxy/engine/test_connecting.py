@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -13,18 +13,24 @@ from proxy.engine.address import Address
 from proxy.engine.connections import ConnectionPool
 from proxy.engine.known_heads import KnownHeads
 from proxy.engine.resolver import Resolver
-from proxy.engine.transaction import Transaction
+from proxy.engine.upstream import UpstreamConnection
 from proxy.errors import ConnectFailed, ConnectTimeout, OutOfSockets, ProxyError
 
 
 class Waiting:
-    """Stands for the transaction that wants the connection."""
+    """Wants a connection, and is told that there is none."""
 
     def __init__(self) -> None:
         self.failed: asyncio.Future[ProxyError] = asyncio.get_running_loop().create_future()
 
-    def try_failed(self, error: ProxyError, *, untouched: bool) -> None:
+    def connected(self, connection: UpstreamConnection) -> None:
+        pytest.fail("connected")
+
+    def try_failed(
+        self, error: ProxyError, *, untouched: bool = False, stale: bool = False
+    ) -> None:
         assert untouched
+        assert not stale
         self.failed.set_result(error)
 
 
@@ -37,7 +43,7 @@ async def failure_of(error: Exception, monkeypatch: pytest.MonkeyPatch) -> Proxy
     backend = Backend(BackendSpec(id=1, name="a", url="http://127.0.0.1:1"))
     waiting = Waiting()
     pool = ConnectionPool(backend, TlsPolicy(), loop, Resolver(loop), Clock(), KnownHeads())
-    pool.connect(cast("Transaction", waiting), 1)
+    pool.connect(waiting, 1)
     return await waiting.failed
 
 
