@@ -4,7 +4,7 @@ A transaction notes an instant only where time may have passed: one that found a
 idle connection at once has noted none before its response's head.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from proxy.core.exchange import Exchange
     from proxy.engine.edge import Edge
 
-AT_ONCE = 0  # with what came before it
-NEVER = -1  # it has not come to that
+AT_ONCE: Final = 0  # with what came before it
+NEVER: Final = -1  # it has not come to that
 
 
 class Phases(NamedTuple):
@@ -75,16 +75,15 @@ class Course:
     _sent = AT_ONCE
     _responded = NEVER
 
-    if TYPE_CHECKING:
-        _cause: Cause
-        request_id: bytes
-        _started: int
-        _edge: Edge
-        _exchange: Exchange
-        _backend: Backend | None
-        _waits_since: int
-        _bytes_in: int
-        _bytes_out: int
+    _cause: Cause
+    request_id: bytes
+    _started: int
+    _edge: "Edge"
+    _exchange: "Exchange"
+    _backend: "Backend | None"
+    _waits_since: int
+    _bytes_in: int
+    _bytes_out: int
 
     def _begin_try(self, now: int) -> None:
         """Not for a first try that begins at once."""

@@ -3,6 +3,7 @@
 import logging
 from array import array
 from pathlib import Path
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.histogram import bucket_index
@@ -34,7 +35,7 @@ from proxy.errors import Cause, ProxyError
 
 log = logging.getLogger("lbsite.edge")
 
-NEVER = -1  # microseconds: it has not come to that
+NEVER: Final = -1  # microseconds: it has not come to that
 
 _KINDS_OF_ERRORS = {
     Cause.CONNECT_FAILED: CONNECT_ERRORS,
