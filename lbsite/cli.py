@@ -11,6 +11,7 @@ from django.core.management import execute_from_command_line
 from environs import EnvError
 
 from lbsite.unavailable import AWAY, in_words
+from proxy.build import build_name
 
 _READER_GONE = 128 + signal.SIGPIPE  # as a shell tells of a program that SIGPIPE ended
 
@@ -18,6 +19,9 @@ _READER_GONE = 128 + signal.SIGPIPE  # as a shell tells of a program that SIGPIP
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lbsite.settings")
     arguments = _take_data_dir(sys.argv)
+    if arguments[1:] in (["--version"], ["version"]):  # Django would tell its own
+        print(f"lbsite {build_name()}")
+        return
     try:
         _ = settings.INSTALLED_APPS  # loads them
     except (EnvError, ImproperlyConfigured) as error:

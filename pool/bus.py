@@ -137,7 +137,7 @@ class EdgeReport(msgspec.Struct, frozen=True, kw_only=True):
     worker_id: str  # unique for each start of a worker
     host: str
     pid: int
-    version: str  # of the software
+    version: str  # of the software, and whether it is compiled
     snapshot_number: int
     snapshot_hash: str
     snapshot_since: float

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from inspect import isawaitable
 from pathlib import Path
 from secrets import token_hex
@@ -31,6 +30,7 @@ from redis.backoff import NoBackoff
 
 from pool.bus import EDGE_REPORT_INTERVAL, EdgeReport
 from pool.fingerprint import fingerprint
+from proxy.build import build_name
 from proxy.engine.access_log import FLUSH_INTERVAL
 from proxy.engine.counters import Counters
 from proxy.engine.descriptors import room_for_clients
@@ -327,7 +327,7 @@ def _report(settings: EdgeSettings, worker_id: str, host: str) -> EdgeReport:
         worker_id=worker_id,
         host=host,
         pid=os.getpid(),
-        version=version("lbsite"),
+        version=build_name(),
         snapshot_number=0,
         snapshot_hash="",
         snapshot_since=now,
