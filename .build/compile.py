@@ -13,8 +13,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# The modules type-check in the project's own environment, with its plugins. Here mypy
-# has to know no more than mypyc compiles by.
+# That the types are right is checked elsewhere, where all dependencies are installed; here
+# mypy has to know no more than mypyc compiles by.
 MYPY_OPTIONS = ["--config-file=", "--cache-dir=/dev/null", "--ignore-missing-imports"]
 
 
@@ -45,12 +45,15 @@ class CompileHook(BuildHookInterface[Any]):
 
 
 def _wanted() -> bool:
-    return os.environ.get("LB_COMPILE") == "1"
+    value = os.environ.get("LB_COMPILE", "0")
+    if value not in ("0", "1"):
+        sys.exit(f"LB_COMPILE can be 1, or 0 as if it were not set: it is {value!r}.")
+    return value == "1"
 
 
 def _compile(modules: list[str], folder: str) -> dict[str, str]:
     """The extension modules: where each is, and where it belongs in the wheel."""
-    from mypyc.build import mypycify
+    from mypyc.build import mypycify  # here, for they are there only if `_wanted()`
     from setuptools import Distribution
 
     extensions = mypycify(
