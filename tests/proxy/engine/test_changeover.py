@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,11 +27,13 @@ from pool.snapshot import (
 from proxy.core.backend import Backend
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.core.pool import Pool
+from proxy.engine.connections import ConnectionPool
 from proxy.engine.counters import Counters
 from proxy.engine.edge import Edge
 from proxy.engine.live import LiveBoard
 from proxy.engine.settings import EdgeSettings
 from proxy.engine.upstream import UpstreamConnection
+from tests.proxy.engine.stage import Transport
 
 COUNT = 60  # backends of a pool: more than are dealt with in one step
 LEAVES, MOVES, STAYS, COMES = 1, 2, 3, COUNT + 1
@@ -304,32 +306,23 @@ def test_requests_under_way_are_counted_where_they_are(make_edge: Callable[[], E
             assert backend.cell[backend.place] == 0
 
 
-class Connection:
-    """One that is idle."""
-
-    def __init__(self) -> None:
-        self.transport = self
-        self.closed = False
-        self.idle_since = 0
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
+def connection_over(transport: Transport, pool: ConnectionPool) -> UpstreamConnection:
+    connection = UpstreamConnection(pool)
+    connection.connection_made(transport)
+    return connection
 
 
 def test_connections_that_nobody_may_use_any_more_are_closed(edge: Edge) -> None:
     """The pool's TLS policy is another one: also where the backend stays."""
     connections = [edge.connections[pool_of(edge).backends[id_]] for id_ in (LEAVES, MOVES, STAYS)]
-    idle, under_way = ([Connection() for _ in connections] for _ in range(2))
-    for pool, connection in zip(connections, idle, strict=True):
-        pool.give_back(cast("UpstreamConnection", connection))
+    idle, under_way = ([Transport() for _ in connections] for _ in range(2))
+    for pool, transport in zip(connections, idle, strict=True):
+        pool.give_back(connection_over(transport, pool))
     for _ in edge.steps(NEW):
         over = edge.configuration.snapshot.number == 2
-        assert over or not any(connection.closed for connection in idle)
-    assert all(connection.closed for connection in idle)
-    for pool, connection in zip(connections, under_way, strict=True):
-        pool.give_back(cast("UpstreamConnection", connection))
-    assert all(connection.closed for connection in under_way)
+        assert over or not any(transport.closed for transport in idle)
+    assert all(transport.closed for transport in idle)
+    for pool, transport in zip(connections, under_way, strict=True):
+        pool.give_back(connection_over(transport, pool))
+    assert all(transport.closed for transport in under_way)
     assert len(edge.connections) == len(ids_in(NEW)) + len(ids_in(NEW, 2))
