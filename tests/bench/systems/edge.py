@@ -11,6 +11,7 @@ from redis.retry import Retry
 from lbsite.redis_server import command as redis_command
 from pool.bus import SNAPSHOT_CHANNEL, SNAPSHOT_KEY
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot, build, encode
+from proxy.build import build_name
 from tests.bench.backend import Address
 from tests.bench.cores import share_out
 from tests.bench.processes import Program
@@ -38,7 +39,7 @@ class Edge(System):
 
     @classmethod
     def version(cls) -> str:
-        return f"{version('lbsite')} on gunicorn {version('gunicorn')}, uvloop {version('uvloop')}"
+        return f"{build_name()} on gunicorn {version('gunicorn')}, uvloop {version('uvloop')}"
 
     def command(self) -> list[str]:
         return [
