@@ -57,13 +57,13 @@ class ClientConnection(asyncio.Protocol):
         "_transaction",
         "_transaction_class",
         "_unread",
-        "_write_paused",
         "deadline",
         "edge",
         "gate",
         "late",
         "peer",
         "transport",
+        "write_paused",
     )
 
     def __init__(self, edge: "Edge") -> None:
@@ -75,7 +75,7 @@ class ClientConnection(asyncio.Protocol):
         self.late = b""  # of a response, for the end of this turn of the loop
         self._head_begun = False
         self._half_closed = False
-        self._write_paused = False  # the client does not read: no further request is begun
+        self.write_paused = False  # the client does not read: no further request is begun
         self._closing = 0.0  # since when what still comes is thrown away
         self._unread = 0  # bytes that the client had not read when it was last looked at
 
@@ -92,8 +92,10 @@ class ClientConnection(asyncio.Protocol):
             if self.edge.now - self._closing < LINGER_SENDING and self.edge.has_room:
                 self.wait(LINGER)
             return
+        if self.late:  # first, for no further request is begun while the client does not read
+            self.send_late()
         transaction = self._transaction
-        if transaction is None and not self._write_paused:
+        if transaction is None and not self.write_paused:
             self._read_head(data)
         elif transaction is None or transaction.request_complete:
             self._hold(data)
@@ -107,6 +109,7 @@ class ClientConnection(asyncio.Protocol):
 
         Not over TLS, where asyncio closes both: what would still be written is lost.
         """
+        self.send_late()  # or else it would be lost where nothing more is owed
         self._half_closed = True
         if self._closing:
             return False
@@ -141,13 +144,13 @@ class ClientConnection(asyncio.Protocol):
             self.transport.write(data)
 
     def pause_writing(self) -> None:
-        self._write_paused = True
+        self.write_paused = True
         self._unread = flow.unread_bytes(self.transport)
         if self._transaction is not None:
             self._transaction.pause_response()
 
     def resume_writing(self) -> None:
-        self._write_paused = False
+        self.write_paused = False
         if self._transaction is not None:
             self._transaction.resume_response()
         else:
@@ -261,7 +264,7 @@ class ClientConnection(asyncio.Protocol):
         self.edge.loop.call_soon(self._read_pipelined)
 
     def _read_pipelined(self) -> None:
-        if self._buffer and self._transaction is None and not (self._write_paused or self._closing):
+        if self._buffer and self._transaction is None and not (self.write_paused or self._closing):
             self._read_head(b"")
             # More is let in as there is room: one read for each answer would grow without end.
             if self._head_begun or len(self._buffer) <= MAX_PIPELINED:

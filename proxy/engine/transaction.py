@@ -212,6 +212,8 @@ class Transaction(Tries):
                 self.payload = []
         else:
             self.plain = self.keep_alive and not self._route.tells_id
+        if self._client.write_paused:  # since a time when there was no connection to pause
+            self.pause_response()
 
     def special_head(self, head: ResponseHead) -> bytes:
         """The head for an HTTP/1.0 client, with the request's id, or after which it closes."""

@@ -1,6 +1,7 @@
 """An edge without sockets: one backend, clients, and what each of them is sent."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ HEAD_OF_FIVE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 MAX_BODY = 10
 
 
+_CLOSED = socket.socket()
+_CLOSED.close()
+
+
 class Transport(asyncio.Transport):
     """Calls `on_write` at the moment at which the kernel would be given the bytes."""
 
@@ -26,6 +31,7 @@ class Transport(asyncio.Transport):
         self.on_write = on_write
         self.closed = False
         self.aborted = False
+        self.tls = False
 
     def write(self, data: Any) -> None:
         assert not self.closed, "a transport takes nothing after its end"
@@ -35,7 +41,12 @@ class Transport(asyncio.Transport):
         self.closed = True
 
     def can_write_eof(self) -> bool:
-        return True
+        return not self.tls
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def abort(self) -> None:
         self.closed = self.aborted = True
@@ -47,7 +58,12 @@ class Transport(asyncio.Transport):
         return self.closed
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return {"peername": ("127.0.0.1", 5), "sockname": ("127.0.0.1", 80)}.get(name, default)
+        known = {
+            "peername": ("127.0.0.1", 5),
+            "sockname": ("127.0.0.1", 80),
+            "socket": _CLOSED,
+        }
+        return known.get(name, default)
 
 
 class Client:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.engine.flow import PEER_FULL
 from proxy.engine.upstream import UpstreamConnection
 from tests.proxy.engine.stage import GET, HEAD_OF_FIVE, NOT_FOUND, Client, Stage
 
@@ -78,6 +79,40 @@ def test_the_connection_closes_after_its_last_response(stage: Stage) -> None:
     assert client.statuses == [b"200"]
     assert client.transport.closed
     assert not client.transport.aborted
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_client_that_closes_its_half_has_its_response(stage: Stage, tls: bool) -> None:
+    client = stage.client
+    client.transport.tls = tls
+    ask(stage, client).data_received(HELLO)
+    if not client.connection.eof_received():  # then a loop closes it
+        client.transport.close()
+    stage.turn()
+    assert client.statuses == [b"200"]
+
+
+def test_no_request_is_begun_for_a_client_that_does_not_read_the_last_response(
+    stage: Stage,
+) -> None:
+    client = stage.client
+    ask(stage, client).data_received(HELLO)
+    client.transport.on_write = lambda data: client.connection.pause_writing()
+    second = ask(stage, client)
+    assert not second.used
+    assert client.connection._transaction is None
+    client.connection.resume_writing()
+    assert client.connection._transaction is not None
+
+
+def test_a_backend_is_held_back_whose_client_stopped_reading_before_it_was_connected(
+    stage: Stage,
+) -> None:
+    client = stage.client
+    upstream = ask(stage, client)
+    client.connection.write_paused = True
+    upstream.data_received(HEAD_OF_FIVE + b"he")
+    assert upstream.gate.closed_for(PEER_FULL)
 
 
 def test_a_worker_that_drains_sends_what_waits_before_it_closes(stage: Stage) -> None:
