@@ -89,9 +89,10 @@ class UpstreamConnection(asyncio.Protocol):
             else:
                 self._read_body(cast("Transaction", transaction), reader, data)
         except BadResponse as error:
+            requester = self._transaction or transaction  # a hedge's place has been taken
             self._transaction = None
             self.transport.abort()
-            transaction.try_failed(error)
+            requester.try_failed(error)
 
     def _read_head(self, transaction: Requester, data: bytes) -> None:
         if self._buffer:

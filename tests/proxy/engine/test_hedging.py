@@ -1,0 +1,39 @@
+"""A second try that takes the place of the first."""
+
+from pool.snapshot import BackendSpec, PoolSpec, RetryPolicy, RouteSpec, build
+from proxy.engine.upstream import UpstreamConnection
+from tests.proxy.engine.stage import GET, Stage, Transport
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEDGED = PoolSpec(
+    id=1,
+    name="shop",
+    retry=RetryPolicy(attempts=2, hedge_after=5.0),
+    backends=tuple(
+        BackendSpec(id=number, name=f"b{number}", url=f"http://127.0.0.1:{number}")
+        for number in (8, 9)
+    ),
+)
+
+
+def test_a_response_that_is_malformed_right_after_its_head_ends_the_request(
+    stage: Stage,
+) -> None:
+    edge, client = stage.edge, stage.client
+    edge.apply(build(2, (HEDGED,), (RouteSpec(id=1, pool_id=1, host="shop.test"),)))
+    idle = {}
+    for backend, connections in edge.connections.items():
+        idle[backend] = UpstreamConnection(connections)
+        idle[backend].connection_made(Transport())
+        connections.give_back(idle[backend])
+    client.connection.data_received(GET)
+    transaction = client.connection._transaction
+    assert transaction is not None
+    assert transaction._backend is not None
+    del idle[transaction._backend]
+    (second,) = idle.values()
+    transaction._begin_hedge()
+    second.data_received(CHUNKED + b"no size\r\n")
+    stage.turn()
+    assert transaction.done
+    assert [backend.in_flight for backend in edge.connections] == [0, 0]
