@@ -118,17 +118,19 @@ class Feed:
         """Take `message` and those that have come behind it: a switch takes down a rack at once."""
         changes: dict[int, HealthStatus] = {}
         heard = 0
-        while message is not None:
-            if message["channel"] == HEALTH_CHANNEL.encode():
-                changes |= _health_change(message["data"])
-            else:
-                await self._hear(message)
-            heard += 1
-            if heard == MAX_TOGETHER:
-                break
-            message = await channels.get_message(timeout=0)
-        if changes:
-            self._edge.update_health(changes)
+        try:
+            while message is not None:
+                if message["channel"] == HEALTH_CHANNEL.encode():
+                    changes |= _health_change(message["data"])
+                else:
+                    await self._hear(message)
+                heard += 1
+                if heard == MAX_TOGETHER:
+                    break
+                message = await channels.get_message(timeout=0)
+        finally:  # Redis may go away after it has told who is dead
+            if changes:
+                self._edge.update_health(changes)
 
     async def _hear(self, message: dict[str, Any]) -> None:
         if message["channel"] == SNAPSHOT_CHANNEL.encode():
