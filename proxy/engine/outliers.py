@@ -154,6 +154,8 @@ class Outliers:
             for number, pool in configuration.pools.items()
             if pool.spec.outlier.enabled
         }
+        for number, watch in known.items():
+            _forget_gone(watch.pool, configuration.pools.get(number))
         return known
 
     def settle(self, configuration: Configuration, known: Mapping[int, Watch]) -> Steps[None]:
@@ -205,8 +207,9 @@ class Outliers:
         """Bring all pools up to now."""
         now = time()
         for watch in list(self._watches.values()):
-            watch.sweep(now)
-            await self._settle(watch, shared, now)
+            if not self._is_over(watch):  # since another one was settled: its successor sweeps
+                watch.sweep(now)
+                await self._settle(watch, shared, now)
 
     async def _settle(self, watch: Watch, shared: RedisEjections, now: float) -> None:
         for _ in range(ATTEMPTS):
@@ -251,6 +254,16 @@ class Outliers:
         except (RedisError, OSError, TimeoutError):
             self._retry_at = clock() + RETRY
             raise
+
+
+def _forget_gone(before: Pool, now: Pool | None) -> None:
+    """What requests under way at servers that have left tell must not speak against others."""
+    if now is before:
+        return
+    stay = now.backends if now is not None else {}
+    for number, backend in before.backends.items():
+        if stay.get(number) is not backend:
+            backend.monitor = None
 
 
 def _let_go(pool: Pool) -> None:

@@ -26,6 +26,7 @@ from pool.snapshot import (
 )
 from proxy.core.backend import Backend
 from proxy.core.balancing import UnknownAlgorithm
+from proxy.core.exchange import Exchange
 from proxy.core.pool import Pool
 from proxy.engine.connections import ConnectionPool
 from proxy.engine.counters import Counters
@@ -273,6 +274,25 @@ def test_who_fails_meanwhile_is_suspected(make_edge: Callable[[], Edge]) -> None
     for edge in _at_each_step(make_edge, fail):
         asyncio.run(edge.outliers.agree(shared))
         assert chosen(edge) == ids_in(NEW) - {STAYS}
+
+
+def test_failures_of_a_server_that_has_left_speak_against_nobody(edge: Edge) -> None:
+    """Requests under way end badly at an old URL, and at one that is no member any more."""
+    exchanges = []
+    for number in (MOVES, LEAVES):
+        for _ in range(OUTLIERS.consecutive_5xx):
+            exchange = Exchange(pool_of(edge), True)
+            exchange.preferred = pool_of(edge).backends[number]
+            exchange.choose()
+            exchange.responded(500)
+            exchanges.append(exchange)
+    edge.apply(NEW)
+    for exchange in exchanges:
+        exchange.finish(500)
+    shared: Any = Agreeable()
+    asyncio.run(edge.outliers.agree(shared))
+    assert edge.outliers._watches[1].state.by_id.keys() <= {MOVES}
+    assert chosen(edge) == ids_in(NEW)
 
 
 def test_who_is_ejected_meanwhile_is_out(make_edge: Callable[[], Edge]) -> None:
