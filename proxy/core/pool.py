@@ -117,6 +117,10 @@ class Pool:
         self._previous, self._changed = None, {}
         if arrangement is not None:
             self._serve(arrangement)
+        if previous is not None and previous.tiers is self.tiers:
+            # Its requests that wait, or are tried again: the tiers that it knew may be empty.
+            previous._order, previous._ends = self._order, self._ends
+            previous._whole, previous.hopeless = self._whole, self.hopeless
 
     # --- choosing ---
 

@@ -10,6 +10,7 @@ from pool.snapshot import BackendSpec, BalancingPolicy, PoolSpec, RouteSpec, Sna
 from proxy.core import balancing
 from proxy.core.balancing import UnknownAlgorithm, balancer_class
 from proxy.core.configuration import Configuration
+from proxy.core.exchange import Exchange
 
 SnapshotOf = Callable[..., Snapshot]
 SpecOf = Callable[..., BackendSpec]
@@ -110,3 +111,16 @@ def test_an_entry_point_that_leads_nowhere_is_an_unknown_algorithm(
     monkeypatch.setattr(balancing, "entry_points", lambda **_: EntryPoints([entry]))
     with pytest.raises(UnknownAlgorithm, match=value):
         balancer_class("x")
+
+
+def test_a_request_that_is_tried_again_finds_tiers_that_have_got_other_numbers(
+    snapshot_of: SnapshotOf, backend_spec: SpecOf
+) -> None:
+    def of_tier(tier: int) -> Snapshot:
+        backends = (backend_spec(1, tier=tier), backend_spec(2, tier=tier))
+        return snapshot_of(PoolSpec(id=1, name="shop", backends=backends))
+
+    old = Configuration(of_tier(0))
+    under_way = Exchange(old.pools[1], True)
+    Configuration(of_tier(1), old)
+    assert under_way.choose().id in (1, 2)
