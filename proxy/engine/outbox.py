@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from proxy.engine.downstream import ClientConnection
 
 FEW = 8  # responses in a turn, for which a turn's end is not worth waiting for
+LARGE = 16384  # bytes; what is longer is sent while it is in the processor's cache
 PAUSE = 100  # responses after which it is looked again whether there are more
 
 log = logging.getLogger("lbsite.edge")
@@ -34,6 +35,9 @@ class Outbox:
         """Send `data` at the end of this turn, or right before whatever `client` is sent next."""
         if self._pause:
             self._pause -= 1
+            client.write(data)
+            return
+        if len(data) > LARGE:
             client.write(data)
             return
         if not self._clients:

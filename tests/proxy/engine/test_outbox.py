@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.engine.flow import PEER_FULL
+from proxy.engine.outbox import LARGE
 from proxy.engine.upstream import UpstreamConnection
 from tests.proxy.engine.stage import GET, HEAD_OF_FIVE, NOT_FOUND, Client, Stage
 
@@ -34,6 +35,13 @@ def test_those_of_a_turn_are_sent_together(stage: Stage) -> None:
     assert [client.seen for client in clients] == [[], [], []]
     stage.turn()
     assert [client.statuses for client in clients] == [[b"200"]] * 3
+
+
+def test_a_long_response_does_not_wait(stage: Stage) -> None:
+    client = stage.client
+    body = b"x" * LARGE
+    ask(stage, client).data_received(HEAD_OF_FIVE.replace(b" 5", b" %d" % len(body)) + body)
+    assert client.statuses == [b"200"]
 
 
 def test_an_answer_of_the_edge_does_not_overtake_the_response_before_it(stage: Stage) -> None:
