@@ -5,20 +5,18 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.db.models import Count, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.formats import localize
 from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminPasswordWidget
 
 from pool.admin.badges import state_badge
 from pool.admin.base import ReadOnlyAdmin, StyledAdmin
-from pool.admin.dialogs import done, question
+from pool.admin.dialogs import RowForm, done, question
 from pool.alerts.delivery import send_test
 from pool.choices import DeliveryState
 from pool.models.alerts import Alert, AlertChannel, AlertDelivery, AlertRule
@@ -132,13 +130,14 @@ class AlertChannelAdmin(_SetUpAdmin):
         icon="send",
         permissions=["change"],
         dialog=question(
-            "Send", "A message goes out now, over the channel as it is saved.", "a test message"
+            "Send",
+            "A message goes out now, over the channel as it is saved.",
+            AlertChannel,
+            "a test message",
         ),
     )
-    def send_test(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        channel = AlertChannel.objects.filter(pk=unquote(object_id)).first()
-        if channel is None:
-            raise Http404(f"There is no channel {object_id}.")
+    def send_test(self, request: HttpRequest, form: RowForm, object_id: str) -> HttpResponse:
+        channel = form.row
         delivery = send_test(channel, request.user, request.build_absolute_uri("/"))
         delivered = delivery.state == DeliveryState.DELIVERED
         came_back = f" It said: {delivery.excerpt}" if delivery.excerpt else ""

@@ -9,20 +9,19 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     DropdownFilter,
     RelatedDropdownFilter,
 )
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.views import ChangeList
 
 from pool.admin.badges import state_badge
 from pool.admin.base import ConfigurationAdmin, Deletion, warn_of_waiting_revision
 from pool.admin.circuits import CircuitActions
-from pool.admin.dialogs import done, question
+from pool.admin.dialogs import RowForm, done, question
 from pool.admin.ejections import EjectionDisplay
 from pool.admin.health import attach_conditions, condition
 from pool.admin.history import recent_events, recent_probes
@@ -185,28 +184,28 @@ class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, ConfigurationAdmi
         description="Drain",
         icon="hourglass_bottom",
         permissions=["change"],
-        dialog=question("Drain", "It finishes the requests it has and gets no new ones."),
+        dialog=question("Drain", "It finishes the requests it has and gets no new ones.", Backend),
     )
-    def drain(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        return self._run_on_one(request, Backend.drain, object_id)
+    def drain(self, request: HttpRequest, form: RowForm, object_id: str) -> HttpResponse:
+        return self._run_on_one(request, Backend.drain, form.row)
 
     @action(
         description="Enable",
         icon="play_arrow",
         permissions=["change"],
-        dialog=question("Enable", "It gets its share of the traffic from now on."),
+        dialog=question("Enable", "It gets its share of the traffic from now on.", Backend),
     )
-    def enable(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        return self._run_on_one(request, Backend.enable, object_id)
+    def enable(self, request: HttpRequest, form: RowForm, object_id: str) -> HttpResponse:
+        return self._run_on_one(request, Backend.enable, form.row)
 
     @action(
         description="Maintenance",
         icon="build",
         permissions=["change"],
-        dialog=question("Maintain", "It gets no new requests and is not probed."),
+        dialog=question("Maintain", "It gets no new requests and is not probed.", Backend),
     )
-    def maintain(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        return self._run_on_one(request, Backend.maintain, object_id)
+    def maintain(self, request: HttpRequest, form: RowForm, object_id: str) -> HttpResponse:
+        return self._run_on_one(request, Backend.maintain, form.row)
 
     def describe_deletion(self, rows: Iterable[Backend], request: HttpRequest) -> Deletion:
         rows = list(rows)
@@ -214,10 +213,7 @@ class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, ConfigurationAdmi
         protected = [f"Backend {row}, its stand-in" for row in left.select_related("pool")]
         return replace(super().describe_deletion(rows, request), protected=protected)
 
-    def _run_on_one(self, request: HttpRequest, verb: Verb, object_id: str) -> HttpResponse:
-        backend = self.get_object(request, unquote(object_id))
-        if backend is None:
-            raise Http404(f"There is no backend {object_id}.")
+    def _run_on_one(self, request: HttpRequest, verb: Verb, backend: Backend) -> HttpResponse:
         self._run(request, verb, [backend])
         warn_of_waiting_revision(request)
         return done(request, "admin:pool_backend_changelist")

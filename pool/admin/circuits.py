@@ -4,17 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.timesince import timesince
 from redis import RedisError
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 
 from pool.admin.badges import GREY, badge, state_badge
-from pool.admin.dialogs import done, question
+from pool.admin.dialogs import RowForm, done, question
 from pool.admin.health import circuit_of
 from pool.choices import CircuitMode, CircuitState
 from pool.circuits import verbs
@@ -54,44 +52,35 @@ class CircuitActions:
         icon="block",
         permissions=["change"],
         dialog=question(
-            "Force open", "It gets no requests until its circuit is released.", "the circuit"
+            "Force open", "It gets no requests until its circuit is released.", Backend, CIRCUIT
         ),
     )
-    def open_circuit(
-        self, request: HttpRequest, form: BaseDialogForm, object_id: str
-    ) -> HttpResponse:
-        return self._order(request, verbs.force_open, object_id)
+    def open_circuit(self, request: HttpRequest, form: RowForm, object_id: str) -> HttpResponse:
+        return self._order(request, verbs.force_open, form.row)
 
     @action(
         description="Release",
         icon="lock_open",
         permissions=["change"],
         dialog=question(
-            "Release", "A few requests try it, and close it if they succeed.", "the circuit"
+            "Release", "A few requests try it, and close it if they succeed.", Backend, CIRCUIT
         ),
     )
-    def release_circuit(
-        self, request: HttpRequest, form: BaseDialogForm, object_id: str
-    ) -> HttpResponse:
-        return self._order(request, verbs.release, object_id)
+    def release_circuit(self, request: HttpRequest, form: RowForm, object_id: str) -> HttpResponse:
+        return self._order(request, verbs.release, form.row)
 
     @action(
         description="Reset",
         icon="restart_alt",
         permissions=["change"],
         dialog=question(
-            "Reset", "It is closed at once, as if nothing had ever failed.", "the circuit"
+            "Reset", "It is closed at once, as if nothing had ever failed.", Backend, CIRCUIT
         ),
     )
-    def reset_circuit(
-        self, request: HttpRequest, form: BaseDialogForm, object_id: str
-    ) -> HttpResponse:
-        return self._order(request, verbs.reset, object_id)
+    def reset_circuit(self, request: HttpRequest, form: RowForm, object_id: str) -> HttpResponse:
+        return self._order(request, verbs.reset, form.row)
 
-    def _order(self, request: HttpRequest, verb: verbs.Verb, object_id: str) -> HttpResponse:
-        backend = Backend.objects.select_related("pool").filter(pk=unquote(object_id)).first()
-        if backend is None:
-            raise Http404(f"There is no backend {object_id}.")
+    def _order(self, request: HttpRequest, verb: verbs.Verb, backend: Backend) -> HttpResponse:
         try:
             circuit = verb(backend, request.user)
         except ValidationError as error:

@@ -3,27 +3,25 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from unfold.dataclasses import ActionDialog
 from unfold.decorators import action
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from pool.admin.base import warn_of_waiting_revision
-from pool.admin.dialogs import done, lead
+from pool.admin.dialogs import RowForm, done, lead
 from pool.duplicate import duplicate, free_name
 from pool.models import Pool
 
 
-class DuplicateForm(BaseDialogForm):
+class DuplicateForm(RowForm):
+    model = Pool
     name = Pool._meta.get_field("name").formfield(widget=UnfoldAdminTextInputWidget)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        pool = Pool.objects.filter(pk=unquote(str(self.object_id))).first()
-        self.fields["name"].initial = free_name(pool.name) if pool is not None else ""
+        self.fields["name"].initial = free_name(self.row.name)
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -54,9 +52,7 @@ class DuplicateAction:
         ),
     )
     def duplicate(self, request: HttpRequest, form: DuplicateForm, object_id: str) -> HttpResponse:
-        pool = Pool.objects.filter(pk=unquote(object_id)).first()
-        if pool is None:
-            raise Http404(f"There is no pool {object_id}.")
+        pool = form.row
         try:
             copy = duplicate(pool, form.cleaned_data["name"], by=request.user)
         except ValidationError as error:

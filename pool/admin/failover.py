@@ -4,18 +4,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from redis import RedisError
 from unfold.dataclasses import ActionDialog
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge
-from pool.admin.dialogs import done, question
+from pool.admin.dialogs import RowForm, done, question
 from pool.admin.health import REDIS_AWAY
 from pool.choices import TierMode
 from pool.failover.live import LiveTraffic, Traffic
@@ -27,15 +25,15 @@ from pool.tiers import Share, places_of, share_out, well_enough
 TRAFFIC = "the traffic"
 
 
-class FailOverForm(BaseDialogForm):
+class FailOverForm(RowForm):
     """Which tier; says of each how many of its backends are well."""
 
+    model = Pool
     tier = forms.TypedChoiceField(coerce=int, widget=UnfoldAdminSelectWidget)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        pool = Pool.objects.filter(pk=unquote(str(self.object_id))).first()
-        shares = [] if pool is None else sorted(_traffic(pool).shares)
+        shares = sorted(_traffic(self.row).shares)
         self.fields["tier"].choices = [
             (share.tier, f"Tier {share.tier}: {share.healthy} of {share.total} backends well")
             for share in shares[1:]
@@ -79,7 +77,7 @@ class FailoverActions:
         ),
     )
     def fail_over(self, request: HttpRequest, form: FailOverForm, object_id: str) -> HttpResponse:
-        return _steer(request, object_id, Pool.fail_over, to=form.cleaned_data["tier"])
+        return _steer(request, form.row, Pool.fail_over, to=form.cleaned_data["tier"])
 
     @action(
         description="Fail back",
@@ -89,17 +87,15 @@ class FailoverActions:
             "Fail back",
             "New requests go to the lowest tier that has a healthy backend: at once, or as soon "
             "as there is one.",
+            Pool,
             TRAFFIC,
         ),
     )
-    def fail_back(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        return _steer(request, object_id, Pool.fail_back)
+    def fail_back(self, request: HttpRequest, form: RowForm, object_id: str) -> HttpResponse:
+        return _steer(request, form.row, Pool.fail_back)
 
 
-def _steer(request: HttpRequest, object_id: str, verb: Any, **options: Any) -> HttpResponse:
-    pool = Pool.objects.filter(pk=unquote(object_id)).first()
-    if pool is None:
-        raise Http404(f"There is no pool {object_id}.")
+def _steer(request: HttpRequest, pool: Pool, verb: Any, **options: Any) -> HttpResponse:
     try:
         verb(pool, by=request.user, **options)
     except ValidationError as error:
