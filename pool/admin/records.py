@@ -1,6 +1,6 @@
 """What happened: probes and the timeline, to look at only."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -65,7 +65,16 @@ class BetweenFilter(RangeDateTimeFilter):
         """None for what is no time."""
         names = (f"{self.parameter_name}_{end}_{part}" for part in (0, 1))
         at = parse_datetime_str(" ".join(self.used_parameters.get(name) or "" for name in names))
-        return timezone.make_aware(at) if at is not None else None
+        return _instant(at) if at is not None else None
+
+
+def _instant(at: datetime) -> datetime:
+    """`at` of the page's zone in UTC, which has no times before the year 1 or after 9999."""
+    try:
+        return timezone.make_aware(at).astimezone(UTC)
+    except OverflowError:
+        nearest = datetime.min if at.year == datetime.min.year else datetime.max
+        return nearest.replace(tzinfo=UTC)
 
 
 @admin.register(HealthRecord)

@@ -1,7 +1,9 @@
 """Query parameters of the lists."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 
+from django.core.exceptions import ValidationError
 from django_filters import rest_framework as filters
 
 from pool.choices import (
@@ -18,6 +20,14 @@ from pool.models import Alert, AlertDelivery, Backend, Event, HealthRecord, Pool
 
 def _choices(enumeration: type[StrEnum]) -> list[tuple[str, str]]:
     return [(item.value, item.value) for item in enumeration]
+
+
+def _has_a_time_in_utc(at: datetime) -> None:
+    try:
+        at.astimezone(UTC)
+    except OverflowError as error:
+        text = "In UTC this is before the year 1 or after 9999; give a time between."
+        raise ValidationError(text) from error
 
 
 class PoolFilter(filters.FilterSet):
@@ -48,8 +58,12 @@ class RouteFilter(filters.FilterSet):
 
 
 class _TimeFilter(filters.FilterSet):
-    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="At or after")
-    until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt", label="Before")
+    since = filters.IsoDateTimeFilter(
+        field_name="at", lookup_expr="gte", label="At or after", validators=[_has_a_time_in_utc]
+    )
+    until = filters.IsoDateTimeFilter(
+        field_name="at", lookup_expr="lt", label="Before", validators=[_has_a_time_in_utc]
+    )
 
 
 class EventFilter(_TimeFilter):

@@ -51,6 +51,24 @@ def test_what_is_typed_is_in_that_zone_too(boss: Client) -> None:
         assert len(found) == count
 
 
+@pytest.mark.parametrize(
+    ("zone", "end", "day", "hour", "count"),
+    [
+        ("Asia/Tokyo", "from", "0001-01-01", "00:00:00", 1),
+        ("Asia/Tokyo", "to", "0001-01-01", "00:00:00", 0),
+        ("America/New_York", "to", "9999-12-31", "23:59:00", 1),
+        ("America/New_York", "from", "9999-12-31", "23:59:00", 0),
+    ],
+)
+def test_a_time_beyond_those_of_utc_is_taken_for_the_nearest(
+    boss: Client, zone: str, end: str, day: str, hour: str, count: int
+) -> None:
+    boss.cookies[COOKIE] = zone
+    query = {f"at_{end}_0": day, f"at_{end}_1": hour}
+    found = boss.get("/admin/pool/event/", query).context["cl"].result_list
+    assert len(found) == count
+
+
 def test_rest_stays_as_it_is(boss: Client) -> None:
     boss.cookies[COOKIE] = "Asia/Kolkata"
     (event,) = boss.get("/api/v1/events/").json()["results"]

@@ -124,3 +124,14 @@ def test_a_revision_of_another_version_is_refused(boss):
     answer = boss.post("/api/v1/revisions/1/rollback/")
     assert answer.status_code == 409
     assert answer.json()["detail"].startswith("Cannot roll back to revision 1: not a snapshot")
+
+
+@pytest.mark.parametrize("records", ["events", "health"])
+@pytest.mark.parametrize(
+    ("name", "at"), [("since", "0001-01-01T00:00+09:00"), ("until", "9999-12-31T23:59-09:00")]
+)
+def test_a_time_beyond_those_of_utc_is_refused(boss, records, name, at):
+    answer = boss.get(f"/api/v1/{records}/", {name: at})
+    assert answer.status_code == 400
+    words = "In UTC this is before the year 1 or after 9999; give a time between."
+    assert answer.json() == {name: [words]}
