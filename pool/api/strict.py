@@ -1,5 +1,6 @@
 """A name that nothing has is refused: misspelt, it would be answered as if it were not there."""
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -10,23 +11,34 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.utils.html import is_html_input
 
+# Whose parts a form has as inputs of their own: kinds[0], headers.Cookie.
+_PARTED = (serializers.ListField, serializers.DictField, serializers.BaseSerializer)
+
 
 # Without docstrings, which the API's description would repeat for each of their heirs.
 class KnownFields(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
-        """What can only be read is let through, so that what was read can be sent back; and a
-        form has inputs of its own.
-        """
-        if isinstance(data, Mapping) and not is_html_input(data):
-            writable = [name for name, field in self.fields.items() if not field.read_only]
-            errors = {
-                name: [f"There is no such field{_meant(name, writable) or '.'}"]
-                for name in map(str, data)
-                if name not in self.fields
-            }
-            if errors:
-                raise serializers.ValidationError(errors)
+        """What can only be read is let through, so that what was read can be sent back."""
+        if isinstance(data, Mapping):
+            self._refuse_unknown(data)
         return super().to_internal_value(data)
+
+    def _refuse_unknown(self, data: Mapping[Any, Any]) -> None:
+        unknown = [name for name in map(str, data) if name not in self.fields]
+        if is_html_input(data):
+            _refuse_json(unknown)
+            unknown = [name for name in unknown if not self._is_of_a_form(name)]
+        writable = [name for name, field in self.fields.items() if not field.read_only]
+        errors = {
+            name: [f"There is no such field{_meant(name, writable) or '.'}"] for name in unknown
+        }
+        if errors:
+            raise serializers.ValidationError(errors)
+
+    def _is_of_a_form(self, name: str) -> bool:
+        """Whether REST framework takes it from a form, beside the names of the fields."""
+        whole = re.split(r"[.\[]", name, maxsplit=1)[0]
+        return name == "csrfmiddlewaretoken" or isinstance(self.fields.get(whole), _PARTED)
 
 
 class KnownParameters(GenericAPIView[Any]):
@@ -57,6 +69,13 @@ class KnownParameters(GenericAPIView[Any]):
             described = self.paginator.get_schema_operation_parameters(self)
             known.update(parameter["name"] for parameter in described)
         return known
+
+
+def _refuse_json(names: Iterable[str]) -> None:
+    """Sent as a form, which is curl's way, a whole document comes as the name of an input."""
+    if any(name.lstrip().startswith(("{", "[")) for name in names):
+        text = "This is JSON; send it with the header Content-Type: application/json."
+        raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [text]})
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -1,11 +1,15 @@
 """A parameter or a field that nothing reads is refused, whatever is asked."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
+from django.http import QueryDict
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from drf_spectacular.generators import SchemaGenerator
 
 from pool.models import Backend, Pool
+from proxy.explain.api import QuestionSerializer
 
 PATHS = {
     path: operations
@@ -89,6 +93,37 @@ def test_an_order_with_a_field_that_is_none_is_refused(boss, path, field):
     answer = boss.post(f"/api/v1/{path}", {meant: whole[meant], field: 1}, format="json")
     assert answer.status_code == 400
     assert answer.json() == {field: [f"There is no such field; did you mean {meant}?"]}
+
+
+@pytest.mark.parametrize("form", ["application/x-www-form-urlencoded", MULTIPART_CONTENT])
+def test_a_form_with_a_field_that_is_none_is_refused(boss, form):
+    Pool.objects.create(name="web")
+    fields = {"retry_attempts": "2", "algoritm": "random"}
+    body = encode_multipart(BOUNDARY, fields) if form == MULTIPART_CONTENT else urlencode(fields)
+    answer = boss.patch("/api/v1/pools/web/", body, content_type=form)
+    assert answer.status_code == 400
+    assert answer.json() == {"algoritm": ["There is no such field; did you mean algorithm?"]}
+
+
+@pytest.mark.parametrize("body", ['{"weight": 7}', ' {"url": "http://b?a=1&b=2"}', "[7]"])
+def test_json_that_is_sent_as_a_form_is_refused_with_the_way_to_send_it(boss, body):
+    """As by curl -d without a header."""
+    Backend.objects.create(pool=Pool.objects.create(name="web"), name="a", url="http://a")
+    page = "/api/v1/pools/web/backends/a/"
+    answer = boss.patch(page, body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 400
+    words = "This is JSON; send it with the header Content-Type: application/json."
+    assert answer.json() == {"non_field_errors": [words]}
+
+
+def test_what_forms_have_of_their_own_is_taken(boss):
+    question = QuestionSerializer(data=QueryDict("host=a.test&headers.Cookie=a%3D1"))
+    assert question.is_valid()
+    assert question.validated_data["headers"] == {"Cookie": "a=1"}
+    rule = {"name": "all", "kinds[0]": "panic", "csrfmiddlewaretoken": "x"}
+    answer = boss.post("/api/v1/alert-rules/", rule, format="multipart")
+    assert answer.json() == {"channels": ["This list may not be empty."]}
+    assert boss.post("/api/v1/pools/", {"name[0]": "b"}, format="multipart").status_code == 400
 
 
 @pytest.mark.parametrize("path", ["pools/", "pools/web/", "events/", "reports/traffic/", "edges/"])
