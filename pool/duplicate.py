@@ -3,6 +3,7 @@
 from itertools import count
 from typing import Any, cast
 
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 
 from pool.actor import Actor, acting_as
@@ -23,7 +24,8 @@ def free_name(name: str) -> str:
 def duplicate(pool: Pool, name: str, by: Actor = None) -> Pool:
     """With its policies, and with its backends as they are; no route leads to it.
 
-    ValidationError if it cannot be called `name`.
+    ValidationError if it cannot be called `name`, or if today's rules refuse what is copied: its
+    message_dict says of a backend's field "backend a, url".
     """
     with transaction.atomic(), acting_as(by):
         schedule(f"Duplicated pool {pool}")
@@ -34,9 +36,21 @@ def duplicate(pool: Pool, name: str, by: Actor = None) -> Pool:
         for backend in sorted(pool.backends.all(), key=lambda row: row.backup_of_id is not None):
             of_the_copy = {"pool_id": copy.pk, "backup_of_id": ids[backend.backup_of_id]}
             made = Backend(**_columns(backend) | of_the_copy)
-            made.save()
+            _save(made)
             ids[backend.pk] = made.pk
     return copy
+
+
+def _save(backend: Backend) -> None:
+    try:
+        backend.save()
+    except ValidationError as error:
+        of_it = f"backend {backend.name}"
+        told = {
+            of_it if field == NON_FIELD_ERRORS else f"{of_it}, {field}": problems
+            for field, problems in error.message_dict.items()
+        }
+        raise ValidationError(told) from error
 
 
 def _columns(row: models.Model) -> dict[str, Any]:

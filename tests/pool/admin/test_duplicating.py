@@ -60,7 +60,15 @@ def test_a_name_that_will_not_do_is_told_in_the_dialog(admin, one, web, redis_cl
 def test_what_todays_rules_refuse_is_not_duplicated(admin, one, web, redis_client):
     Pool.objects.update(algorithm="uninstalled")
     page = admin.get(submit(admin, web, "green").url).content.decode()
-    assert "Nothing changed. &#x27;uninstalled&#x27; is not an installed algorithm." in page
+    words = "Nothing changed. algorithm: &#x27;uninstalled&#x27; is not an installed algorithm."
+    assert words in page
+    assert Pool.objects.count() == 1
+
+
+def test_the_backend_that_todays_rules_refuse_is_named(admin, one, web, redis_client):
+    Backend.objects.filter(pk=one.pk).update(name="two words")
+    page = admin.get(submit(admin, web, "green").url).content.decode()
+    assert "Nothing changed. backend two words, name: Use letters, digits" in page
     assert Pool.objects.count() == 1
 
 
