@@ -8,13 +8,13 @@ from django.templatetags.static import static
 
 from lbsite import environment
 from lbsite.secrets import load_or_create_secret_key
-from pool.environment import env, switch, whole
+from pool.environment import env, switch, texts, whole
 
 DATA_DIR = environment.data_dir("LB_DATA_DIR", "var")
 
 DEBUG = switch("LB_DEBUG", False)
 SECRET_KEY = env.str("LB_SECRET_KEY", "") or load_or_create_secret_key(DATA_DIR)
-ALLOWED_HOSTS = env.list("LB_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = texts("LB_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 
 INSTALLED_APPS = [
     "unfold",

@@ -27,6 +27,12 @@ def between(variable: str, default: float, low: float, high: float) -> float:
     return _read(env.float, variable, default, allowed, lambda one: low <= one <= high)
 
 
+def texts(variable: str, default: list[str]) -> list[str]:
+    """Between commas, without the spaces around them."""
+    given = env.str(variable, "").split(",")
+    return [text for part in given if (text := part.strip())] or default
+
+
 def switch(variable: str, default: bool) -> bool:
     return _read(env.bool, variable, default, "true or false", lambda _: True)
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import quote
 
-from pool.environment import between, env, seconds, whole
+from pool.environment import between, env, seconds, texts, whole
 
 Network = IPv4Network | IPv6Network
 
@@ -46,7 +46,7 @@ class EdgeSettings:
 def read_settings() -> EdgeSettings:
     """Settings from `LB_…` variables. Raises `environs.EnvError` or `ValueError` naming one."""
     default = EdgeSettings()
-    data_dir = Path(env.str("LB_DATA_DIR", "var")).absolute()
+    data_dir = Path(env.str("LB_DATA_DIR", "") or default.data_dir).absolute()
     return EdgeSettings(
         data_dir=data_dir,
         redis_url=env.str("LB_REDIS_URL", "") or f"unix://{quote(str(data_dir))}/redis.sock",
@@ -58,7 +58,7 @@ def read_settings() -> EdgeSettings:
         max_request_head=whole("LB_MAX_REQUEST_HEAD", default.max_request_head, 1),
         max_request_fields=whole("LB_MAX_REQUEST_FIELDS", default.max_request_fields, 1),
         max_connections=whole("LB_MAX_CONNECTIONS", default.max_connections, 1),
-        trusted_proxies=_networks(env.list("LB_TRUSTED_PROXIES", [])),
+        trusted_proxies=_networks(texts("LB_TRUSTED_PROXIES", [])),
         access_log=env.str("LB_ACCESS_LOG", default.access_log),
         access_log_sample=between("LB_ACCESS_LOG_SAMPLE", default.access_log_sample, 0, 1),
         request_log_per_second=between(
@@ -83,8 +83,8 @@ def _kept_secret(path: Path) -> str:
         ) from error
 
 
-def _networks(texts: list[str]) -> tuple[Network, ...]:
+def _networks(addresses: list[str]) -> tuple[Network, ...]:
     try:
-        return tuple(ip_network(text.strip()) for text in texts if text.strip())
+        return tuple(ip_network(address) for address in addresses)
     except ValueError as error:
         raise ValueError(f"LB_TRUSTED_PROXIES: {error}; give addresses like 10.0.0.0/8.") from error

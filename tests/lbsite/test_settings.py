@@ -170,3 +170,8 @@ def test_the_mail_server_is_one_url(folder: Path, url: str, expected: list[Any])
         *("EMAIL_USE_SSL", "EMAIL_USE_TLS"),
     )
     assert settings(folder, *names, LB_EMAIL_URL=url) == expected
+
+
+def test_the_admins_names_are_those_that_are_given_or_this_machines(folder: Path) -> None:
+    names = [settings(folder, "ALLOWED_HOSTS", LB_ALLOWED_HOSTS=text) for text in ("", "a, b")]
+    assert names == [[["localhost", "127.0.0.1", "[::1]"]], [["a", "b"]]]

@@ -51,3 +51,12 @@ def test_an_empty_variable_is_none(monkeypatch, allowed):
     default = READERS[allowed]()
     monkeypatch.setenv(NAME, " ")
     assert READERS[allowed]() == default
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("a, b", ["a", "b"]), (" a ,, ", ["a"]), ("", ["x"]), (" ", ["x"]), (",", ["x"])],
+)
+def test_texts_stand_between_commas(monkeypatch, text, value):
+    monkeypatch.setenv(NAME, text)
+    assert environment.texts(NAME, ["x"]) == value

@@ -42,3 +42,10 @@ def test_settings_do_not_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LB_SECRET_KEY", "given")
     monkeypatch.setenv("LB_REDIS_URL", "redis://:given@redis:6379/0")
     assert "given" not in repr(read_settings())
+
+
+def test_an_empty_data_folder_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LB_DATA_DIR", "")
+    named_none = read_settings()
+    monkeypatch.delenv("LB_DATA_DIR")
+    assert named_none.data_dir == read_settings().data_dir == Path.cwd() / "var"
