@@ -114,7 +114,7 @@ def _why_more(member: Member, around: Circumstances) -> Iterator[Reason]:
 def _whatever(member: Member, around: Circumstances) -> Iterator[Reason]:
     """What may have led to more as well as to less."""
     for change in member.changes:
-        at = datetime.fromtimestamp(change.at, around.zone).strftime("%Y-%m-%d %H:%M:%S")
+        at = datetime.fromtimestamp(change.at, around.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
         yield Reason("weight_changed", f"{_changed(change)} at {at}; the plan follows that.")
     if member.backend is None:
         return

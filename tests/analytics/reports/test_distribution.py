@@ -246,7 +246,7 @@ def test_the_plan_follows_the_weights_that_were_in_force(make_backend, count, cl
     assert found.verdict == "as planned"
     [reason] = found.reasons
     assert reason.code == "weight_changed"
-    assert "from 1 to 3 at 2026-05-04 12:14:56" in reason.text
+    assert "from 1 to 3 at 2026-05-04 12:14:56 UTC;" in reason.text
 
 
 def test_a_backend_that_was_removed_in_the_span_was_planned_until_then(make_backend, count, clock):
