@@ -183,6 +183,55 @@ def test_a_range_is_typed(report, half_an_hour):
     pages.wait(lambda: "from=2026-01-02T08%3A30%3A10Z" in pages.driver.current_url)
 
 
+@pytest.fixture
+def in_berlin(driver):
+    """Whose clocks are 2 hours ahead in summer and 1 in winter."""
+    driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Europe/Berlin"})
+    yield
+    driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": ""})
+
+
+@pytest.mark.parametrize(("day", "hour"), [("2026-01-20", 11), ("2026-07-20", 10)])
+def test_what_is_typed_is_read_by_the_clocks_of_its_own_day(in_berlin, report, day, hour):
+    pages = report("?period=1h")
+    pages.click(pages.find(".lb-exact summary"))
+    fill(pages, "from", f"{day}T12:00:00")
+    fill(pages, "to", f"{day}T12:30:00")
+    pages.click(pages.find(".lb-exact button"))
+    pages.wait(lambda: f"from={day}T{hour}%3A00%3A00Z" in pages.driver.current_url)
+    assert f"to={day}T{hour}%3A30%3A00Z" in pages.driver.current_url
+    assert typed(pages, "from").startswith(f"{day}T12:00")
+    assert typed(pages, "to").startswith(f"{day}T12:30")
+
+
+def test_a_year_that_nobody_means_is_not_asked_for(report):
+    pages = report("?period=1h")
+    pages.click(pages.find(".lb-exact summary"))
+    fill(pages, "from", "12026-01-01T00:00:00")
+    pages.click(pages.find(".lb-exact button"))
+    invalid = "return arguments[0].validity.rangeOverflow"
+    assert pages.driver.execute_script(invalid, pages.find("[name=from]"))
+    assert pages.driver.current_url.endswith("?period=1h")
+
+
+def test_what_is_being_typed_outlasts_a_refresh(report, half_an_hour):
+    pages = report("?period=5m")
+    pages.click(pages.find(".lb-exact summary"))
+    fill(pages, "from", "2026-01-02T08:00:00")
+    before = pages.find("#report-span").text
+    pages.wait(lambda: pages.find("#report-span").text != before)
+    assert typed(pages, "from").startswith("2026-01-02T08:00")
+
+
+def fill(pages, name, text):
+    field = pages.find(f"[name={name}]")
+    pages.driver.execute_script("arguments[0].value = arguments[1]", field, text)
+
+
+def typed(pages, name):
+    return pages.find(f"[name={name}]").get_attribute("value")
+
+
 def test_a_period_and_a_pool_are_chosen(report, web, half_an_hour):
     pages = report()
     pages.click(pages.find("[data-period='6h']"))

@@ -4,7 +4,7 @@ import { SUBJECTS } from "./marks.js";
 import { element, iconOf } from "./table.js";
 import { span, stepInWords, time } from "./wording.js";
 import { addressOf, changeView, inUtc, queryOf, readView, timeOf } from "./view.js";
-import { fromLocal, wallClock, zoneName } from "./zone.js";
+import { readTyped, wallClock, zoneName } from "./zone.js";
 
 const form = document.getElementById("report-query");
 const told = document.getElementById("report-span");
@@ -16,6 +16,7 @@ const CHOICES = ["pool", "backend", "route", "kind"];
 export class Toolbar {
   #defaultPeriod;
   #lastPeriod;
+  #filled = {}; // what the fields of the exact time were given
 
   constructor(defaultPeriod, onMarksChosen) {
     this.#defaultPeriod = this.#lastPeriod = defaultPeriod;
@@ -36,7 +37,7 @@ export class Toolbar {
       choice.ariaCurrent = String(choice.dataset.period === period);
     }
     for (const name of CHOICES) form.elements[name].value = view[name];
-    for (const name of ["from", "to"]) form.elements[name].value = inField(view[name]);
+    for (const name of ["from", "to"]) this.#fill(name, inField(view[name]));
     compare.href = `${compare.dataset.page}?${queryOf({ ...view, period })}`;
     compare.hidden = period === "all";
     reset.hidden = Boolean(period);
@@ -78,6 +79,12 @@ export class Toolbar {
     this.#setPeriod(this.#lastPeriod);
   }
 
+  /** Leaves alone what somebody is typing, unless the page shows another time than before. */
+  #fill(name, text) {
+    if (this.#filled[name] === text) return;
+    form.elements[name].value = this.#filled[name] = text;
+  }
+
   #choosePeriod(event) {
     const choice = event.target.closest("[data-period]");
     if (!choice || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -102,15 +109,11 @@ function inField(text) {
   return Number.isNaN(at) ? "" : wallClock(at).slice(0, 19);
 }
 
-/** A time of a field as the address has it. */
-function fromField(text) {
-  return text && inUtc(fromLocal(timeOf(text)));
-}
-
 function submitExact(event) {
   event.preventDefault();
-  const [from, to] = ["from", "to"].map((name) => form.elements[name].value);
-  changeView({ period: "", from: fromField(from), to: fromField(to) });
+  const typed = readTyped(form.elements.from.value, form.elements.to.value);
+  const [from, to] = typed.map((at) => (Number.isNaN(at) ? "" : inUtc(at)));
+  changeView({ period: "", from, to });
 }
 
 function subjectBox({ key, name, icon }) {

@@ -6,7 +6,13 @@ let offset = 0; // milliseconds that the page is ahead of UTC
 
 /** `end`: of what is shown, in milliseconds since 1970. */
 export function followClocks(end) {
-  offset = -new Date(end).getTimezoneOffset() * MINUTE;
+  offset = offsetAt(end);
+}
+
+/** What a person typed, without a zone, as the page will show it: by the clocks of its end. */
+export function readTyped(from, to) {
+  const ahead = offsetAt(to ? Date.parse(to) : Date.now());
+  return [from, to].map((text) => (text ? Date.parse(`${text}Z`) - ahead : NaN));
 }
 
 /** For what formats in UTC: a time at which UTC shows what it is here at `at`. */
@@ -21,6 +27,10 @@ export function wallClock(at) {
 
 export function fromLocal(at) {
   return at - offset;
+}
+
+function offsetAt(at) {
+  return -new Date(at).getTimezoneOffset() * MINUTE;
 }
 
 /** "UTC", "UTC+1", "UTC−3:30" */
