@@ -6,6 +6,9 @@ from time import perf_counter
 from proxy.core.steps import Steps, T
 
 _SLICE = 0.00025  # seconds; with the longest step on top a request waits for about a millisecond
+# Seconds between two slices. A request takes several turns of the loop: without a pause it
+# would wait in each of them.
+_PAUSE = 0.001
 
 
 async def in_slices(steps: Steps[T]) -> T:
@@ -18,5 +21,5 @@ async def in_slices(steps: Steps[T]) -> T:
             result: T = end.value
             return result
         if perf_counter() >= until:
-            await sleep(0)
+            await sleep(_PAUSE)
             until = perf_counter() + _SLICE

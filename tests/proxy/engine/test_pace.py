@@ -49,5 +49,6 @@ def test_requests_have_their_turn_when_a_slice_of_time_is_over(
 
     ticks = clock()
     monkeypatch.setattr(pace, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(pace, "_PAUSE", 0)  # the shortest: one turn of the others
     asyncio.run(run())
     assert log == expected
