@@ -10,19 +10,18 @@ import re
 import socket
 import struct
 from contextlib import suppress
-from time import monotonic_ns, time
+from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
-from proxy.core.answers import answer, error_answer
 from proxy.core.head.message import HEAD_END
-from proxy.core.head.request import RequestHead, check_unfinished
+from proxy.core.head.request import check_unfinished
 from proxy.engine import flow
+from proxy.engine.own_answers import render_error, render_health
 from proxy.engine.peer import peer_of
 from proxy.engine.prepared import HEALTH_PATH, Prepared
 from proxy.engine.transaction import Transaction
 from proxy.errors import (
     BadRequest,
-    MethodRefused,
     ProxyError,
     RateLimited,
     RequestTimeout,
@@ -276,59 +275,27 @@ class ClientConnection(asyncio.Protocol):
         """To a request that goes to no backend."""
         head = prepared.head
         close = prepared.has_body or not head.keep_alive or self.edge.draining
+        request_id = prepared.request_id or self.edge.next_request_id()
         if head.path == HEALTH_PATH:
-            self._answer_health(prepared, close=close)
+            self.write(render_health(self.edge, head, request_id, close=close))
         else:
-            request_id = prepared.request_id or self.edge.next_request_id()
             fields = error.fields if isinstance(error, RateLimited) else ""
-            data = self.render_error(error, head, request_id, close=close, fields=fields)
+            data = render_error(error, head, request_id, close=close, fields=fields)
             size = len(prepared.raw)
             self.edge.counters.refused(prepared.route, error, size, len(data))
             self.write(data)
             self.edge.ends.refused(error, prepared.client, request_id, size, len(data), prepared)
         self.finished(not close, linger=prepared.has_body)
 
-    def _answer_health(self, prepared: Prepared, *, close: bool) -> None:
-        head = prepared.head
-        request_id = prepared.request_id or self.edge.next_request_id()
-        if head.method not in (b"GET", b"HEAD"):
-            data = self.render_error(MethodRefused(), head, request_id, close=close)
-            self.write(data)
-            return
-        status, body = self.edge.health()
-        extra = f"X-Request-Id: {request_id.decode('ascii')}\r\n"
-        data = answer(status, "application/json", body, now=time(), close=close, extra=extra)
-        self.write(data if head.method == b"GET" else data[: -len(body)])
-
     def _refuse(self, error: ProxyError, received: int = 0) -> None:
         """The head is malformed: nothing that follows on this connection can be trusted."""
         request_id = self.edge.next_request_id()
-        data = self.render_error(error, None, request_id, close=True)
+        data = render_error(error, None, request_id, close=True)
         received = received or len(self._buffer)
         self.edge.counters.refused(None, error, received, len(data))
         self.write(data)
         self.edge.ends.refused(error, self.peer.address, request_id, received, len(data))
         self._close_kindly(linger=True)
-
-    def render_error(
-        self,
-        error: ProxyError,
-        head: RequestHead | None,
-        request_id: bytes,
-        *,
-        close: bool,
-        fields: str = "",
-    ) -> bytes:
-        """The answer to `error`. `fields`: further ones."""
-        return error_answer(
-            error,
-            now=time(),
-            close=close,
-            accept=head.accept if head is not None else b"",
-            head_only=head is not None and head.method == b"HEAD",
-            request_id=request_id,
-            fields=fields,
-        )
 
     # --- ends ---
 

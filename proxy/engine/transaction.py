@@ -16,6 +16,7 @@ from proxy.core.head.message import HEAD_END
 from proxy.core.head.response import ResponseHead
 from proxy.core.retry import MAX_REPLAY_BODY
 from proxy.engine import counters, flow
+from proxy.engine.own_answers import render_error
 from proxy.engine.prepared import Prepared
 from proxy.engine.tries import Tries
 from proxy.errors import (
@@ -371,7 +372,7 @@ class Transaction(Tries):
             self._client.cut(reset=self._until_close and broken)
             return
         close = self._body is not None or not self.keep_alive or self._edge.draining
-        answer = self._client.render_error(
+        answer = render_error(
             error, self.prepared.head, self.request_id, close=close, fields=self.error_fields
         )
         self._bytes_out += len(answer)
