@@ -1,7 +1,6 @@
 """A backend as one worker sees it: its configuration and what is happening to it now."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
@@ -11,19 +10,13 @@ from pool.tiers import accepts_new
 from proxy.core.circuit.breaker import Breaker
 from proxy.core.latency import Latency
 from proxy.core.outlier import Monitor
+from proxy.core.words import Words
 from proxy.errors import ClientGone, ResponseTimeout
 
 Weight = int | float  # an int where it is whole: then sums stay exact
 
 _NO_ANSWER = ClientGone.status  # this, and all that are higher
 _TIMED_OUT = ResponseTimeout.status
-
-
-class Cell(Protocol):
-    """A number in a place that others may read: a list of one, or shared memory."""
-
-    def __getitem__(self, index: int, /) -> int: ...
-    def __setitem__(self, index: int, value: int, /) -> None: ...
 
 
 class Backend:
@@ -59,9 +52,9 @@ class Backend:
         self.in_flight_peak = 0  # the most that there were at once, since this was last set
         # Where other workers see `in_flight`: in one map for all backends, as a map or a slice
         # for each would not stay in the processor's cache.
-        self.cell: Cell = [0]
+        self.cell: Words = [0]
         self.place = 0
-        self.elsewhere: Sequence[Cell] = ()  # the cells in which they show theirs
+        self.elsewhere: Sequence[Words] = ()  # where they show theirs, as the first one
         self.latency = Latency()
         self.health: HealthStatus | None = None  # None: no probe has spoken yet
         self.breaker: Breaker | None = None  # None: the pool's circuits are off
@@ -159,7 +152,7 @@ class Backend:
         count = self.in_flight = self.in_flight - 1
         self.cell[self.place] = count
 
-    def show_in(self, cell: Cell, place: int) -> None:
+    def show_in(self, cell: Words, place: int) -> None:
         """Show there what is in flight, from now on."""
         self.cell, self.place = cell, place
         cell[place] = self.in_flight

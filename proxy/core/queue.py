@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pool.snapshot import LimitPolicy
-from proxy.core.backend import Cell
+from proxy.core.words import Words
 
 _SECOND = 1_000_000_000
 _IN_FLIGHT, _SINCE = 0, 1  # words of a cell
 # After its time-out nobody waits any more: one that seems to belongs to a worker that hangs.
-_GRACE = 1_000_000_000
+_GRACE = _SECOND
 
 
 class Waiter(Protocol):
@@ -51,8 +51,8 @@ class Queue:
 
     def __init__(self, limits: LimitPolicy) -> None:
         self.in_flight = 0
-        self.cell: Cell = [0, 0]
-        self.elsewhere: Sequence[Cell] = ()
+        self.cell: Words = [0, 0]
+        self.elsewhere: Sequence[Words] = ()
         self.wake: Callable[[], None] = _nobody
         self._waiting: dict[Waiter, int] = {}  # since when, in their order
         self.configure(limits)
@@ -65,7 +65,7 @@ class Queue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def show_in(self, cell: Cell) -> None:
+    def show_in(self, cell: Words) -> None:
         """Where others look from now on."""
         self.cell = cell
         cell[_IN_FLIGHT] = self.in_flight

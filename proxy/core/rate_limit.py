@@ -11,21 +11,15 @@ that take from one counter in the same microsecond may both get what was one req
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pool.snapshot import RateLimitPolicy
+from proxy.core.words import Words
 
 SLOTS = 65536
 WORDS = 2 * SLOTS  # of a table: for each slot whose it is, and its counter
 _WAYS = 4  # slots that a counter may be in
 _SECOND = 1_000_000_000
-
-
-class Words(Protocol):
-    """64-bit numbers in a place that others may read and write: a list, or shared memory."""
-
-    def __getitem__(self, index: int, /) -> int: ...
-    def __setitem__(self, index: int, value: int, /) -> None: ...
 
 
 def tag_of(route_id: int, key: bytes) -> int:

@@ -20,7 +20,8 @@ from redis.exceptions import RedisError
 
 from pool.choices import RateScope
 from proxy.core.configuration import Configuration
-from proxy.core.rate_limit import WORDS, RateLimit, Words, tag_of
+from proxy.core.rate_limit import WORDS, RateLimit, tag_of
+from proxy.core.words import Words
 from proxy.stores.rate_limit import RedisRates, Taken
 
 BATCH = 0.02  # seconds in which what was taken is collected
