@@ -47,6 +47,7 @@ from proxy.engine.layout import (
     times_of,
 )
 from proxy.engine.lockfile import create_locked, lock
+from proxy.engine.mapped import map_file
 
 # Words of the file's head.
 _LAYOUT = 0  # says that the rest is as this module has it
@@ -246,11 +247,8 @@ class Board:
 
     def _map(self, size: int) -> None:
         """Map `size` bytes. Older maps of the file show the same pages and stay usable."""
-        # Allocated, not just sized: on a full disk a hole would kill the worker with SIGBUS
-        # at the first count that falls into it, instead of raising here.
-        os.posix_fallocate(self._descriptor, 0, size)
+        mapped = map_file(self._descriptor, size)
         self._bytes = size
-        mapped = mmap.mmap(self._descriptor, size)
         # Or else the kernel reads ahead, and keeps all of the histograms that nobody counts in.
         mapped.madvise(mmap.MADV_RANDOM)
         self._words: memoryview[int] = memoryview(mapped).cast("Q")

@@ -24,6 +24,7 @@ from proxy.core.backend import Backend
 from proxy.core.queue import Queue
 from proxy.core.steps import Steps, in_parts
 from proxy.engine.lockfile import create_locked
+from proxy.engine.mapped import map_file
 
 _RECORD = 3
 _GROW = 256  # records
@@ -158,10 +159,8 @@ class LiveBoard:
 
     def _map(self, capacity: int) -> None:
         size = 8 * (1 + _RECORD * capacity)
-        # Allocated, not just sized: on a full disk a hole would be a SIGBUS at the first write.
-        os.posix_fallocate(self._descriptor, 0, size)
+        self._words: memoryview[int] = memoryview(map_file(self._descriptor, size)).cast("Q")
         self._capacity = capacity
-        self._words: memoryview[int] = memoryview(mmap.mmap(self._descriptor, size)).cast("Q")
 
 
 class _Other:

@@ -9,7 +9,6 @@ missed. While Redis is away each machine goes by its own counters.
 import asyncio
 import contextlib
 import logging
-import mmap
 import os
 from collections.abc import Iterable
 from functools import partial
@@ -22,6 +21,7 @@ from pool.choices import RateScope
 from proxy.core.configuration import Configuration
 from proxy.core.rate_limit import WORDS, RateLimit, tag_of
 from proxy.core.words import Words
+from proxy.engine.mapped import map_file
 from proxy.stores.rate_limit import RedisRates, Taken
 
 BATCH = 0.02  # seconds in which what was taken is collected
@@ -37,9 +37,7 @@ def map_table(path: Path) -> Words:
     """The counters in `path`, which all workers of the machine have in common."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        # Allocated, not just sized: on a full disk a hole would be a SIGBUS at the first write.
-        os.posix_fallocate(descriptor, 0, 8 * WORDS)
-        return memoryview(mmap.mmap(descriptor, 8 * WORDS)).cast("Q")
+        return memoryview(map_file(descriptor, 8 * WORDS)).cast("Q")
     finally:
         os.close(descriptor)
 
