@@ -81,7 +81,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.gate = flow.ReadGate(self.transport)
-        self.peer = peer_of(self.transport, self.edge.trusts)
+        self.peer = peer_of(self.transport, self.edge.settings.trusts)
         self.edge.clients.add(self)
         if not self.edge.has_room:
             self._refuse(TooManyConnections())

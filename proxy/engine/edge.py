@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from ipaddress import ip_address
 from itertools import count
 from secrets import token_hex
 from time import monotonic_ns, time
@@ -14,7 +13,7 @@ from proxy.core.backend import Backend
 from proxy.core.clock import Clock
 from proxy.core.configuration import Configuration
 from proxy.core.debug import DebugKey
-from proxy.core.head.request import HeadLimits, RequestHead
+from proxy.core.head.request import RequestHead
 from proxy.core.queue import Queue
 from proxy.core.rate_limit import RateLimit, fields_of
 from proxy.core.secret import derive_key
@@ -63,12 +62,10 @@ class Edge:
         self.counters = counters
         self.settings = settings
         self._live = live
-        self.head_limits = HeadLimits(
-            settings.max_request_line, settings.max_request_head, settings.max_request_fields
-        )
+        self.head_limits = settings.head_limits
         secret = settings.secret_key
         self._sticky_key = derive_key(secret, KEY_PURPOSE) if secret else None
-        self.heads = PreparedHeads(self.head_limits, self.trusts)
+        self.heads = PreparedHeads(self.head_limits, settings.trusts)
         self.now = loop.time()
         self.clock = Clock(monotonic_ns())
         self.configuration = Configuration(offset=offset, clock=self.clock)
@@ -182,11 +179,6 @@ class Edge:
     def limit(self, transaction: Transaction, seconds: float) -> None:
         """Give `transaction` so many seconds for all that it does."""
         self._timed.append((self.now + seconds, transaction))
-
-    def trusts(self, address: str) -> bool:
-        """Whether `address` is a proxy of the operator's, to be believed about its clients."""
-        networks = self.settings.trusted_proxies
-        return bool(networks) and any(ip_address(address) in network for network in networks)
 
     def next_request_id(self) -> bytes:
         return b"%b%012x" % (self._id_prefix, next(self._ids))

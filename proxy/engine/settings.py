@@ -5,11 +5,12 @@ pool alike; what an operator may want to differ stands on the pool.
 """
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import quote
 
 from pool.environment import between, env, seconds, texts, whole
+from proxy.core.head.request import HeadLimits
 
 Network = IPv4Network | IPv6Network
 
@@ -41,6 +42,15 @@ class EdgeSettings:
     def __post_init__(self) -> None:
         if self.max_request_line > self.max_request_head:
             raise ValueError("LB_MAX_REQUEST_LINE must not exceed LB_MAX_REQUEST_HEAD.")
+
+    @property
+    def head_limits(self) -> HeadLimits:
+        return HeadLimits(self.max_request_line, self.max_request_head, self.max_request_fields)
+
+    def trusts(self, address: str) -> bool:
+        """Whether `address` is a proxy of the operator's, to be believed about its clients."""
+        networks = self.trusted_proxies
+        return bool(networks) and any(ip_address(address) in network for network in networks)
 
 
 def read_settings() -> EdgeSettings:

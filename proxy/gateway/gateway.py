@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from ipaddress import ip_address
 from time import time
 from typing import Any, NamedTuple
 
@@ -19,7 +18,6 @@ from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
 from proxy.core.forward import Peer
 from proxy.core.head.message import HEAD_END
-from proxy.core.head.request import HeadLimits
 from proxy.core.head.response import ResponseHead, parse_response_head
 from proxy.core.routing import Route
 from proxy.engine.prepared import Prepared, prepare
@@ -86,15 +84,13 @@ class Gateway:
         self._published = published
         self._counting = counting
         self._settings = settings
-        self._limits = HeadLimits(
-            settings.max_request_line, settings.max_request_head, settings.max_request_fields
-        )
+        self._limits = settings.head_limits
         self._secret_cookies = secret_cookies
         self._transport = Transport()
 
     def forward(self, environ: Environ) -> Relay | Refusal:
         configuration = self._published.configuration
-        client = peer(environ, self._trusts)
+        client = peer(environ, self._settings.trusts)
         account = Account(self._counting, configuration, client.address)
         try:
             return self._forward(configuration, environ, client, account)
@@ -108,7 +104,7 @@ class Gateway:
         self, configuration: Configuration, environ: Environ, client: Peer, account: Account
     ) -> Relay:
         head = raw_head(environ, self._secret_cookies)
-        prepared = prepare(head, configuration, client, self._limits, self._trusts)
+        prepared = prepare(head, configuration, client, self._limits, self._settings.trusts)
         account.begin(prepared)
         if prepared.route is None and not configuration.snapshot.number:
             raise NoBackend("No configuration has been read yet.")
@@ -156,10 +152,6 @@ class Gateway:
         if route.tells_id:
             told.headers = [*told.headers, (b"X-Request-Id", account.request_id)]
         return Relay(told, response, tries.ending, account)
-
-    def _trusts(self, address: str) -> bool:
-        networks = self._settings.trusted_proxies
-        return bool(networks) and any(ip_address(address) in network for network in networks)
 
 
 def _head_of(response: requests.Response) -> ResponseHead:

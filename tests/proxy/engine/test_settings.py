@@ -1,10 +1,11 @@
-"""Where an edge has the installation's secret from."""
+"""Where an edge has the installation's secret from, and whom it believes."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from proxy.engine.settings import read_settings
+from proxy.engine.settings import EdgeSettings, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +50,13 @@ def test_an_empty_data_folder_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     named_none = read_settings()
     monkeypatch.delenv("LB_DATA_DIR")
     assert named_none.data_dir == read_settings().data_dir == Path.cwd() / "var"
+
+
+@pytest.mark.parametrize(
+    ("address", "trusted"),
+    [("10.1.2.3", True), ("11.0.0.1", False), ("2001:db8::1", True), ("2001:db9::1", False)],
+)
+def test_proxies_are_trusted_by_their_networks(address: str, trusted: bool) -> None:
+    networks = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
+    assert EdgeSettings(trusted_proxies=networks).trusts(address) is trusted
+    assert not EdgeSettings().trusts(address)
