@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from proxy.engine.edge import Edge
 
 AT_ONCE: Final = 0  # with what came before it
-NEVER: Final = -1  # it has not come to that
+NEVER: Final = -1  # it has not come to that; also of a duration
 
 
 class Phases(NamedTuple):

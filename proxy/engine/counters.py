@@ -3,11 +3,11 @@
 import logging
 from array import array
 from pathlib import Path
-from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.histogram import bucket_index
 from proxy.core.routing import Route
+from proxy.engine.anatomy import NEVER
 from proxy.engine.board import Board, Row, RowName
 from proxy.engine.layout import (
     BYTES_IN,
@@ -34,8 +34,6 @@ from proxy.engine.layout import (
 from proxy.errors import Cause, ProxyError
 
 log = logging.getLogger("lbsite.edge")
-
-NEVER: Final = -1  # microseconds: it has not come to that
 
 _KINDS_OF_ERRORS = {
     Cause.CONNECT_FAILED: CONNECT_ERRORS,

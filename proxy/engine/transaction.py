@@ -15,7 +15,8 @@ from proxy.core.framing import BodyReader, ChunkedReader, CloseReader, LengthRea
 from proxy.core.head.message import HEAD_END
 from proxy.core.head.response import ResponseHead
 from proxy.core.retry import MAX_REPLAY_BODY
-from proxy.engine import counters, flow
+from proxy.engine import flow
+from proxy.engine.anatomy import NEVER
 from proxy.engine.own_answers import render_error
 from proxy.engine.prepared import Prepared
 from proxy.engine.tries import Tries
@@ -59,7 +60,7 @@ class Transaction(Tries):
     error_fields = ""  # lines that an answer of the edge itself has beside its own
     payload: list[bytes] | None = None  # collects content that goes out without chunks
     _status = 0  # 0: nothing of it was passed on yet
-    _first_byte = counters.NEVER  # microseconds of the backend's own until its head was there
+    _first_byte = NEVER  # microseconds of the backend's own until its head was there
     _bytes_out = 0
     _continued = False  # an interim response has been passed on
     _until_close = False  # only a reset can tell the client that it was cut short
