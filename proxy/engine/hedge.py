@@ -14,7 +14,9 @@ from proxy.engine.anatomy import AT_ONCE, NEVER
 from proxy.errors import Cause, ClientGone, ProxyError, UnwantedStatus
 
 if TYPE_CHECKING:
+    from proxy.core.routing import Route
     from proxy.engine.connections import Connecting
+    from proxy.engine.edge import Edge
     from proxy.engine.transaction import Transaction
     from proxy.engine.upstream import UpstreamConnection
 
@@ -23,20 +25,24 @@ class Hedge:
     selective: Literal[True] = True  # see `Tries`
     request_complete = True
 
-    def __init__(self, transaction: "Transaction", exchange: Exchange) -> None:
+    def __init__(
+        self, transaction: "Transaction", exchange: Exchange, edge: "Edge", route: "Route"
+    ) -> None:
         self._transaction = transaction
+        self._edge = edge
+        self._route = route
         self.exchange = exchange
-        self.began = transaction._edge.clock.now
+        self.began = edge.clock.now
         self.connection: UpstreamConnection | None = None
         self.connecting: Connecting | None = None
         self.sent = NEVER  # see `anatomy`
-        self.response_rules = transaction._route.response_rules
+        self.response_rules = route.response_rules
 
     def start(self) -> None:
-        edge, backend = self._transaction._edge, self.exchange.backend
+        edge, backend = self._edge, self.exchange.backend
         if backend is None:
             return
-        edge.counters.hedge(self._transaction._route, backend)
+        edge.counters.hedge(self._route, backend)
         spec = self.exchange.pool.spec
         connections = edge.connections_to(backend, spec.tls)
         connection = connections.take()
@@ -51,9 +57,8 @@ class Hedge:
     def connected(self, connection: "UpstreamConnection") -> None:
         self.connecting = None
         self.sent = monotonic_ns()
-        transaction = self._transaction
         us = (self.sent - self.began) // 1000
-        transaction._edge.counters.connected(transaction._route, self.exchange.backend, us)
+        self._edge.counters.connected(self._route, self.exchange.backend, us)
         self._send(connection)
 
     def _send(self, connection: "UpstreamConnection") -> None:
@@ -117,13 +122,11 @@ class Hedge:
         self.exchange.finish()
 
     def _count_failure(self, cause: Cause, status: int) -> None:
-        transaction = self._transaction
-        backend = self.exchange.backend
-        transaction._edge.counters.failed_try(transaction._route, backend, cause)
+        self._edge.counters.failed_try(self._route, self.exchange.backend, cause)
         self._observe(status)
 
     def _observe(self, status: int) -> None:
         backend = self.exchange.backend
-        now = self._transaction._edge.clock.now = monotonic_ns()
+        now = self._edge.clock.now = monotonic_ns()
         if backend is not None:
             backend.observe_try(status, (now - self.began) / 1000, now)

@@ -277,7 +277,7 @@ class Tries(Course, metaclass=ABCMeta):
         self._edge.clock.now = monotonic_ns()
         second = self._exchange.hedge()
         if second is not None:
-            self._hedge = Hedge(cast("Transaction", self), second)
+            self._hedge = Hedge(cast("Transaction", self), second, self._edge, self._route)
             self._hedge.start()
 
     def hedge_failed(self, backend: "Backend", error: ProxyError) -> None:
