@@ -300,8 +300,7 @@ class Transaction(Tries):
         self._upstream = None
         self._connecting = None
         backend = self._backend
-        sent_all = self._replay is not None or not self.prepared.has_body
-        replayable = untouched and sent_all
+        replayable = untouched and self._sent_is_at_hand
         if stale and replayable and backend is not None and self.prepared.idempotent:
             self._last_try = monotonic_ns()
             self._connect(self._edge.connections_to(backend, self._exchange.pool.spec.tls))
@@ -351,14 +350,6 @@ class Transaction(Tries):
         self._exchange.finish()
         self._finish(ClientGone.status, aborted=True)
 
-    def _observe(self, status: int) -> None:
-        """A try is over before a response's head; `status` says how. Sets the clock."""
-        now = self._edge.clock.now = monotonic_ns()
-        backend = self._backend
-        # Where the request is not complete, or the response had begun, the client has a part in it.
-        if backend is not None and self._body is None and not self._status:
-            backend.observe_try(status, (now - (self._waits_since or self._started)) / 1000, now)
-
     def _give_up(self, error: ProxyError) -> None:
         """Answer with `error`, or cut the response short where it has already begun."""
         self._cause = error.cause
@@ -381,14 +372,6 @@ class Transaction(Tries):
         self._finish(error.status)
         self._client.write(answer)
         self._client.finished(not close, linger=self._body is not None)
-
-    def _drop_upstream(self) -> None:
-        upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.abandon()
-        if self._connecting is not None:
-            self._connecting.waiter = None
-            self._connecting = None
 
     def _finish(self, status: int, *, aborted: bool = False) -> None:
         """All is over; the clock has to be right."""

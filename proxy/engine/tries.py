@@ -8,7 +8,7 @@ from abc import ABCMeta, abstractmethod
 from asyncio import TimerHandle
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from proxy.core.head.response import ResponseHead
 from proxy.engine.anatomy import NEVER, Course
@@ -79,13 +79,7 @@ class Tries(Course, metaclass=ABCMeta):
     ) -> None: ...
 
     @abstractmethod
-    def _observe(self, status: int) -> None: ...
-
-    @abstractmethod
     def _give_up(self, error: ProxyError) -> None: ...
-
-    @abstractmethod
-    def _drop_upstream(self) -> None: ...
 
     # --- a try ---
 
@@ -128,6 +122,27 @@ class Tries(Course, metaclass=ABCMeta):
         us = (now - (self._last_try or self._started)) // 1000
         self._edge.counters.connected(self._route, self._backend, us)
         self._send(connection)
+
+    def _observe(self, status: int) -> None:
+        """A try is over before a response's head; `status` says how. Sets the clock."""
+        now = self._edge.clock.now = monotonic_ns()
+        backend = self._backend
+        # Where the request is not complete, or the response had begun, the client has a part in it.
+        if backend is not None and self._body is None and not self._status:
+            backend.observe_try(status, (now - (self._waits_since or self._started)) / 1000, now)
+
+    def _drop_upstream(self) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abandon()
+        if self._connecting is not None:
+            self._connecting.waiter = None
+            self._connecting = None
+
+    @property
+    def _sent_is_at_hand(self) -> bool:
+        """Whether all that was sent of the request can be sent again."""
+        return self._replay is not None or not self.prepared.has_body
 
     # --- no place ---
 
@@ -214,7 +229,7 @@ class Tries(Course, metaclass=ABCMeta):
         self._drop_upstream()
         self.try_failed(error, untouched=True)
 
-    def taker(self, head: ResponseHead) -> "Transaction | None":
+    def taker(self, head: ResponseHead) -> Self | None:
         """Who passes on the response with this head; None: nobody, another try is made."""
         self._edge.clock.now = monotonic_ns()
         self._stop_timers()
@@ -228,10 +243,9 @@ class Tries(Course, metaclass=ABCMeta):
         if hedge is not None:
             self._hedge = None
             hedge.abandon()
-            return cast("Transaction", self)
-        sent_all = self._replay is not None or not self.prepared.has_body
-        if not exchange.declines(head.status, replayable=sent_all):
-            return cast("Transaction", self)
+            return self
+        if not exchange.declines(head.status, replayable=self._sent_is_at_hand):
+            return self
         self._count_failure(head.status)
         self._upstream = None
         self._try_again()
