@@ -61,11 +61,15 @@ class Tries(Course, metaclass=ABCMeta):
     _connecting: "Connecting | None"
     _body: "BodyReader | None"
     _status: int
-    _replay: list[bytes] | None
 
     @property
     @abstractmethod
     def _client_owes_the_body(self) -> bool: ...
+
+    @property
+    @abstractmethod
+    def _at_hand(self) -> bool:
+        """Whether all of the request that was sent can be sent once more."""
 
     @abstractmethod
     def _too_large(self) -> bool: ...
@@ -229,8 +233,7 @@ class Tries(Course, metaclass=ABCMeta):
             self._hedge = None
             hedge.abandon()
             return cast("Transaction", self)
-        sent_all = self._replay is not None or not self.prepared.has_body
-        if not exchange.declines(head.status, replayable=sent_all):
+        if not exchange.declines(head.status, replayable=self._at_hand):
             return cast("Transaction", self)
         self._count_failure(head.status)
         self._upstream = None
