@@ -16,6 +16,7 @@ HOST_OF_BACKEND = "backend"
 MAX_SOCKET_PATH = 100  # bytes; sockaddr_un has room for 108 on Linux, 104 on BSD and macOS
 
 # RFC 1123 §2.1 host names; "_" too, because container platforms hand out such names.
+_PORT = re.compile(r"[0-9]{1,5}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _LOOKS_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
@@ -214,7 +215,7 @@ def _normalise_authority(authority: str) -> str:
     host = _normalise_ipv6(host) if host.startswith("[") else _normalise_name(host.lower())
     if not colon and not port:
         return host
-    if colon != ":" or not (port.isdigit() and 1 <= int(port[:6]) <= 65535):
+    if colon != ":" or not (_PORT.fullmatch(port) and 1 <= int(port) <= 65535):
         raise ValueError("Give a port from 1 to 65535 after the host.")
     return f"{host}:{int(port)}"
 

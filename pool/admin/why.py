@@ -95,7 +95,7 @@ def event_link(event: Event, text: str) -> str:
 
 def _find(object_id: str) -> Backend:
     backends = Backend.objects.select_related("pool", "backup_of")
-    backend = backends.filter(pk=unquote(object_id)).first() if object_id.isdigit() else None
+    backend = backends.filter(pk=unquote(object_id)).first() if object_id.isdecimal() else None
     if backend is None:
         raise Http404(f"There is no backend {object_id}.")
     return backend

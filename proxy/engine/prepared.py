@@ -40,11 +40,13 @@ MAX_KNOWN_BYTES = 2048  # of one of them: together they take two megabytes at mo
 
 class Prepared(msgspec.Struct, eq=False):
     raw: bytes  # as received
+    fields: bytes  # of `raw`, from the end of its first line on
     head: RequestHead
     configuration: Configuration
     route: Route | None
     peer: Peer
     prefix: bytes  # as sent, up to the value of X-Request-Id; empty: it differs by backend
+    sent_fields: bytes  # of `prefix`, from the end of its first line on
     _prefixes: dict[Backend, bytes]
     has_body: bool
     idempotent: bool
@@ -119,13 +121,16 @@ def prepare(
         route = configuration.router.match(head.host, head.path)
     claim = _take_claim(head, route, configuration, peer)
     client = _client(head, peer, trusts) if peer.trusted else peer.address
+    prefix = _common_prefix(head, route, peer)
     return Prepared(
         raw=raw,
+        fields=_after_first_line(raw),
         head=head,
         configuration=configuration,
         route=route,
         peer=peer,
-        prefix=_common_prefix(head, route, peer),
+        prefix=prefix,
+        sent_fields=_after_first_line(prefix),
         _prefixes={},
         has_body=head.chunked or head.content_length > 0,
         idempotent=head.idempotent,
@@ -142,15 +147,16 @@ def prepare_again(previous: Prepared, raw: bytes, limits: HeadLimits) -> Prepare
 
     None if it may be anything else, or malformed: then it has to be prepared anew.
     """
-    before, route = previous.head, previous.route
-    line, previous_line = raw.find(_LINE_END), previous.raw.find(_LINE_END)
+    before, route, fields = previous.head, previous.route, previous.fields
     start = len(before.method) + 1
+    opening = previous.raw[: start + 1]
+    line = len(raw) - len(fields)
     end = line - len(_VERSION)
     if (
         route is None
-        or raw[line:] != previous.raw[previous_line:]
-        or raw[: start + 1] != previous.raw[:start] + b"/"
-        or previous.raw[start : start + 1] != b"/"
+        or not raw.endswith(fields)
+        or not raw.startswith(opening)
+        or not opening.endswith(b"/")
         or raw[end:line] != _VERSION
         or before.minor_version != 1
         or line > limits.line
@@ -166,8 +172,8 @@ def prepare_again(previous: Prepared, raw: bytes, limits: HeadLimits) -> Prepare
     head = replace(before, target=target, path=path)
     prefix = previous.prefix
     if prefix:
-        sent = b"%b %b%b" % (before.method, route.stripped(target), _VERSION)
-        prefix = sent + prefix[prefix.find(_LINE_END) :]
+        sent = (before.method, b" ", route.stripped(target), _VERSION, previous.sent_fields)
+        prefix = b"".join(sent)
     return replace(
         previous,
         raw=raw,
@@ -178,6 +184,11 @@ def prepare_again(previous: Prepared, raw: bytes, limits: HeadLimits) -> Prepare
         rate_tag=_rate_tag(head, route, previous.client),
         subject="",
     )
+
+
+def _after_first_line(head: bytes) -> bytes:
+    """With the line's end; of nothing, nothing."""
+    return head[head.find(_LINE_END) :]
 
 
 def _take_claim(

@@ -5,7 +5,6 @@ moves the bytes. A transaction outlives no connection: whichever side is lost
 tells it, and after `done` it hears nothing more.
 """
 
-from collections.abc import Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,11 @@ from proxy.core.forward import response_bytes
 from proxy.core.framing import BodyReader, ChunkedReader, CloseReader, LengthReader
 from proxy.core.head.message import HEAD_END
 from proxy.core.head.response import ResponseHead
-from proxy.core.retry import MAX_REPLAY_BODY
 from proxy.engine import flow
 from proxy.engine.anatomy import NEVER
 from proxy.engine.own_answers import render_error
 from proxy.engine.prepared import Prepared
+from proxy.engine.request_body import RequestBody
 from proxy.engine.tries import Tries
 from proxy.errors import (
     BadRequest,
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 _SERVER_ERROR = 500  # and above
 _COMPLETE = Cause.COMPLETE
-MAX_HELD = 65536  # body bytes that wait for a connection before the client is paused
 
 
 class Transaction(Tries):
@@ -49,12 +47,6 @@ class Transaction(Tries):
     _backend: "Backend | None" = None  # of the present try, or else of the last one
     _upstream: "UpstreamConnection | None" = None
     _connecting: "Connecting | None" = None
-    # request
-    _held: list[bytes]  # body that waits for a connection
-    _held_bytes = 0
-    _replay: list[bytes] | None = None  # body sent, while it may be sent again
-    _replay_bytes = 0
-    # response
     tunnel = False  # a protocol other than HTTP is spoken since the 101
     plain = True  # the head that is remembered for most clients will do
     error_fields = ""  # lines that an answer of the edge itself has beside its own
@@ -85,6 +77,7 @@ class Transaction(Tries):
         self._bytes_in = len(prepared.raw)
         # What every request is asked for: a class's attribute is found ten times as slowly.
         self._body: BodyReader | None = None  # None: no more of it is to come
+        self._sending: RequestBody | None = None  # what of it goes to the backend
         self._waits_since = 0  # when the present try had all of the request; 0: from the start
         self._switched = 0  # when the tunnel began: how long it lasts is not the backend's doing
         self._cause = _COMPLETE
@@ -93,10 +86,8 @@ class Transaction(Tries):
 
     def expect_body(self, body: bytes = b"") -> None:
         """The request has a body: `body`, if all of it has come with the head."""
-        self._held = [body]
-        self._held_bytes = len(body)
+        self._sending = RequestBody(body)
         self._bytes_in += len(body)
-        self._replay = []
         if not body:
             head = self.prepared.head
             self._body = (
@@ -110,10 +101,9 @@ class Transaction(Tries):
         prepared = self.prepared
         prefix = prepared.prefix or prepared.prefix_for(connection.backend)
         data = prefix + self.request_id + HEAD_END
-        if prepared.has_body:
-            data = b"".join((data, *(self._replay or ()), *self._held))
-            self._keep_for_replay(self._held, self._held_bytes)
-            self._held, self._held_bytes = [], 0
+        sending = self._sending
+        if sending is not None:
+            data = sending.behind(data)
             self._client.gate.open(flow.CONNECTING)
             self._client.gate.open(flow.PEER_FULL)  # closed for a connection that is gone
         timeouts = self._exchange.pool.spec.timeouts
@@ -152,24 +142,20 @@ class Transaction(Tries):
         return announced > limit or (self._body is not None and self._body.size > limit)
 
     def _send_body(self, data: bytes) -> None:
-        upstream = self._upstream
+        upstream, sending = self._upstream, self._sending
         if upstream is None:
-            self._held.append(data)
-            self._held_bytes += len(data)
-            if self._held_bytes > MAX_HELD:
+            if sending is not None and sending.hold(data):
                 self._client.gate.close(flow.CONNECTING)
             return
-        self._keep_for_replay([data], len(data))
+        if sending is not None:
+            sending.sent(data)
         timeouts = self._exchange.pool.spec.timeouts
         self._client.wait(timeouts.response if self._body is None else self._idle)
         upstream.transport.write(data)
 
-    def _keep_for_replay(self, parts: Sequence[bytes], size: int) -> None:
-        if self._replay is not None:
-            self._replay += parts
-            self._replay_bytes += size
-            if self._replay_bytes > MAX_REPLAY_BODY:
-                self._replay = None
+    @property
+    def _at_hand(self) -> bool:
+        return self._sending is None or self._sending.at_hand
 
     def half_closed(self) -> bool:
         """The client has closed its half; whether the rest of the response is still wanted."""
@@ -197,7 +183,8 @@ class Transaction(Tries):
             self._first_byte = (now - began) // 1000
         self._exchange.responded(head.status)
         self._status = head.status
-        self._replay = None
+        if self._sending is not None:
+            self._sending.forget()
         claim = self.prepared.claim
         if claim is not None and backend is not None:
             self.response_rules = claim.response_rules(backend)
@@ -300,7 +287,7 @@ class Transaction(Tries):
         self._upstream = None
         self._connecting = None
         backend = self._backend
-        replayable = untouched and self._sent_is_at_hand
+        replayable = untouched and self._at_hand
         if stale and replayable and backend is not None and self.prepared.idempotent:
             self._last_try = monotonic_ns()
             self._connect(self._edge.connections_to(backend, self._exchange.pool.spec.tls))

@@ -61,11 +61,15 @@ class Tries(Course, metaclass=ABCMeta):
     _connecting: "Connecting | None"
     _body: "BodyReader | None"
     _status: int
-    _replay: list[bytes] | None
 
     @property
     @abstractmethod
     def _client_owes_the_body(self) -> bool: ...
+
+    @property
+    @abstractmethod
+    def _at_hand(self) -> bool:
+        """Whether all of the request that was sent can be sent once more."""
 
     @abstractmethod
     def _too_large(self) -> bool: ...
@@ -138,11 +142,6 @@ class Tries(Course, metaclass=ABCMeta):
         if self._connecting is not None:
             self._connecting.waiter = None
             self._connecting = None
-
-    @property
-    def _sent_is_at_hand(self) -> bool:
-        """Whether all that was sent of the request can be sent again."""
-        return self._replay is not None or not self.prepared.has_body
 
     # --- no place ---
 
@@ -244,7 +243,7 @@ class Tries(Course, metaclass=ABCMeta):
             self._hedge = None
             hedge.abandon()
             return self
-        if not exchange.declines(head.status, replayable=self._sent_is_at_hand):
+        if not exchange.declines(head.status, replayable=self._at_hand):
             return self
         self._count_failure(head.status)
         self._upstream = None

@@ -106,7 +106,7 @@ def test_whoever_may_look_at_backends_may_ask(viewer, newcomer, one, redis_clien
     assert newcomer.get(why(one)).status_code == 403
 
 
-@pytest.mark.parametrize("name", ["999", "x"])
+@pytest.mark.parametrize("name", ["999", "x", "²"])
 def test_a_backend_that_is_not_there_is_not_found(admin, db, redis_client, name):
     url = reverse("admin:pool_backend_why", args=[name])
     assert admin.get(url).status_code == 404
