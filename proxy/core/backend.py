@@ -129,12 +129,11 @@ class Backend:
             return False
         return self.breaker is None or self.breaker.admits()
 
-    def observe(self, microseconds: float, now: int) -> None:
-        """A try has waited so long for the response's first byte; `now` is `Clock.now`."""
-        self.latency.observe(microseconds, now)
-
     def observe_try(self, status: int, microseconds: float, now: int) -> None:
-        """A try's wait is over, by a response of this status or by an error that has it."""
+        """A try's wait is over, by a response of this status or by an error that has it.
+
+        `now` is `Clock.now`.
+        """
         if status < _NO_ANSWER or status == _TIMED_OUT:
             self.latency.observe(microseconds, now)
         else:

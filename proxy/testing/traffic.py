@@ -63,4 +63,4 @@ class Traffic:
     def _end_oldest(self) -> None:
         backend, since = self._held.popleft()
         backend.give_back()
-        backend.observe((self.clock.now - since) / 1000, self.clock.now)
+        backend.latency.observe((self.clock.now - since) / 1000, self.clock.now)

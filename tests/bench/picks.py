@@ -25,7 +25,7 @@ def make_backends(count: int, rng: Random) -> list[Backend]:
     for number in range(count):
         spec = BackendSpec(id=number, name="b", url="http://10.0.0.1", weight=1 + number % 3)
         backends.append(Backend(spec))
-        backends[-1].observe(rng.uniform(1e3, 1e5), 1)
+        backends[-1].latency.observe(rng.uniform(1e3, 1e5), 1)
     return backends
 
 

@@ -77,7 +77,7 @@ def test_how_slow_it_was_before_it_fell_ill_is_not_held_against_a_backend_that_i
 ) -> None:
     pool = pool_of([backend_spec(number) for number in (1, 2, 3)], algorithm=algorithm)
     for number, backend in pool.backends.items():
-        backend.observe(10**6 if number == 1 else 1000, pool.clock.now)
+        backend.latency.observe(10**6 if number == 1 else 1000, pool.clock.now)
         backend.latency.elsewhere = backend.latency.mean
     assert 1 not in chosen(pool)
     pool.set_health(1, health(HealthState.UNHEALTHY))

@@ -145,8 +145,8 @@ def test_what_was_measured_is_told_to_those_who_have_measured_nothing(
         at_once(one.show([shown]))
     first, second, idle = backends
     now = monotonic_ns()
-    first.observe(1000, now)
-    second.observe(3000, now)
+    first.latency.observe(1000, now)
+    second.latency.observe(3000, now)
     for one in boards:
         one.refresh()
     for one in boards:
@@ -161,7 +161,7 @@ def test_hearsay_is_not_passed_on(board: Callable[[str], LiveBoard]) -> None:
     mine, theirs = backend(1), backend(1)
     at_once(here.show([mine]))
     at_once(there.show([theirs]))
-    theirs.observe(5000, monotonic_ns())
+    theirs.latency.observe(5000, monotonic_ns())
     there.refresh()
     here.refresh()
     assert mine.latency.known_mean(monotonic_ns()) == 5000

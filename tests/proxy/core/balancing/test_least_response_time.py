@@ -28,7 +28,7 @@ def picks(balancer: LeastResponseTime, count: int, *, held: bool = False) -> Cou
 def measured(times: Sequence[float], weights: Sequence[float] = ()) -> list[Backend]:
     peers = make_backends(*(weights or [1] * len(times)))
     for peer, time in zip(peers, times, strict=True):
-        peer.observe(time, 0)
+        peer.latency.observe(time, 0)
     return peers
 
 
@@ -82,9 +82,9 @@ def test_one_slow_answer_does_not_shut_a_backend_out_for_ever() -> None:
     balancer = LeastResponseTime(peers, clock=clock)
     assert picks(balancer, 50) == {fast.id: 50}
     clock.now = FORGET + 1
-    fast.observe(1000, clock.now)
+    fast.latency.observe(1000, clock.now)
     assert picks(balancer, 50)[slow.id] == 25
-    slow.observe(1100, clock.now)
+    slow.latency.observe(1100, clock.now)
     assert slow.latency.mean < 30_000
 
 

@@ -16,7 +16,7 @@ def test_the_cost_is_the_peak_times_who_waits_for_the_weight() -> None:
     (peer,) = make_backends(2)
     clock = Clock(0)
     balancer = PeakEwma([peer], clock=clock)
-    peer.observe(1000, 0)
+    peer.latency.observe(1000, 0)
     peer.in_flight = 3
     assert balancer.score(peer) == 1000 * 4 / 2
     clock.now = TAU
@@ -25,7 +25,7 @@ def test_the_cost_is_the_peak_times_who_waits_for_the_weight() -> None:
 
 def test_one_without_a_history_is_tried_with_one_request_only() -> None:
     fresh, slow = make_backends(1, 1)
-    slow.observe(30e6, 0)
+    slow.latency.observe(30e6, 0)
     slow.in_flight = 100
     balancer = PeakEwma([fresh, slow], clock=Clock(0), rng=Rng(1))
     assert balancer.pick() is fresh
@@ -38,9 +38,9 @@ def test_a_history_that_has_faded_is_none() -> None:
     """Or one that was idle for minutes would take all until its first answer comes."""
     idle, busy = make_backends(1, 1)
     clock = Clock(0)
-    idle.observe(100_000, 0)
+    idle.latency.observe(100_000, 0)
     clock.now = 20 * TAU
-    busy.observe(1000, clock.now)
+    busy.latency.observe(1000, clock.now)
     balancer = PeakEwma([idle, busy], clock=clock, rng=Rng(1))
     picked = Counter()
     for _ in range(20):
@@ -55,10 +55,10 @@ def test_one_slow_answer_is_enough_to_be_avoided_and_time_to_come_back() -> None
     a, b = make_backends(1, 1)
     clock = Clock(0)
     for peer in (a, b):
-        peer.observe(1000, 0)
+        peer.latency.observe(1000, 0)
     balancer = PeakEwma([a, b], clock=clock, rng=Rng(1))
-    a.observe(500_000, 0)
+    a.latency.observe(500_000, 0)
     assert {balancer.pick() for _ in range(20)} == {b}
     clock.now = 8 * TAU
-    b.observe(1000, clock.now)
+    b.latency.observe(1000, clock.now)
     assert {balancer.pick() for _ in range(20)} == {a}
