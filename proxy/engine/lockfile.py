@@ -16,7 +16,9 @@ def lock(path: Path, flags: int) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise Locked(path.name) from error
+        if isinstance(error, BlockingIOError):
+            raise Locked(path.name) from error
+        raise  # a file system without locks, perhaps: that says of nobody that it lives
     return descriptor
 
 
