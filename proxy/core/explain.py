@@ -41,11 +41,7 @@ class PassedOver(StrEnum):
     FULL = "full"
 
 
-class _View(msgspec.Struct, frozen=True, kw_only=True):
-    pass
-
-
-class RouteView(_View, frozen=True):
+class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """A route that matches. `lost_by`: what the winner is ahead in; empty for the winner."""
 
     id: int
@@ -56,7 +52,7 @@ class RouteView(_View, frozen=True):
     lost_by: str
 
 
-class TierView(_View, frozen=True):
+class TierView(msgspec.Struct, frozen=True, kw_only=True):
     """`percent` of the traffic; `healthy` of `total` places are held by somebody who is well."""
 
     tier: int
@@ -66,7 +62,7 @@ class TierView(_View, frozen=True):
     total: int
 
 
-class BackendView(_View, frozen=True):
+class BackendView(msgspec.Struct, frozen=True, kw_only=True):
     """`passed_over` None: it is among those that are chosen from."""
 
     id: int
@@ -81,7 +77,7 @@ class BackendView(_View, frozen=True):
     detail: str
 
 
-class PoolView(_View, frozen=True):
+class PoolView(msgspec.Struct, frozen=True, kw_only=True):
     """`algorithm`: the one that chooses this time, which is the fallback where the key lacks."""
 
     name: str
@@ -93,7 +89,7 @@ class PoolView(_View, frozen=True):
     backends: tuple[BackendView, ...]
 
 
-class Rehearsal(_View, frozen=True):
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker that has served nothing yet chooses at these figures.
 
     `shares`: percent of `picks` in a row, by the backend's name.
