@@ -14,6 +14,7 @@ nothing to do with each other, so its keys spread over all.
 from collections.abc import Container, Sequence
 from functools import lru_cache
 from math import ceil
+from operator import attrgetter
 
 from proxy.core.backend import Backend
 from proxy.core.balancing.base import NOTHING, Balancer
@@ -34,7 +35,7 @@ class Maglev(Balancer):
         self._last = self._table = _table_of(())
 
     def update(self, backends: Sequence[Backend]) -> None:
-        super().update(sorted(backends, key=_id_of))
+        super().update(sorted(backends, key=attrgetter("id")))
         self._by_id = {backend.id: backend for backend in self.backends}
         weights = tuple((backend.id, _in_steps(backend)) for backend in self.backends)
         if weights == self._table.weights:
@@ -70,10 +71,6 @@ class Maglev(Balancer):
 
     def _anybody(self, excluded: Container[Backend]) -> bool:
         return any(backend.available() and backend not in excluded for backend in self.backends)
-
-
-def _id_of(backend: Backend) -> int:
-    return backend.id
 
 
 def _in_steps(backend: Backend) -> float:

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from math import ceil
+from operator import attrgetter
 from struct import Struct, unpack_from
 
 from proxy.core.backend import Backend
@@ -48,7 +49,7 @@ class Ring:
         """Take the new set, and its weights."""
         weights = {
             backend.id: max(backend.weight, backend.spec.weight)
-            for backend in sorted(backends, key=_by_id)
+            for backend in sorted(backends, key=attrgetter("id"))
         }
         scale = _scale(sum(weights.values()))
         units = {number: ceil(weight / scale) for number, weight in weights.items()}
@@ -119,10 +120,6 @@ class Ring:
         points.sort()
         segment = self._segments[number] = array("Q", points)
         return segment
-
-
-def _by_id(backend: Backend) -> int:
-    return backend.id
 
 
 def _scale(total: float) -> int:
