@@ -32,8 +32,10 @@ def explanation_header(
     backend: Backend | None,
     preferred: Backend | None,
 ) -> str:
-    """The value. `tried`: what has failed, in order; `backend`: the one that answers, if any;
-    `preferred`: the one that the client's mark names.
+    """The value. `number`: the snapshot's.
+
+    `tried`: what has failed, in order; `backend`: the one that answers, if any; `preferred`:
+    the one that the client's mark names.
     """
     tries = [
         {"backend": _text(one.spec.name), "error": error.cause} for one, error in tried.items()

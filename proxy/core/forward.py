@@ -12,6 +12,7 @@ from proxy.core.routing import Route
 from proxy.core.rules import HeaderRules
 
 PSEUDONYM = b"lbsite"  # in Via: hides the host's name, as RFC 9110 §7.6.3 allows
+HOST_OF_BACKEND = "backend"  # as a pool's host_header
 
 
 class Peer(NamedTuple):
@@ -23,16 +24,13 @@ class Peer(NamedTuple):
     trusted: bool = False  # a proxy of the operator's: what it says of its client is believed
 
 
-HOST_OF_BACKEND = "backend"  # as a pool's host_header
-
-
 def request_prefix(head: RequestHead, route: Route, peer: Peer, backend: Backend | None) -> bytes:
     """The request head for a backend, up to and including "X-Request-Id: ".
 
-    `backend` is needed where the pool sends the backend's own host.
-
     The id is the one part that differs between two requests with the same head,
     so that all the rest can be remembered; it is followed by an empty line.
+
+    `backend` is needed where the pool sends the backend's own host.
     """
     authority = head.authority or peer.local_authority
     host = authority if backend is None else backend.authority
