@@ -19,12 +19,7 @@ from proxy.core.configuration import Configuration
 from proxy.core.steps import Steps
 from proxy.stores.agreement import Agreement, Equipment, Step
 from proxy.stores.redis import RedisCircuits
-
-BATCH = 0.02  # seconds in which results are collected before they are sent
-TICK = 0.05  # between two looks while a circuit is not closed
-IDLE_TICK = 0.25  # and otherwise
-PATIENCE = 0.5  # with Redis
-RETRY = 0.5  # seconds until Redis is tried again
+from proxy.stores.timing import BATCH, IDLE_TICK, PATIENCE, RETRY, TICK
 
 log = logging.getLogger("lbsite.edge")
 

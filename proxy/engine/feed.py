@@ -42,9 +42,8 @@ from proxy.core.steps import Steps, at_once, in_parts
 from proxy.engine.edge import Edge
 from proxy.engine.load_report import LoadReport
 from proxy.engine.pace import in_slices
+from proxy.stores.timing import REREAD_INTERVAL, RETRY
 
-REREAD_INTERVAL = 5.0  # seconds; announcements can be lost, a key cannot
-RECONNECT_DELAY = 0.5
 MAX_TOGETHER = 1000  # announcements that are taken in one go
 
 _STATUS = msgspec.json.Decoder(HealthStatus)
@@ -87,7 +86,7 @@ class Feed:
                 self._away = True
             except Exception:  # a defect in one reading must not end all that follow
                 log.exception("what is published could not be taken up")
-            await asyncio.sleep(RECONNECT_DELAY)
+            await asyncio.sleep(RETRY)
 
     async def wait_until_caught_up(self, patience: float) -> None:
         """Until Redis has been read once, or for so many seconds if it is away."""

@@ -27,9 +27,8 @@ from proxy.core.outlier import Monitor, far_below
 from proxy.core.pool import Pool
 from proxy.core.steps import Steps, in_parts
 from proxy.stores.ejections import RedisEjections
+from proxy.stores.timing import PATIENCE, RETRY
 
-PATIENCE = 0.5  # seconds with Redis
-RETRY = 0.5  # seconds until Redis is tried again
 ATTEMPTS = 5  # each failed one means that another worker has changed the record
 
 log = logging.getLogger("lbsite.edge")

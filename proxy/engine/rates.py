@@ -23,11 +23,9 @@ from proxy.core.rate_limit import WORDS, RateLimit, tag_of
 from proxy.core.words import Words
 from proxy.engine.mapped import map_file
 from proxy.stores.rate_limit import RedisRates, Taken
+from proxy.stores.timing import BATCH, PATIENCE, RETRY
 
-BATCH = 0.02  # seconds in which what was taken is collected
 IDLE = 0.25  # seconds between two looks at the limits of whole routes that nobody took from
-PATIENCE = 0.5  # with Redis
-RETRY = 0.5  # seconds until Redis is tried again
 _AT_ONCE = 500  # counters in one call of the script, which nothing else of Redis' can go between
 
 log = logging.getLogger("lbsite.edge")

@@ -38,13 +38,7 @@ from proxy.core.configuration import Configuration
 from proxy.core.ejected import show_ejected
 from proxy.core.steps import at_once
 from proxy.stores.redis import ThreadedRedisCircuits
-
-BATCH = 0.02  # seconds in which results and announcements are collected
-TICK = 0.05  # between two looks while a circuit is not closed
-IDLE_TICK = 0.25  # and otherwise
-REREAD_INTERVAL = 5.0  # announcements can be lost, a key cannot
-RECONNECT_DELAY = 0.5
-PATIENCE = 0.5  # with Redis
+from proxy.stores.timing import BATCH, IDLE_TICK, PATIENCE, REREAD_INTERVAL, RETRY, TICK
 
 _CHANNELS = (
     *(SNAPSHOT_CHANNEL, HEALTH_CHANNEL, FAILOVER_CHANNEL),
@@ -116,7 +110,7 @@ class Published:
     def _listen(self) -> None:
         while True:
             self._step(self._hear_all)
-            sleep(RECONNECT_DELAY)
+            sleep(RETRY)
 
     def _hear_all(self) -> None:
         """Until the connection breaks."""

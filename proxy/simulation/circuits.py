@@ -8,12 +8,7 @@ from proxy.core.backend import Backend
 from proxy.core.circuit.breaker import Breaker
 from proxy.core.pool import Pool
 from proxy.stores.memory import MemoryCircuits
-
-# Seconds, as in the edge: results are collected before they are sent, and there is
-# a look at what is due, more often while a circuit is not closed.
-BATCH = 0.02
-_TICK = 0.05
-_IDLE_TICK = 0.25
+from proxy.stores.timing import IDLE_TICK, TICK
 
 
 class Circuits:
@@ -39,8 +34,8 @@ class Circuits:
     def pause(self, now: float) -> float | None:
         """How long until the next look; None: until there is news."""
         if any(breaker.guards for breaker, _, _ in self._members):
-            return _TICK
-        return _IDLE_TICK if any(breaker.due(now) for breaker, _, _ in self._members) else None
+            return TICK
+        return IDLE_TICK if any(breaker.due(now) for breaker, _, _ in self._members) else None
 
     def agree(self, now: float) -> None:
         """Let all say what they have to say, and take up what follows."""

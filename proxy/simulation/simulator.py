@@ -14,12 +14,13 @@ from proxy.core.exchange import Exchange
 from proxy.core.pool import Pool
 from proxy.errors import NoBackend, ProxyError
 from proxy.simulation.chance import chance
-from proxy.simulation.circuits import BATCH, Circuits
+from proxy.simulation.circuits import Circuits
 from proxy.simulation.fault import FaultKind
 from proxy.simulation.outcome import Outcome, Tally
 from proxy.simulation.scenario import CLIENTS, ClosedLoop, OpenLoop, RecordedLoad, Scenario
 from proxy.simulation.server import PROMPT, Reply, Server
 from proxy.simulation.workers import finish_work, make_pools, share_latencies
+from proxy.stores.timing import BATCH
 
 _SECOND = 1_000_000_000
 _START = _SECOND  # of the clock: 0 stands for "never" in places

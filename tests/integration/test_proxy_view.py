@@ -28,7 +28,7 @@ from pool.snapshot import (
     build,
     encode,
 )
-from proxy.gateway.published import REREAD_INTERVAL
+from proxy.stores.timing import REREAD_INTERVAL
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.scripts import reset
 from tests.integration.edge.harness.waiting import wait_until

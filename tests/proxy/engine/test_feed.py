@@ -36,7 +36,7 @@ def test_it_follows_on_after_an_error(monkeypatch: pytest.MonkeyPatch, error: Ex
         task.cancel()
 
     monkeypatch.setattr(Feed, "_follow", follow)
-    monkeypatch.setattr(feed, "RECONNECT_DELAY", 0)
+    monkeypatch.setattr(feed, "RETRY", 0)
     asyncio.run(run())
 
 
