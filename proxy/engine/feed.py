@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from time import time
 from typing import Any
@@ -18,35 +17,18 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from pool.bus import (
-    CIRCUIT_CHANNEL,
-    CIRCUITS_KEY,
-    EDGES_KEY,
-    EJECTIONS_CHANNEL,
-    EJECTIONS_KEY,
-    FAILOVER_CHANNEL,
-    FAILOVER_KEY,
-    HEALTH_CHANNEL,
-    HEALTH_KEY,
-    SNAPSHOT_CHANNEL,
-    SNAPSHOT_KEY,
-    EdgeReport,
-    FailoverState,
-    FloorChange,
-    HealthChange,
-    HealthStatus,
-)
+from pool import bus
+from pool.bus import EdgeReport, FailoverState, FloorChange, HealthChange, HealthStatus
 from pool.snapshot import SnapshotError, decode
 from proxy.core.balancing import UnknownAlgorithm
-from proxy.core.steps import Steps, at_once, in_parts
+from proxy.core.steps import Steps, at_once
 from proxy.engine.edge import Edge
 from proxy.engine.load_report import LoadReport
 from proxy.engine.pace import in_slices
+from proxy.stores.records import CHANNELS, read_records
 from proxy.stores.timing import REREAD_INTERVAL, RETRY
 
 MAX_TOGETHER = 1000  # announcements that are taken in one go
-
-_STATUS = msgspec.json.Decoder(HealthStatus)
 
 log = logging.getLogger("lbsite.edge")
 
@@ -96,10 +78,7 @@ class Feed:
 
     async def _follow(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as channels:
-            await channels.subscribe(
-                *(SNAPSHOT_CHANNEL, HEALTH_CHANNEL, FAILOVER_CHANNEL),
-                *(CIRCUIT_CHANNEL, EJECTIONS_CHANNEL),
-            )
+            await channels.subscribe(*CHANNELS)
             while True:
                 # Subscribed first: what is announced during the reading is not missed.
                 await self._read_all()
@@ -119,10 +98,11 @@ class Feed:
         heard = 0
         try:
             while message is not None:
-                if message["channel"] == HEALTH_CHANNEL.encode():
-                    changes |= _health_change(message["data"])
+                channel, data = message["channel"].decode(), message["data"]
+                if channel == bus.HEALTH_CHANNEL:
+                    changes |= _health_change(data)
                 else:
-                    await self._hear(message)
+                    await self._hear(channel, data)
                 heard += 1
                 if heard == MAX_TOGETHER:
                     break
@@ -131,18 +111,16 @@ class Feed:
             if changes:
                 self._edge.update_health(changes)
 
-    async def _hear(self, message: dict[str, Any]) -> None:
-        if message["channel"] == SNAPSHOT_CHANNEL.encode():
-            await self._read_all()
-            return
-        if message["channel"] == CIRCUIT_CHANNEL.encode():
-            self._edge.circuits.hear(message["data"])
-            return
-        if message["channel"] == EJECTIONS_CHANNEL.encode():
-            self._edge.outliers.hear(message["data"])
-            return
-        if message["channel"] == FAILOVER_CHANNEL.encode():
-            self._hear_of_floor(message["data"])
+    async def _hear(self, channel: str, data: bytes) -> None:
+        match channel:
+            case bus.SNAPSHOT_CHANNEL:
+                await self._read_all()
+            case bus.CIRCUIT_CHANNEL:
+                self._edge.circuits.hear(data)
+            case bus.EJECTIONS_CHANNEL:
+                self._edge.outliers.hear(data)
+            case bus.FAILOVER_CHANNEL:
+                self._hear_of_floor(data)
 
     def _hear_of_floor(self, data: bytes) -> None:
         try:
@@ -154,24 +132,23 @@ class Feed:
 
     async def _read_floors(self) -> None:
         """A pool that is missing keeps its floor: Redis has lost it, and gets it back."""
-        for pool_id, state in (await self._redis.hgetall(FAILOVER_KEY)).items():
-            try:
-                floor = msgspec.json.decode(state, type=FailoverState).floor
-                self._edge.set_floor(int(pool_id), floor)
-            except (ValueError, msgspec.DecodeError) as error:
-                log.error("the failover state of pool %r is malformed: %s", pool_id, error)
+        records = await self._redis.hgetall(bus.FAILOVER_KEY)
+        states = await in_slices(read_records(records, FailoverState, "floor of pool", log))
+        for pool_id, state in states.items():
+            self._edge.set_floor(pool_id, state.floor)
 
     async def _read_all(self) -> None:
-        raw = await self._redis.get(SNAPSHOT_KEY)
+        raw = await self._redis.get(bus.SNAPSHOT_KEY)
         if isinstance(raw, bytes) and raw != self._raw:
             if await in_slices(self._take_snapshot(raw)):
                 await asyncio.to_thread(self._save, raw)
             await self._report_snapshot()
         await self._read_floors()  # first: a backend that is well again may have to wait
-        statuses = await in_slices(_statuses(await self._redis.hgetall(HEALTH_KEY)))
+        records = await self._redis.hgetall(bus.HEALTH_KEY)
+        statuses = await in_slices(read_records(records, HealthStatus, "health of backend", log))
         await in_slices(self._edge.set_all_health(statuses))
-        await in_slices(self._edge.circuits.take_all(await self._redis.hgetall(CIRCUITS_KEY)))
-        self._edge.outliers.take_all(await self._redis.hgetall(EJECTIONS_KEY))
+        await in_slices(self._edge.circuits.take_all(await self._redis.hgetall(bus.CIRCUITS_KEY)))
+        self._edge.outliers.take_all(await self._redis.hgetall(bus.EJECTIONS_KEY))
 
     def _take_snapshot(self, raw: bytes) -> Steps[bool]:
         """Run the snapshot in `raw` if it can be run; the last good one stays otherwise.
@@ -230,27 +207,14 @@ class Feed:
         report = msgspec.structs.replace(
             self._report, seen_at=time(), requests=self._edge.counters.requests
         )
-        await self._redis.hset(EDGES_KEY, report.worker_id, msgspec.json.encode(report))
+        await self._redis.hset(bus.EDGES_KEY, report.worker_id, msgspec.json.encode(report))
 
     async def sign_off(self) -> None:
         try:
-            await self._redis.hdel(EDGES_KEY, self._report.worker_id)
+            await self._redis.hdel(bus.EDGES_KEY, self._report.worker_id)
             await self._load_report.withdraw()
         except (RedisError, OSError) as error:
             log.debug("not signed off: %s", error)
-
-
-def _statuses(records: Mapping[Any, Any]) -> Steps[dict[int, HealthStatus]]:
-    """What Redis has, by the backends' ids."""
-    statuses: dict[int, HealthStatus] = {}
-    for part in in_parts(records.items()):
-        for backend_id, status in part:
-            try:
-                statuses[int(backend_id)] = _STATUS.decode(status)
-            except (ValueError, msgspec.DecodeError) as error:
-                log.error("the health of backend %r is malformed: %s", backend_id, error)
-        yield
-    return statuses
 
 
 def _health_change(data: bytes) -> dict[int, HealthStatus]:

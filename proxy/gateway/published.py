@@ -9,27 +9,14 @@ import logging
 from collections.abc import Callable, Mapping
 from threading import Event, Lock, Thread
 from time import monotonic, monotonic_ns, sleep, time
-from typing import Any
 
 import msgspec
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pool.bus import (
-    CIRCUIT_CHANNEL,
-    CIRCUITS_KEY,
-    EJECTIONS_CHANNEL,
-    EJECTIONS_KEY,
-    FAILOVER_CHANNEL,
-    FAILOVER_KEY,
-    HEALTH_CHANNEL,
-    HEALTH_KEY,
-    SNAPSHOT_CHANNEL,
-    SNAPSHOT_KEY,
-    FailoverState,
-    HealthStatus,
-)
+from pool import bus
+from pool.bus import FailoverState, HealthStatus
 from pool.outliers.records import Ejection, read_ejections
 from pool.snapshot import PoolSpec, RouteSpec, Snapshot, SnapshotError, decode
 from proxy.client.decisions import Decisions
@@ -37,13 +24,9 @@ from proxy.core.balancing import UnknownAlgorithm
 from proxy.core.configuration import Configuration
 from proxy.core.ejected import show_ejected
 from proxy.core.steps import at_once
+from proxy.stores.records import CHANNELS, read_records
 from proxy.stores.redis import ThreadedRedisCircuits
 from proxy.stores.timing import BATCH, IDLE_TICK, PATIENCE, REREAD_INTERVAL, RETRY, TICK
-
-_CHANNELS = (
-    *(SNAPSHOT_CHANNEL, HEALTH_CHANNEL, FAILOVER_CHANNEL),
-    *(CIRCUIT_CHANNEL, EJECTIONS_CHANNEL),
-)
 
 log = logging.getLogger("lbsite.client")
 
@@ -115,13 +98,13 @@ class Published:
     def _hear_all(self) -> None:
         """Until the connection breaks."""
         with self._redis.pubsub(ignore_subscribe_messages=True) as channels:  # type: ignore[no-untyped-call]
-            channels.subscribe(*_CHANNELS)
+            channels.subscribe(*CHANNELS)
             self._read_soon()  # what was announced before
             while True:
                 message = channels.get_message(timeout=REREAD_INTERVAL)
                 if message is None:
                     continue
-                if message["channel"] == CIRCUIT_CHANNEL.encode():
+                if message["channel"] == bus.CIRCUIT_CHANNEL.encode():
                     with self.decisions.lock:
                         self.decisions.circuits.hear(message["data"])
                 else:
@@ -152,8 +135,8 @@ class Published:
 
     def _read(self) -> None:
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.get(SNAPSHOT_KEY)
-            for key in (FAILOVER_KEY, HEALTH_KEY, EJECTIONS_KEY, CIRCUITS_KEY):
+            pipe.get(bus.SNAPSHOT_KEY)
+            for key in (bus.FAILOVER_KEY, bus.HEALTH_KEY, bus.EJECTIONS_KEY, bus.CIRCUITS_KEY):
                 pipe.hgetall(key)
             raw, floors, health, ejections, circuits = pipe.execute()
         if self._away:
@@ -162,8 +145,8 @@ class Published:
         if raw is not None and raw != self._raw:
             self._take_snapshot(raw)
         decisions = self.decisions
-        statuses = _decoded(health, HealthStatus)
-        states = _decoded(floors, FailoverState)
+        statuses = at_once(read_records(health, HealthStatus, "health of backend", log))
+        states = at_once(read_records(floors, FailoverState, "floor of pool", log))
         with decisions.lock:
             for number, pool in decisions.configuration.pools.items():
                 pool.clock.now = monotonic_ns()
@@ -198,14 +181,3 @@ def _ejected(pool: PoolSpec, records: Mapping[bytes, bytes]) -> dict[int, Ejecti
     if not pool.outlier.enabled:
         return {}
     return read_ejections(records.get(str(pool.id).encode())).out(time())
-
-
-def _decoded(records: Mapping[bytes, bytes], kind: type[Any]) -> dict[int, Any]:
-    """By id, without what another version has written in another shape."""
-    found = {}
-    for number, record in records.items():
-        try:
-            found[int(number)] = msgspec.json.decode(record, type=kind)
-        except (ValueError, msgspec.DecodeError) as error:
-            log.error("a record of %r is malformed: %s", number, error)
-    return found
