@@ -11,10 +11,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from inspect import isawaitable
 from pathlib import Path
 from secrets import token_hex
 from time import time
@@ -24,44 +22,30 @@ import uvloop
 from environs import EnvError
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from pool.bus import EDGE_REPORT_INTERVAL, EdgeReport
+from pool.bus import EdgeReport
 from pool.fingerprint import fingerprint
 from proxy.build import build_name
-from proxy.engine.access_log import FLUSH_INTERVAL
+from proxy.engine.chores import LEAVE_TIMEOUT, Chores
 from proxy.engine.counters import Counters
 from proxy.engine.descriptors import room_for_clients
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.edge import Edge
-from proxy.engine.feed import Feed
 from proxy.engine.folder import folders_for
 from proxy.engine.listener_tls import ListenerTls
 from proxy.engine.live import LiveBoard
-from proxy.engine.orphans import Orphans
 from proxy.engine.settings import EdgeSettings, read_settings
-from proxy.engine.traffic import Shipper
-from proxy.stores.ejections import RedisEjections
-from proxy.stores.rate_limit import RedisRates
-from proxy.stores.redis import RedisCircuits
 
 # No request leaves a cycle behind. The default, a look after 700 new objects, finds nothing
 # and takes 1 % of the time.
 COLLECT_AFTER = (50_000, 20, 20)
 START_PATIENCE = 1.0  # for Redis; without it the file has to do
 HEARTBEAT = 1.0  # seconds; gunicorn replaces a worker that misses it for `timeout`
-SHIP_INTERVAL = 1.0
-LIVE_INTERVAL = 1.0  # seconds between two looks for workers that have come or gone
-CERTIFICATE_INTERVAL = 1.0  # between two looks at the listener's certificate
-ORPHAN_INTERVAL = 5.0  # between two looks for boards of killed workers
+CERTIFICATE_INTERVAL = 1.0  # seconds between two looks at the listener's certificate
 # How long a draining worker lets idle connections be used once more: closing at
 # once would reset requests that are already on their way.
 DRAIN_GRACE = 1.0
-# Kept back from gunicorn's graceful_timeout, at whose end the worker is killed.
-LEAVE_TIMEOUT = 2.0
-FAREWELL = 0.5  # also from it: for what is said last to the clients that are left
+FAREWELL = 0.5  # for what is said last to the clients that are left
 
 
 class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
@@ -155,51 +139,18 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         folders = folders_for(settings.data_dir)
         host = socket.gethostname()
         worker_id = f"{host}-{self.pid or os.getpid()}-{token_hex(4)}"
-        redis: Redis = Redis.from_url(settings.redis_url, socket_timeout=5)
-        # What a circuit does cannot wait: without an answer the worker decides alone.
-        impatient: Redis = Redis.from_url(settings.redis_url, retry=Retry(NoBackoff(), 0))
         counters = Counters(folders[0] / f"{worker_id}.board")
         live = LiveBoard(folders[0] / f"{worker_id}.live")
         self.edge = Edge(self.loop, counters, settings, live, offset=self.age - 1)
-        shipper = Shipper(counters.board, redis)
-        snapshot = settings.data_dir / "edge" / "snapshot.json"
-        feed = Feed(self.edge, redis, snapshot, _report(settings, worker_id, host))
-        feed.load_file()
-        following = [
-            self.loop.create_task(self._repeat(live.refresh, LIVE_INTERVAL)),
-            self.loop.create_task(feed.run()),
-            self.loop.create_task(self._repeat(feed.report, EDGE_REPORT_INTERVAL)),
-            self.loop.create_task(
-                self.edge.circuits.run(
-                    RedisCircuits(impatient),
-                    partial(self.edge.outliers.agree, RedisEjections(impatient)),
-                )
-            ),
-            self.loop.create_task(self.edge.rates.run(RedisRates(impatient))),
-        ]
-        # Beside the heartbeat: it must go on while Redis hangs.
-        shipping = [
-            self.loop.create_task(self._repeat(shipper.tick, SHIP_INTERVAL)),
-            self.loop.create_task(
-                self._repeat(partial(self.edge.request_log.ship, redis), SHIP_INTERVAL)
-            ),
-            *(
-                self.loop.create_task(self._repeat(Orphans(folder, redis).ship, ORPHAN_INTERVAL))
-                for folder in folders
-            ),
-        ]
-        if self.edge.access_log is not None:
-            shipping.append(
-                self.loop.create_task(self._repeat(self.edge.access_log.flush, FLUSH_INTERVAL))
-            )
+        report = _report(settings, worker_id, host)
+        chores = Chores(self.edge, live, folders, report, self.log.error_log)
+        chores.start()
         self.edge.start_sweeping()
         # Not before it is known what runs and who is unhealthy: clients wait in the backlog.
-        await feed.wait_until_caught_up(START_PATIENCE)
+        await chores.feed.wait_until_caught_up(START_PATIENCE)
         servers = [await self._listen(listener.sock) for listener in self.sockets]
         if self.tls is not None:
-            following.append(
-                self.loop.create_task(self._repeat(self._follow_tls, CERTIFICATE_INTERVAL))
-            )
+            chores.follow(self.tls.follow, CERTIFICATE_INTERVAL)
         # What was made at start-up stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -208,20 +159,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         for server in servers:
             server.close()
         await self._drain()
-        live.close()
-        for task in following:
-            task.cancel()
-        delivered, _ = await asyncio.gather(
-            self._leave(shipper, feed, redis), self._flush_access_log()
-        )
-        for task in shipping:
-            task.cancel()
-        await asyncio.gather(*shipping, return_exceptions=True)
-        # Not while anything here still sends: whoever finds the board without its worker
-        # numbers the next batch as this one would have, and what is in the two differs.
-        counters.board.close(delete=delivered)
-        await redis.aclose()
-        await impatient.aclose()
+        await chores.end()
 
     async def _listen(self, sock: socket.socket) -> asyncio.Server:
         tls = self.tls
@@ -233,20 +171,6 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             ssl_handshake_timeout=self.edge.settings.request_head_timeout if tls else None,
             backlog=self.cfg.backlog,
         )
-
-    async def _follow_tls(self) -> None:
-        if self.tls is not None:
-            self.tls.follow()
-
-    async def _repeat(self, chore: Callable[[], object], pause: float) -> None:
-        while True:
-            try:
-                pending = chore()
-                if isawaitable(pending):
-                    await pending
-            except Exception:
-                self.log.exception("A chore of the edge failed; it is tried again")
-            await asyncio.sleep(pause)
 
     async def _beat(self) -> None:
         """Tell the arbiter once a second that this worker lives, until it shall stop."""
@@ -265,6 +189,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         """Let requests finish for as long as gunicorn's graceful_timeout allows."""
         edge = self.edge
         edge.start_draining()
+        # At the end of graceful_timeout the arbiter kills it, whatever it still has to say.
         patience = self.cfg.graceful_timeout - LEAVE_TIMEOUT - FAREWELL
         deadline = self.loop.time() + max(0, patience)
         close_idle_at = min(self.loop.time() + DRAIN_GRACE, deadline)
@@ -280,27 +205,6 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         for client in list(edge.clients):
             client.transport.abort()
         await asyncio.sleep(0.05)  # until each has heard of it, and has counted its request
-
-    async def _leave(self, shipper: Shipper, feed: Feed, redis: Redis) -> bool:
-        """Whether the last counts have arrived; if not, they are another worker's to send."""
-        delivered = False
-        try:
-            async with asyncio.timeout(LEAVE_TIMEOUT):
-                delivered = await shipper.tick()
-                await self.edge.request_log.ship(redis)
-                await feed.sign_off()
-        except TimeoutError:
-            self.log.warning("Redis is away: what it has not confirmed stays on the board")
-        return delivered
-
-    async def _flush_access_log(self) -> None:
-        if self.edge.access_log is None:
-            return
-        try:
-            async with asyncio.timeout(LEAVE_TIMEOUT):
-                await self.edge.access_log.flush()
-        except TimeoutError:
-            self.log.warning("The access log cannot be written: its last lines are lost")
 
 
 def _certificate(cfg: Any) -> tuple[Path, ...]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from pool.snapshot import LimitPolicy
-from proxy.worker import LIVE_INTERVAL
+from proxy.engine.chores import LIVE_INTERVAL
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
 from tests.integration.edge.harness.processes import Edge
