@@ -29,9 +29,19 @@ def _http_date(second: int) -> str:
 
 
 def answer(
-    status: int, content_type: str, body: bytes, *, now: float, close: bool, extra: str = ""
+    status: int,
+    content_type: str,
+    body: bytes,
+    *,
+    now: float,
+    close: bool,
+    head_only: bool,
+    extra: str = "",
 ) -> bytes:
-    """A whole response. `now`: Unix seconds; `extra`: further field lines, each with CRLF."""
+    """A whole response. `now`: Unix seconds; `extra`: further field lines, each with CRLF.
+
+    `head_only`: without `body`, of which the head tells nevertheless (RFC 9110 §9.3.2).
+    """
     connection = "Connection: close\r\n" if close else ""
     head = (
         f"HTTP/1.1 {status} {_reason(status)}\r\n"
@@ -40,7 +50,7 @@ def answer(
         f"Content-Length: {len(body)}\r\n"
         f"{extra}{connection}\r\n"
     )
-    return head.encode("latin-1") + body
+    return head.encode("latin-1") + (b"" if head_only else body)
 
 
 def error_answer(
@@ -77,5 +87,12 @@ def error_answer(
     if identifier:
         extra += f"X-Request-Id: {identifier}\r\n"
     extra += fields
-    response = answer(error.status, content_type, body, now=now, close=close, extra=extra)
-    return response[: -len(body)] if head_only else response
+    return answer(
+        error.status,
+        content_type,
+        body,
+        now=now,
+        close=close,
+        head_only=head_only,
+        extra=extra,
+    )

@@ -37,5 +37,12 @@ def render_health(edge: "Edge", head: "RequestHead", request_id: bytes, *, close
         return render_error(MethodRefused(), head, request_id, close=close)
     status, body = edge.health()
     extra = f"X-Request-Id: {request_id.decode('ascii')}\r\n"
-    data = answer(status, "application/json", body, now=time(), close=close, extra=extra)
-    return data if head.method == b"GET" else data[: -len(body)]
+    return answer(
+        status,
+        "application/json",
+        body,
+        now=time(),
+        close=close,
+        head_only=head.method == b"HEAD",
+        extra=extra,
+    )

@@ -103,11 +103,15 @@ def test_no_address_and_no_reason_leaks(accept: bytes) -> None:
     assert error.detail.encode() in raw
 
 
-def test_a_whole_answer() -> None:
-    assert answer(200, "text/plain", b"ok", now=NOW, close=False, extra="X: y\r\n") == (
+@pytest.mark.parametrize(("head_only", "sent"), [(False, b"ok"), (True, b"")])
+def test_a_whole_answer(head_only: bool, sent: bytes) -> None:
+    data = answer(
+        200, "text/plain", b"ok", now=NOW, close=False, head_only=head_only, extra="X: y\r\n"
+    )
+    assert data == (
         b"HTTP/1.1 200 OK\r\n"
         b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
         b"Content-Type: text/plain\r\n"
         b"Content-Length: 2\r\n"
-        b"X: y\r\n\r\nok"
+        b"X: y\r\n\r\n" + sent
     )
