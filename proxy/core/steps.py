@@ -15,10 +15,10 @@ Steps = Generator[None, None, T]
 PART = 50  # backends, of which there may be thousands
 
 
-def in_parts(items: Iterable[T]) -> Iterator[list[T]]:
+def in_parts(items: Iterable[T], size: int = PART) -> Iterator[list[T]]:
     """So many of `items` as one step should deal with, again and again."""
     remaining = iter(items)
-    while part := list(islice(remaining, PART)):
+    while part := list(islice(remaining, size)):
         yield part
 
 

@@ -6,7 +6,6 @@ one slice of them and the next.
 """
 
 from collections.abc import Iterable
-from itertools import islice
 from math import ceil
 from typing import Any
 
@@ -15,6 +14,7 @@ from redis.asyncio import Redis
 
 from pool.bus import EDGE_REPORT_EXPIRY, BackendLoad, load_key
 from proxy.core.backend import Backend
+from proxy.core.steps import in_parts
 
 _EXPIRY = ceil(EDGE_REPORT_EXPIRY)
 _SLICE = 100  # backends
@@ -33,8 +33,9 @@ class LoadReport:
             told = {}
             await self._redis.delete(self._key)
         loads: dict[int, BackendLoad] = {}
-        remaining = iter(list(backends))  # as they are now: a new snapshot may come meanwhile
-        while part := {backend.id: _load_of(backend, now) for backend in islice(remaining, _SLICE)}:
+        # As they are now: a new snapshot may come meanwhile.
+        for some in in_parts(list(backends), _SLICE):
+            part = {backend.id: _load_of(backend, now) for backend in some}
             await self._tell({key: load for key, load in part.items() if told.get(key) != load})
             loads |= part
         gone = [str(number) for number in told.keys() - loads.keys()]

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic_ns
@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from pool.choices import RateScope
 from proxy.core.configuration import Configuration
 from proxy.core.rate_limit import WORDS, RateLimit, tag_of
+from proxy.core.steps import in_parts
 from proxy.core.words import Words
 from proxy.engine.mapped import map_file
 from proxy.stores.rate_limit import RedisRates, Taken
@@ -93,10 +94,9 @@ class Rates:
 
     async def _settle(self, shared: RedisRates, taken: dict[int, tuple[RateLimit, int]]) -> bool:
         """False while Redis is away: what is taken meanwhile is told to nobody."""
-        everything = list(taken.items())
         try:
-            for first in range(0, len(everything), _AT_ONCE):
-                await self._settle_some(shared, everything[first : first + _AT_ONCE])
+            for some in in_parts(taken.items(), _AT_ONCE):
+                await self._settle_some(shared, some)
         except (RedisError, OSError, TimeoutError) as error:
             if not self._away:
                 log.warning("rate limits are not shared while Redis is away: %s", error)
@@ -110,9 +110,8 @@ class Rates:
 
     @staticmethod
     async def _settle_some(
-        shared: RedisRates, taken: Iterable[tuple[int, tuple[RateLimit, int]]]
+        shared: RedisRates, taken: Sequence[tuple[int, tuple[RateLimit, int]]]
     ) -> None:
-        taken = list(taken)
         told = [
             Taken(tag, count, *(term // 1000 for term in limit.terms))
             for tag, (limit, count) in taken
