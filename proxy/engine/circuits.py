@@ -56,16 +56,13 @@ class Circuits:
         """There is something to agree on."""
         self._news.set()
 
-    async def run(
-        self, shared: RedisCircuits, beside: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
+    async def run(self, shared: RedisCircuits, beside: Callable[[], Awaitable[None]]) -> None:
         """Report and agree until cancelled; `beside` is done each time as well."""
         while True:
             await self._wait()
             try:
                 await self._agree(shared)
-                if beside is not None:
-                    await beside()
+                await beside()
             except Exception:  # a defect in one must not end the agreement on all others
                 log.exception("circuits could not be brought up to date")
                 await asyncio.sleep(RETRY)
