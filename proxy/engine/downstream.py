@@ -168,7 +168,7 @@ class ClientConnection(asyncio.Protocol):
             or not data.startswith(prepared.raw)
         ):
             if data.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before the request line
-                data = data[_EMPTY_LINES.match(data).end() :]  # type: ignore[union-attr]
+                data = _EMPTY_LINES.sub(b"", data, count=1)
             size = data.find(HEAD_END) + len(HEAD_END)
             try:
                 if size < len(HEAD_END):
