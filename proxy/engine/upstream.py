@@ -275,7 +275,7 @@ class UpstreamConnection(asyncio.Protocol):
         A backend that refuses a body answers and closes while the body still comes. The
         write that fails ends the transport, although the kernel holds the answer.
         """
-        if self._transaction is None or self.backend.spec.url.startswith("https:"):
+        if self._transaction is None or self._pool.address.tls:
             return
         with suppress(OSError):
             data = os.read(self.transport.get_extra_info("socket").fileno(), _LAST_WORDS)
