@@ -46,9 +46,16 @@ class Tier:
         if self._fallback is not self.balancer:
             self._fallback.update(backends)
 
+    def work(self) -> bool:
+        """As `Balancer.work()`, for both algorithms."""
+        more = self.balancer.work()
+        if self._fallback is not self.balancer:
+            more = self._fallback.work() or more
+        return more
+
     def finish_work(self) -> None:
         """All that a change has left to do, for those who need not serve anybody meanwhile."""
-        while self.balancer.work():
+        while self.work():
             pass
 
     def failed(self, backend: Backend) -> None:

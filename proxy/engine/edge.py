@@ -244,7 +244,7 @@ class Edge:
     def _work(self) -> None:
         """What algorithms have left to do, a slice at a time: requests are served in between."""
         self._working = any(
-            tier.balancer.work()
+            tier.work()
             for pool in self.configuration.pools.values()
             for tier in pool.tiers.values()
         )
