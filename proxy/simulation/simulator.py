@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import cycle, islice
 from math import inf
-from typing import Any, cast
+from typing import Any
 
 from pool.bus import HealthStatus
 from pool.choices import HealthState
@@ -33,7 +33,10 @@ Progress = Callable[[int], None]
 
 
 class _Request:
-    __slots__ = ("arrived", "exchange", "pool", "reply")
+    """`backend` and its `reply` are those of the last try."""
+
+    __slots__ = ("arrived", "backend", "exchange", "pool", "reply")
+    backend: Backend
     reply: Reply
 
     def __init__(self, pool: Pool, arrived: int, key: bytes | None) -> None:
@@ -160,7 +163,7 @@ class _Simulation:
     def _try(self, request: _Request) -> None:
         now = self._clock.now
         try:
-            backend = request.exchange.choose()
+            backend = request.backend = request.exchange.choose()
         except NoBackend as error:
             self._at(now + PROMPT, self._unanswered, (request, request.exchange.answer(error)))
             return
@@ -170,8 +173,9 @@ class _Simulation:
 
     def _replied(self, request: _Request) -> None:
         exchange, reply, now = request.exchange, request.reply, self._clock.now
-        backend, error = cast("Backend", exchange.backend), reply.error
-        backend.observe_try(error.status if error else reply.status, reply.after / 1000, now)
+        error = reply.error
+        status = reply.status if error is None else error.status
+        request.backend.observe_try(status, reply.after / 1000, now)
         if error is not None:
             if exchange.failed(error, replayable=True):
                 self._try(request)
