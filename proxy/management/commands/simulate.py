@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -31,6 +32,7 @@ from proxy.simulation.simulator import simulate
 _WIDTH = sys.maxsize  # of a report that goes to no terminal: names are whole there
 _WORTH_TELLING = 2.0  # seconds
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 
 class Command(BaseCommand):
@@ -167,15 +169,13 @@ def _add_backends(parser: CommandParser) -> None:
     )
 
 
-def _number(kind: type[T], low: float, high: float) -> Callable[[str], T]:
-    def parse(text: str) -> T:
-        try:
-            value: Any = kind(text)  # type: ignore[call-arg]
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low:g} to {high:,.9g}")
-        return value  # type: ignore[no-any-return]
+def _number(kind: Callable[[str], N], low: float, high: float) -> Callable[[str], N]:
+    def parse(text: str) -> N:
+        with suppress(ValueError):
+            value = kind(text)
+            if low <= value <= high:
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {low:g} to {high:,.9g}")
 
     return parse
 
@@ -226,19 +226,23 @@ def _algorithms(wanted: Sequence[str], pool: PoolSpec) -> list[str]:
 
 def _run(scenario: Scenario, algorithms: Sequence[str], seed: int) -> list[Outcome]:
     console = Console(stderr=True)
-    outcomes = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        for name in algorithms:
-            bar = bars.add_task(name, total=scenario.requests)
-            estimate = _Estimate(console, name, scenario.requests)
+        return [_run_one(scenario, name, seed, console, bars) for name in algorithms]
 
-            def progress(ended: int, bar: Any = bar, estimate: Any = estimate) -> None:
-                bars.update(bar, completed=ended)
-                estimate.hear(ended)
 
-            outcomes.append(simulate(scenario, name, seed, progress))
-            bars.update(bar, completed=scenario.requests)
-    return outcomes
+def _run_one(
+    scenario: Scenario, algorithm: str, seed: int, console: Console, bars: Progress
+) -> Outcome:
+    bar = bars.add_task(algorithm, total=scenario.requests)
+    estimate = _Estimate(console, algorithm, scenario.requests)
+
+    def progress(ended: int) -> None:
+        bars.update(bar, completed=ended)
+        estimate.hear(ended)
+
+    outcome = simulate(scenario, algorithm, seed, progress)
+    bars.update(bar, completed=scenario.requests)
+    return outcome
 
 
 class _Estimate:
