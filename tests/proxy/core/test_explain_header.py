@@ -79,3 +79,10 @@ def test_a_key_that_lacks_is_null_and_none_is_needed_is_nothing():
     assert json.loads(header_of(pool_named("a")))["key"] is None
     assert json.loads(header_of(pool_named("a"), b"k"))["key"] == "k"
     assert "key" not in json.loads(header_of(pool_named("a", algorithm="random")))
+
+
+def test_where_not_even_the_tries_fit_they_are_left_out_and_the_pool_is_told():
+    told = json.loads(header_of(pool_named(*["🦀" * 300] * 9), chosen=9, tried=8))
+    assert (told["backends"], told["more"]) == ([], 9)
+    assert "tries" not in told
+    assert told["pool"].startswith("🦀")
