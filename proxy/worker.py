@@ -145,7 +145,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         report = _report(settings, worker_id, host)
         chores = Chores(self.edge, live, folders, report, self.log.error_log)
         chores.start()
-        self.edge.start_sweeping()
+        self.edge.sweep.start()
         # Not before it is known what runs and who is unhealthy: clients wait in the backlog.
         await chores.feed.wait_until_caught_up(START_PATIENCE)
         servers = [await self._listen(listener.sock) for listener in self.sockets]

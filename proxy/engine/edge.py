@@ -1,8 +1,7 @@
-"""One worker's edge: what it runs, whom it serves, and its once-a-moment chores."""
+"""One worker's edge: what it runs, and whom it serves."""
 
 import asyncio
 import json
-import logging
 from itertools import count
 from secrets import token_hex
 from time import monotonic_ns, time
@@ -22,7 +21,7 @@ from proxy.core.sticky import KEY_PURPOSE, is_sticky
 from proxy.engine.access_log import AccessLog
 from proxy.engine.changeover import Changeover
 from proxy.engine.circuits import Circuits
-from proxy.engine.connections import IDLE, ConnectionPool
+from proxy.engine.connections import ConnectionPool
 from proxy.engine.counters import Counters
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.ends import Ends
@@ -37,13 +36,10 @@ from proxy.engine.rates import Rates
 from proxy.engine.request_log import RequestLog
 from proxy.engine.resolver import Resolver
 from proxy.engine.settings import EdgeSettings
+from proxy.engine.sweep import Sweep
 from proxy.engine.transaction import Transaction
 from proxy.engine.waiting import Waiting
 from proxy.errors import RateLimited
-
-log = logging.getLogger("lbsite.edge")
-
-SWEEP_INTERVAL = 0.25  # seconds; a time-out may be noticed two of them late
 
 
 class Edge:
@@ -59,39 +55,45 @@ class Edge:
         offset: int = 0,
     ) -> None:
         self.loop = loop
-        self.counters = counters
         self.settings = settings
-        self._live = live
-        self.head_limits = settings.head_limits
-        secret = settings.secret_key
-        self._sticky_key = derive_key(secret, KEY_PURPOSE) if secret else None
-        self.heads = PreparedHeads(self.head_limits, settings.trusts)
         self.now = loop.time()
         self.clock = Clock(monotonic_ns())
+        self.sweep = Sweep(self)
+        self._offset = offset
+        # What it runs.
         self.configuration = Configuration(offset=offset, clock=self.clock)
-        self.connections: dict[Backend, ConnectionPool] = {}
-        self.clients: set[ClientConnection] = set()
-        self.outbox = Outbox(loop)
+        self.circuits = Circuits()
+        self.outliers = Outliers(self.circuits.wake)
+        self.rates = Rates(counters.board.path.with_name("rates"))
         self.waiting: dict[Queue, Waiting] = {}
-        self._timed: list[tuple[float, Transaction]] = []  # with the time when each has to be done
-        self.draining = False
+        self._live = live
         self._working = False  # algorithms are making their tables
+        self._sticky_key: bytes | None = None
+        self._debug_key: DebugKey | None = None
+        if settings.secret_key:
+            self._sticky_key = derive_key(settings.secret_key, KEY_PURPOSE)
+            self._debug_key = DebugKey(settings.secret_key)
+        # Backends.
+        self.connections: dict[Backend, ConnectionPool] = {}
+        self._resolver = Resolver(loop)
+        self._response_heads = KnownHeads()
+        # Clients.
+        self.clients: set[ClientConnection] = set()
+        self.draining = False
+        self.outbox = Outbox(loop)
+        self.head_limits = settings.head_limits
+        self.heads = PreparedHeads(self.head_limits, settings.trusts)
+        self._id_prefix = token_hex(10).encode("ascii")
+        self._ids = count()
+        # What it tells.
+        self.counters = counters
         self.access_log: AccessLog | None = None
-        self._debug_key = DebugKey(settings.secret_key) if settings.secret_key else None
         if settings.access_log:
             self.access_log = AccessLog(LogFile(settings.access_log), settings.access_log_sample)
         self.request_log = RequestLog(
             settings.request_log_per_second, settings.request_log_errors_per_second
         )
         self.ends = Ends(self.access_log, self.request_log)
-        self.circuits = Circuits()
-        self.rates = Rates(counters.board.path.with_name("rates"))
-        self.outliers = Outliers(self.circuits.wake)
-        self._offset = offset
-        self._resolver = Resolver(loop)
-        self._response_heads = KnownHeads()
-        self._id_prefix = token_hex(10).encode("ascii")
-        self._ids = count()
 
     # --- configuration and health ---
 
@@ -113,7 +115,22 @@ class Edge:
             in_steps=True,
         )
         yield from Changeover(self, configuration, self._live).steps()
-        self._start_work()
+        self.start_work()
+
+    def start_work(self) -> None:
+        """Let algorithms do what a change has left them to do."""
+        if not self._working:
+            self._work()
+
+    def _work(self) -> None:
+        """What algorithms have left to do, a slice at a time: requests are served in between."""
+        self._working = any(
+            tier.work()
+            for pool in self.configuration.pools.values()
+            for tier in pool.tiers.values()
+        )
+        if self._working:
+            self.loop.call_soon(self._work)
 
     def shortcoming(self) -> str:
         """What of the configuration does not work here, for the operator; empty: nothing."""
@@ -176,10 +193,6 @@ class Edge:
         key = self._debug_key
         return bool(head.debug) and key is not None and key.expiry(head.debug) > time()
 
-    def limit(self, transaction: Transaction, seconds: float) -> None:
-        """Give `transaction` so many seconds for all that it does."""
-        self._timed.append((self.now + seconds, transaction))
-
     def next_request_id(self) -> bytes:
         return b"%b%012x" % (self._id_prefix, next(self._ids))
 
@@ -199,69 +212,7 @@ class Edge:
             status, word = 200, "ok"
         return status, json.dumps({"status": word, "snapshot": number}).encode() + b"\n"
 
-    # --- chores ---
-
-    def start_sweeping(self) -> None:
-        # First: no defect in what follows may leave the worker without time-outs.
-        self.loop.call_later(SWEEP_INTERVAL, self.start_sweeping)
-        # `now` was up to a sweep old when a deadline was set by it: what was over at
-        # the last sweep is over by any clock, and nobody gets less than was promised.
-        last_sweep, self.now = self.now, self.loop.time()
-        self.ends.refill(self.now - last_sweep)
-        for client in [client for client in self.clients if client.deadline < last_sweep]:
-            try:
-                client.timed_out()
-            except Exception:
-                log.exception("a time-out could not be acted upon")
-                client.transport.abort()
-        if self._timed:
-            self._sweep_timed(last_sweep)
-        self._go_on_starting()
-        self._start_work()
-        before = self.clock.now - IDLE
-        for connections in self.connections.values():
-            connections.close_idle(before)
-        self._follow_names()
-
-    def _follow_names(self) -> None:
-        """Let go of connections to addresses that a backend's name no longer has."""
-        for backend, connections in list(self.connections.items()):
-            if connections.named and connections.has_moved():
-                connections.close()
-                self.connections[backend] = self.make_connections(backend, connections.tls)
-
-    def _go_on_starting(self) -> None:
-        """Slow starts: give more to backends that have become healthy lately."""
-        self.clock.now = monotonic_ns()
-        for pool in self.configuration.pools.values():
-            if pool.starting:
-                pool.refresh()
-
-    def _start_work(self) -> None:
-        if not self._working:
-            self._work()
-
-    def _work(self) -> None:
-        """What algorithms have left to do, a slice at a time: requests are served in between."""
-        self._working = any(
-            tier.work()
-            for pool in self.configuration.pools.values()
-            for tier in pool.tiers.values()
-        )
-        if self._working:
-            self.loop.call_soon(self._work)
-
-    def _sweep_timed(self, now: float) -> None:
-        # Those that are done are dropped here: finding each when it ends would cost more.
-        timed = [one for one in self._timed if not one[1].untimed]
-        self._timed = [one for one in timed if one[0] >= now]
-        for ends_at, transaction in timed:
-            if ends_at >= now:
-                continue
-            try:
-                transaction.deadline_passed()
-            except Exception:
-                log.exception("a request could not be ended in time")
+    # --- its end ---
 
     def start_draining(self) -> None:
         """From now on each response says that its connection closes, unless its head is out."""

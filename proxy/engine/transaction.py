@@ -72,7 +72,7 @@ class Transaction(Tries):
         timeouts = route.pool.spec.timeouts
         self._idle = timeouts.idle
         if timeouts.request:
-            edge.limit(self, timeouts.request)
+            edge.sweep.limit(self, timeouts.request)
         self.keep_alive = prepared.head.keep_alive
         self._bytes_in = len(prepared.raw)
         # What every request is asked for: a class's attribute is found ten times as slowly.
