@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TypeVar, cast
 
 import msgspec
 from redis import Redis
@@ -25,6 +25,8 @@ from pool.bus import (
 from pool.circuits.records import Circuit
 from pool.outliers.records import Ejection, read_ejections
 from pool.snapshot import Snapshot, decode
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,13 @@ def read_ejected(redis: Redis, pool_id: int) -> dict[int, Ejection]:
 def read_floor(redis: Redis, pool_id: int) -> int:
     """The tier from which on the pool is to serve after a failover."""
     raw = cast("bytes | None", redis.hget(FAILOVER_KEY, str(pool_id)))
-    state = _decoded(raw, FailoverState) if raw is not None else None
+    state = _decoded(raw, FailoverState)
     return state.floor if state is not None else 0
 
 
 def _by_backend(
-    redis: Redis, keys: list[str], numbers: list[int], kind: type[Any]
-) -> list[dict[int, Any]]:
+    redis: Redis, keys: list[str], numbers: list[int], kind: type[T]
+) -> list[dict[int, T]]:
     """For each key what it has of these, in one journey."""
     if not numbers:
         return [{} for _ in keys]
@@ -98,17 +100,15 @@ def _by_backend(
     return [_decoded_by(numbers, reply, kind) for reply in replies]
 
 
-def _decoded_by(numbers: list[int], records: list[bytes | None], kind: type[Any]) -> dict[int, Any]:
-    found = {
-        number: _decoded(raw, kind)
-        for number, raw in zip(numbers, records, strict=True)
-        if raw is not None
-    }
+def _decoded_by(numbers: list[int], records: list[bytes | None], kind: type[T]) -> dict[int, T]:
+    found = {number: _decoded(raw, kind) for number, raw in zip(numbers, records, strict=True)}
     return {number: record for number, record in found.items() if record is not None}
 
 
-def _decoded(raw: bytes, kind: type[Any]) -> Any:
-    """None for what another version has written in another shape."""
+def _decoded(raw: bytes | None, kind: type[T]) -> T | None:
+    """None for what is not there, or what another version has written in another shape."""
+    if raw is None:
+        return None
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.DecodeError:
