@@ -222,7 +222,14 @@ class UpstreamConnection(asyncio.Protocol):
             self.release()
         else:
             self._transaction = None
+            self._leave()
+    def _leave(self) -> None:
+        """Close. A backend that has answered and reads no more would keep what is left for ever."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
             self.transport.close()
+
         transaction.complete(data)
 
     def release(self) -> None:
