@@ -30,6 +30,7 @@ def parse_response_head(raw: bytes) -> ResponseHead:
     """The head in `raw`, which ends with its empty line. Raises `BadResponse`."""
     check_bytes(raw, BadResponse)
     status, reason, minor_version, received = _split(raw)
+    _check_size(raw)
     framing = Framing()
     kept: Headers = []
     for header in received:
@@ -62,6 +63,24 @@ def _split(raw: bytes) -> tuple[int, bytes, int, Headers]:
     try:
         parsed = gunicorn_h1c.parse_response(raw)
     except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError) as error:
+def check_unfinished(buffered: bytes) -> None:
+    """Raise if a head that has not ended yet is already too long, or can never be valid.
+
+    Nobody should have to wait until a backend that speaks something else is too slow.
+    """
+    _check_size(buffered)
+    start = buffered[: len(_STATUS_LINES[0])]
+    if not any(line.startswith(start) for line in _STATUS_LINES):
+        raise BadResponse("Not a response head.")
+    if buffered.count(b"\n") != buffered.count(b"\r\n"):
+        raise BadResponse("A line ends without CR.")
+
+
+def _check_size(raw: bytes) -> None:
+    if len(raw) > MAX_RESPONSE_HEAD:
+        raise BadResponse("The response head is too large.")
+
+
         raise BadResponse(f"Not a response head: {error}") from error
     status: int = parsed["status"]
     if not raw.startswith(_STATUS_LINES) or raw[12:13] not in _AFTER_STATUS:
