@@ -174,7 +174,8 @@ class Transaction(Tries):
         """The client has closed its half; whether the rest of the response is still wanted."""
         if self.tunnel and self._upstream is not None:
             return self._upstream.write_eof()
-        return self._body is None
+        # One that was refused early need not send the rest of its body.
+        return self._body is None or self._status > 0
 
     def upstream_full(self) -> None:
         self._client.gate.close(flow.PEER_FULL)
@@ -248,6 +249,8 @@ class Transaction(Tries):
     def interim(self, data: bytes) -> None:
         """RFC 9110 §15.2: passed on, but not to an HTTP/1.0 client."""
         self._continued = True
+        if self._body is not None:  # which the client may have waited with until now
+            self._client.wait(self._idle)
         if self.prepared.head.minor_version >= 1:
             self._client.write(data)
 
