@@ -106,7 +106,7 @@ def parse_request_head(raw: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Reque
         chunked=chunked,
         expects_continue=_expects_continue(single.get(fields.EXPECT), minor_version),
         upgrade=_upgrade(framing, minor_version),
-        accepts_trailers=b"trailers" in single.get(fields.TE, b"").lower(),
+        accepts_trailers=_accepts_trailers(single.get(fields.TE), minor_version),
         accept=single.get(fields.ACCEPT, b""),
         request_id=single.get(fields.REQUEST_ID, b""),
         forwarding=forwarding,
@@ -212,6 +212,13 @@ def _chunked(framing: Framing, minor_version: int) -> bool:
     if codings[-1] == b"chunked" and b"chunked" not in codings[:-1] and all(codings):
         raise UnknownTransferCoding
     raise BadRequest("The last transfer coding is not chunked.")
+
+def _accepts_trailers(te: bytes | None, minor_version: int) -> bool:
+    """RFC 9110 §10.1.4. An HTTP/1.0 client gets no chunks, and so no trailers."""
+    if te is None or minor_version == 0:
+        return False
+    return b"trailers" in [coding.strip() for coding in te.lower().split(b",")]
+
 
 
 def _expects_continue(value: bytes | None, minor_version: int) -> bool:
