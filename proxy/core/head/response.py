@@ -1,11 +1,13 @@
 """Response heads; what is wrong with one is its backend's fault."""
 
+from http import HTTPStatus
+
 import gunicorn_h1c
 import msgspec
 
 from proxy.core import fields
 from proxy.core.fields import OTHER, classify
-from proxy.core.head.message import Framing, Headers, check_bytes
+from proxy.core.head.message import Framing, Headers, check_bytes, is_switchable
 from proxy.errors import BadResponse
 
 MAX_RESPONSE_HEAD = 65536
@@ -28,9 +30,9 @@ class ResponseHead(msgspec.Struct):
 
 def parse_response_head(raw: bytes) -> ResponseHead:
     """The head in `raw`, which ends with its empty line. Raises `BadResponse`."""
+    _check_size(raw)
     check_bytes(raw, BadResponse)
     status, reason, minor_version, received = _split(raw)
-    _check_size(raw)
     framing = Framing()
     kept: Headers = []
     for header in received:
@@ -40,6 +42,9 @@ def parse_response_head(raw: bytes) -> ResponseHead:
         ):
             kept.append(header)
     kept = framing.end_to_end(kept)
+    if status == HTTPStatus.UPGRADE_REQUIRED and is_switchable(framing.upgrade):
+        # RFC 9110 §15.5.22: it MUST say to what.
+        kept += [(b"Connection", b"Upgrade"), (b"Upgrade", framing.upgrade)]
     chunked = _chunked(framing, minor_version)
     keep_alive = framing.keep_alive(minor_version)
     if status < 200 or status == 204:  # RFC 9110 §8.6, RFC 9112 §6.1: they must not have either
@@ -58,11 +63,6 @@ def parse_response_head(raw: bytes) -> ResponseHead:
     )
 
 
-def _split(raw: bytes) -> tuple[int, bytes, int, Headers]:
-    """(status, reason, minor version, fields)."""
-    try:
-        parsed = gunicorn_h1c.parse_response(raw)
-    except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError) as error:
 def check_unfinished(buffered: bytes) -> None:
     """Raise if a head that has not ended yet is already too long, or can never be valid.
 
@@ -81,6 +81,11 @@ def _check_size(raw: bytes) -> None:
         raise BadResponse("The response head is too large.")
 
 
+def _split(raw: bytes) -> tuple[int, bytes, int, Headers]:
+    """(status, reason, minor version, fields)."""
+    try:
+        parsed = gunicorn_h1c.parse_response(raw)
+    except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError) as error:
         raise BadResponse(f"Not a response head: {error}") from error
     status: int = parsed["status"]
     if not raw.startswith(_STATUS_LINES) or raw[12:13] not in _AFTER_STATUS:
