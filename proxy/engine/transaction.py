@@ -174,8 +174,7 @@ class Transaction(Tries):
         """The client has closed its half; whether the rest of the response is still wanted."""
         if self.tunnel and self._upstream is not None:
             return self._upstream.write_eof()
-        # One that was refused early need not send the rest of its body.
-        return self._body is None or self._status > 0
+        return self._body is None or self._status > 0  # refused early, it need not send the rest
 
     def upstream_full(self) -> None:
         self._client.gate.close(flow.PEER_FULL)
