@@ -1,13 +1,54 @@
 """Name resolution that gives up in time: getaddrinfo() itself cannot be interrupted."""
 
 import socket
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 # As getaddrinfo() returns them: family, type, protocol, canonical name, socket address (a unix
 # socket's is its path).
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...] | str]
+
+
+T = TypeVar("T")
+
+_THREADS = 128  # they are started as they are needed
+
+
+class Lanes:
+    """Threads for look-ups, in two lanes: a name that was found does not wait behind others.
+
+    A name whose servers are silent keeps its thread for as long as the system's
+    resolver insists, and is asked for again at once. Enough of them would keep all
+    threads, and every other name would seem to be silent as well.
+    """
+
+    def __init__(self, threads: int = _THREADS) -> None:
+        """`threads` of each lane."""
+        self._proven = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
+        self._unproven = ThreadPoolExecutor(threads, thread_name_prefix="resolve-unproven")
+        self._found: set[str] = set()  # at their last look-up
+
+    def submit(self, host: str, look_up: Callable[[], T]) -> Future[T]:
+        """Run `look_up`, which is for `host` and raises OSError where that is not found."""
+        lane = self._proven if host in self._found else self._unproven
+        return lane.submit(self._note, host, look_up)
+
+    def _note(self, host: str, look_up: Callable[[], T]) -> T:
+        try:
+            found = look_up()
+        except OSError:
+            self._found.discard(host)
+            raise
+        self._found.add(host)
+        return found
+
+    def close(self) -> None:
+        """Wait for nobody."""
+        for lane in (self._proven, self._unproven):
+            lane.shutdown(wait=False, cancel_futures=True)
 
 
 class Resolver:
@@ -17,8 +58,8 @@ class Resolver:
     system's resolver insists, however many probes wait for it meanwhile.
     """
 
-    def __init__(self, threads: int = 32) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
+    def __init__(self, threads: int = _THREADS) -> None:
+        self._lanes = Lanes(threads)
         self._lock = Lock()
         self._running: dict[tuple[str, int], Future[list[Address]]] = {}
 
@@ -34,7 +75,7 @@ class Resolver:
         with self._lock:
             if key in self._running:
                 return self._running[key]
-            future = self._running[key] = self._executor.submit(_look_up, host, port)
+            future = self._running[key] = self._lanes.submit(host, partial(_look_up, host, port))
         future.add_done_callback(lambda _: self._forget(key))
         return future
 

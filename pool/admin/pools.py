@@ -58,10 +58,10 @@ LISTENER_SETTINGS = (
     "A request that does not come in time is answered with 408; what a backend is too slow for, "
     "and a request that takes too long as a whole, with 504. "
     "Before a request's pool is known, limits of the whole edge apply. They are set in its "
-    "environment, in seconds: LB_REQUEST_HEAD_TIMEOUT (10; 408), LB_KEEP_ALIVE_TIMEOUT (75) and "
-    "LB_TUNNEL_TIMEOUT (3600); in bytes: LB_MAX_REQUEST_LINE (8192; 414) and LB_MAX_REQUEST_HEAD "
-    "(65536; 431); LB_MAX_REQUEST_FIELDS (100; 431); and LB_MAX_CONNECTIONS of one worker "
-    "(10000; 503)."
+    "environment; in brackets are the defaults, and the answers to what is beyond. In seconds: "
+    "LB_REQUEST_HEAD_TIMEOUT (10; 408), LB_KEEP_ALIVE_TIMEOUT (75) and LB_TUNNEL_TIMEOUT (3600); "
+    "in bytes: LB_MAX_REQUEST_LINE (8192; 414) and LB_MAX_REQUEST_HEAD (65536; 431); "
+    "LB_MAX_REQUEST_FIELDS (100; 431); and LB_MAX_CONNECTIONS of one worker (10000; 503)."
 )
 
 

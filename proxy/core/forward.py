@@ -47,11 +47,22 @@ def request_prefix(head: RequestHead, route: Route, peer: Peer, backend: Backend
         parts.append(b"Content-Length: %d\r\n" % head.content_length)
     if head.expects_continue:
         parts.append(b"Expect: 100-continue\r\n")
-    if head.upgrade:
-        parts.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade)
+    parts += _of_the_connection(head)
     parts += _forwarding(head, route, peer, authority)
     parts.append(b"X-Request-Id: ")
     return b"".join(parts)
+
+
+def _of_the_connection(head: RequestHead) -> list[bytes]:
+    """Fields that speak of one connection and are said anew of the next (RFC 9110 §7.6.1)."""
+    options, fields = [], []
+    if head.upgrade:
+        options.append(b"Upgrade")
+        fields.append(b"Upgrade: %b\r\n" % head.upgrade)
+    if head.accepts_trailers:  # they are passed on as they come
+        options.append(b"TE")
+        fields.append(b"TE: trailers\r\n")
+    return [b"Connection: %b\r\n" % b", ".join(options), *fields] if options else []
 
 
 def _forwarding(head: RequestHead, route: Route, peer: Peer, authority: bytes) -> list[bytes]:

@@ -235,11 +235,16 @@ class ClientConnection(asyncio.Protocol):
             self.gate.close(flow.PIPELINE_FULL)
 
     def release_buffer(self) -> None:
-        """What was held for later belongs to the present transaction after all."""
+        """What was held for later belongs to the present transaction after all, as does its end."""
         data, self._buffer = self._buffer, b""
         self.gate.open_all()
-        if data and self._transaction is not None:
-            self._transaction.body_received(data)
+        transaction = self._transaction
+        if transaction is None:
+            return
+        if data:
+            transaction.body_received(data)
+        if self._half_closed and not transaction.half_closed():
+            self.transport.close()
 
     def finished(self, keep_alive: bool, *, linger: bool = False) -> None:
         """The response is out: serve the next request, or close.

@@ -1,20 +1,21 @@
 """Names to addresses, without waiting on the request's path where it can be helped.
 
 The system's resolver may block for as long as it likes. Each name therefore has
-at most one look-up under way, in a thread of its own pool: a name that does not
-resolve holds up nobody else. An address that was known stays in use while the
-name cannot be looked up: a resolver's outage is not the backends'.
+at most one look-up under way, in a thread: those that do not resolve hold up
+nobody else. An address that was known stays in use while the name cannot be
+looked up: a resolver's outage is not the backends'.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+
+from pool.resolver import Lanes
 
 FRESH = 10.0  # seconds; also the time for which a failure is remembered
 PATIENCE = 1.0  # seconds for new addresses, where no old one takes a connection
-_THREADS = 32
 
 LookUp = Callable[[str], tuple[str, ...]]  # may block; raises OSError
 
@@ -27,7 +28,7 @@ class Resolver:
         self._looked_up_at: dict[str, float] = {}
         self._failures: dict[str, OSError] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolve")
+        self._lanes = Lanes()
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The IP addresses of `host`, one or more. Raises OSError."""
@@ -67,7 +68,7 @@ class Resolver:
 
     async def _look_up(self, host: str) -> None:
         try:
-            found = await self._loop.run_in_executor(self._threads, self._ask, host)
+            found = await asyncio.wrap_future(self._lanes.submit(host, partial(self._ask, host)))
         except OSError as error:
             self._failures[host] = error
         else:
@@ -77,7 +78,7 @@ class Resolver:
             del self._under_way[host]
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._lanes.close()
 
 
 def _getaddrinfo(host: str) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ class Transaction(Tries):
         """The client has closed its half; whether the rest of the response is still wanted."""
         if self.tunnel and self._upstream is not None:
             return self._upstream.write_eof()
-        return self._body is None
+        return self._body is None or self._status > 0  # refused early, it need not send the rest
 
     def upstream_full(self) -> None:
         self._client.gate.close(flow.PEER_FULL)
@@ -236,6 +236,8 @@ class Transaction(Tries):
     def interim(self, data: bytes) -> None:
         """RFC 9110 §15.2: passed on, but not to an HTTP/1.0 client."""
         self._continued = True
+        if self._body is not None:  # which the client may have waited with until now
+            self._client.wait(self._idle)
         if self.prepared.head.minor_version >= 1:
             self._client.write(data)
 

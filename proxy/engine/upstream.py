@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from proxy.core.forward import response_bytes, switching_bytes
 from proxy.core.framing import BodyReader, CloseReader, response_reader
 from proxy.core.head.message import HEAD_END
-from proxy.core.head.response import MAX_RESPONSE_HEAD, ResponseHead
+from proxy.core.head.response import ResponseHead, check_unfinished
 from proxy.engine.flow import ReadGate
 from proxy.engine.hedge import Hedge
 from proxy.engine.known_heads import KnownHead
@@ -103,10 +103,8 @@ class UpstreamConnection(asyncio.Protocol):
             size = len(known.raw)
         else:
             size = data.find(HEAD_END) + len(HEAD_END)
-            unfinished = size < len(HEAD_END)
-            if (len(data) if unfinished else size) > MAX_RESPONSE_HEAD:
-                raise BadResponse("The response head is too large.")
-            if unfinished:
+            if size < len(HEAD_END):
+                check_unfinished(data)
                 self._buffer = data
                 return
             known = self._pool.heads.parse(data[:size])
@@ -222,8 +220,15 @@ class UpstreamConnection(asyncio.Protocol):
             self.release()
         else:
             self._transaction = None
-            self.transport.close()
+            self._leave()
         transaction.complete(data)
+
+    def _leave(self) -> None:
+        """Close. A backend that has answered and reads no more would keep what is left for ever."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     def release(self) -> None:
         """Nobody uses this connection now."""

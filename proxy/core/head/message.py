@@ -73,6 +73,15 @@ def _connection_options(value: bytes) -> frozenset[bytes]:
     return frozenset(option.strip() for option in value.lower().split(b","))
 
 
+def is_switchable(protocols: bytes) -> bool:
+    """Whether a connection may leave HTTP for one of `protocols`, the value of an Upgrade field.
+
+    h2c is never passed on: a backend that took it would hide every following
+    request from the rules that apply here.
+    """
+    return bool(protocols) and b"h2c" not in protocols.lower()
+
+
 def check_bytes(raw: bytes, error: type[ProxyError]) -> None:
     """Raise `error` on a byte that no line of a head may hold, or a line's end that is not CRLF."""
     ends = raw.translate(None, _HEAD_BYTES)

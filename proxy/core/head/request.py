@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.core import fields
 from proxy.core.fields import OTHER, classify
-from proxy.core.head.message import Framing, Headers, check_bytes
+from proxy.core.head.message import Framing, Headers, check_bytes, is_switchable
 from proxy.core.head.target import resolve_target
 from proxy.core.methods import IDEMPOTENT
 from proxy.errors import (
@@ -106,7 +106,7 @@ def parse_request_head(raw: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Reque
         chunked=chunked,
         expects_continue=_expects_continue(single.get(fields.EXPECT), minor_version),
         upgrade=_upgrade(framing, minor_version),
-        accepts_trailers=b"trailers" in single.get(fields.TE, b"").lower(),
+        accepts_trailers=_accepts_trailers(single.get(fields.TE), minor_version),
         accept=single.get(fields.ACCEPT, b""),
         request_id=single.get(fields.REQUEST_ID, b""),
         forwarding=forwarding,
@@ -190,11 +190,10 @@ def _admit(method: bytes, headers: Headers) -> Headers:
 def _upgrade(framing: Framing, minor_version: int) -> bytes:
     """The protocol that the client asks to switch to, or nothing.
 
-    h2c is never passed on: a backend that took it would hide every following
-    request from the rules that apply here. RFC 9110 §7.8: ignored in HTTP/1.0.
+    RFC 9110 §7.8: ignored in HTTP/1.0.
     """
     wanted = b"upgrade" in framing.options and minor_version >= 1
-    return framing.upgrade if wanted and b"h2c" not in framing.upgrade.lower() else b""
+    return framing.upgrade if wanted and is_switchable(framing.upgrade) else b""
 
 
 def _chunked(framing: Framing, minor_version: int) -> bool:
@@ -212,6 +211,13 @@ def _chunked(framing: Framing, minor_version: int) -> bool:
     if codings[-1] == b"chunked" and b"chunked" not in codings[:-1] and all(codings):
         raise UnknownTransferCoding
     raise BadRequest("The last transfer coding is not chunked.")
+
+
+def _accepts_trailers(te: bytes | None, minor_version: int) -> bool:
+    """RFC 9110 §10.1.4. An HTTP/1.0 client gets no chunks, and so no trailers."""
+    if te is None or minor_version == 0:
+        return False
+    return b"trailers" in [coding.strip() for coding in te.lower().split(b",")]
 
 
 def _expects_continue(value: bytes | None, minor_version: int) -> bool:

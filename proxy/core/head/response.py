@@ -1,11 +1,13 @@
 """Response heads; what is wrong with one is its backend's fault."""
 
+from http import HTTPStatus
+
 import gunicorn_h1c
 import msgspec
 
 from proxy.core import fields
 from proxy.core.fields import OTHER, classify
-from proxy.core.head.message import Framing, Headers, check_bytes
+from proxy.core.head.message import Framing, Headers, check_bytes, is_switchable
 from proxy.errors import BadResponse
 
 MAX_RESPONSE_HEAD = 65536
@@ -28,6 +30,7 @@ class ResponseHead(msgspec.Struct):
 
 def parse_response_head(raw: bytes) -> ResponseHead:
     """The head in `raw`, which ends with its empty line. Raises `BadResponse`."""
+    _check_size(raw)
     check_bytes(raw, BadResponse)
     status, reason, minor_version, received = _split(raw)
     framing = Framing()
@@ -39,6 +42,9 @@ def parse_response_head(raw: bytes) -> ResponseHead:
         ):
             kept.append(header)
     kept = framing.end_to_end(kept)
+    if status == HTTPStatus.UPGRADE_REQUIRED and is_switchable(framing.upgrade):
+        # RFC 9110 §15.5.22: it MUST say to what.
+        kept += [(b"Connection", b"Upgrade"), (b"Upgrade", framing.upgrade)]
     chunked = _chunked(framing, minor_version)
     keep_alive = framing.keep_alive(minor_version)
     if status < 200 or status == 204:  # RFC 9110 §8.6, RFC 9112 §6.1: they must not have either
@@ -55,6 +61,24 @@ def parse_response_head(raw: bytes) -> ResponseHead:
         chunked,
         framing.upgrade,
     )
+
+
+def check_unfinished(buffered: bytes) -> None:
+    """Raise if a head that has not ended yet is already too long, or can never be valid.
+
+    Nobody should have to wait until a backend that speaks something else is too slow.
+    """
+    _check_size(buffered)
+    start = buffered[: len(_STATUS_LINES[0])]
+    if not any(line.startswith(start) for line in _STATUS_LINES):
+        raise BadResponse("Not a response head.")
+    if buffered.count(b"\n") != buffered.count(b"\r\n"):
+        raise BadResponse("A line ends without CR.")
+
+
+def _check_size(raw: bytes) -> None:
+    if len(raw) > MAX_RESPONSE_HEAD:
+        raise BadResponse("The response head is too large.")
 
 
 def _split(raw: bytes) -> tuple[int, bytes, int, Headers]:

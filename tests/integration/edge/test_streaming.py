@@ -147,6 +147,42 @@ def test_a_slow_backend_holds_the_sender_up_and_not_the_memory(
     assert memory.grown < 16 * MIB
 
 
+def test_a_backend_that_has_answered_and_reads_no_more_keeps_no_connection(
+    edge: Edge, backend: MakeBackend
+) -> None:
+    """What it has not taken of the body would wait for it in the edge, for ever."""
+    sent = 0
+    answer, over = threading.Event(), threading.Event()
+
+    def refuse(call: Call) -> None:
+        answer.wait(60)
+        call.answer(b"too large", status="413 Content Too Large")
+        over.wait(60)
+
+    def pour(client: Client) -> None:
+        nonlocal sent
+        client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % LARGE)
+        with suppress(OSError):
+            while True:
+                client.send(PIECE)
+                sent += len(PIECE)
+
+    a = backend("a", refuse)
+    edge.serve(a.spec())
+    (worker,) = map(psutil.Process, edge.workers)
+    before = worker.num_fds()
+    with Client(edge.port) as client:
+        sender = threading.Thread(target=pour, args=(client,), daemon=True)
+        sender.start()
+        wait_until_still("the client's sending", lambda: sent)
+        answer.set()
+        assert client.response().status == 413
+        client.reset()
+        sender.join(20)
+    wait_until("the connection is given up", lambda: worker.num_fds() <= before)
+    over.set()
+
+
 def test_nine_slow_clients_get_three_megabytes_each_again_and_again(
     edge: Edge, backend: MakeBackend
 ) -> None:

@@ -57,7 +57,7 @@ def test_a_request_as_it_is_sent(route_of: RouteOf) -> None:
         b"Proxy-Connection: keep-alive",
         b"Proxy-Authorization: Basic eA==",
         b"Proxy-Authenticate: Basic",
-        b"TE: trailers",
+        b"TE: gzip",
         b"Trailer: X",
         b"Upgrade: h2c",
         b"HTTP2-Settings: x",

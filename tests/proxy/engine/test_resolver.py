@@ -186,6 +186,23 @@ def test_a_name_that_hangs_holds_up_no_other() -> None:
     play(scenario)
 
 
+def test_hundreds_of_names_that_hang_hold_up_none_that_was_found() -> None:
+    async def scenario(under_test: Resolver, names: Names, clock: Clock) -> None:
+        names.known["a"] = ("10.0.0.1",)
+        await under_test.addresses("a")
+        never = threading.Event()
+        names.hanging |= {f"slow{number}": never for number in range(300)}
+        waiting = [asyncio.create_task(under_test.addresses(name)) for name in names.hanging]
+        await until(lambda: len(names.asked) > 100)
+        names.known["a"] = ("10.0.0.2",)
+        clock.ahead += resolver.FRESH
+        await until(lambda: under_test.watch("a") == ("10.0.0.2",))
+        for task in waiting:
+            task.cancel()
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("host", ["x" * 64 + ".test", "a..b"])
 def test_a_name_that_cannot_be_one_is_an_error_like_any_other(host: str) -> None:
     async def scenario() -> None:
