@@ -26,6 +26,7 @@ _TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + string.ascii_letters.encode() + string.digit
 _VERSION = re.compile(rb"HTTP/\d\.\d")
 _REFUSED_METHODS = frozenset([b"CONNECT", b"TRACE"])
 _MOST_FORWARDS = b"999999999"
+_LISTS = frozenset([fields.VIA, fields.EXPECT, fields.TE])  # several fields are one value
 
 
 class HeadLimits(NamedTuple):
@@ -87,7 +88,7 @@ def parse_request_head(raw: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Reque
             single[field] = value
         elif field == fields.HOST and field in single:
             raise BadRequest("More than one Host field.")
-        elif field == fields.VIA and field in single:
+        elif field in _LISTS and field in single:
             single[field] += b", " + value
         elif not framing.take(field, value, BadRequest):
             single[field] = value
@@ -223,6 +224,6 @@ def _accepts_trailers(te: bytes | None, minor_version: int) -> bool:
 def _expects_continue(value: bytes | None, minor_version: int) -> bool:
     if value is None:
         return False
-    if value.lower() != b"100-continue":
+    if any(member.strip() != b"100-continue" for member in value.lower().split(b",")):
         raise BadRequest("An expectation other than 100-continue.")
     return minor_version >= 1  # RFC 9110 §10.1.1: ignored in HTTP/1.0

@@ -93,6 +93,8 @@ def parse(
         [b"Connection: connection"],
         [b"Connection: expect"],
         [b"Expect: 200-ok"],
+        [b"Expect: 200-ok", b"Expect: 100-continue"],
+        [b"Expect: 100-continue, 200-ok"],
     ],
     ids=repr,
 )
@@ -339,6 +341,15 @@ def test_two_connection_fields_are_one_list() -> None:
 )
 def test_the_expectation_of_http_1_0_is_ignored(start: bytes, expects: bool) -> None:
     assert parse(b"Expect: 100-Continue", start=start).expects_continue is expects
+
+
+def test_the_same_expectation_twice_is_one() -> None:
+    lines = [b"Expect: 100-continue", b"Expect: 100-continue"]
+    assert parse(*lines, start=b"POST / HTTP/1.1").expects_continue
+
+
+def test_two_te_fields_are_one_list() -> None:
+    assert parse(b"TE: trailers", b"TE: gzip;q=0.5").accepts_trailers
 
 
 @pytest.mark.parametrize(
