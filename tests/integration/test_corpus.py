@@ -19,7 +19,7 @@ def judge(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def test_the_corpus_is_there() -> None:
-    assert len(CASES) >= 400
+    assert len(CASES) >= 500
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

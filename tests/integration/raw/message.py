@@ -11,7 +11,7 @@ TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 FIELD = re.compile(rb"(%b):[ \t]*((?:[^\0-\x08\x0a-\x1f\x7f]*[^\0-\x20\x7f])?)[ \t]*" % TOKEN)
 REQUEST_LINE = re.compile(rb"%b [!-~]+ HTTP/1\.[01]" % TOKEN)
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) [^\0-\x08\x0a-\x1f\x7f]*")
-CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,16})(?:;[^\0-\x08\x0a-\x1f\x7f]*)?")
+CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,16})(?:[ \t]*;[^\0-\x08\x0a-\x1f\x7f]*)?")
 LENGTH = re.compile(rb"[0-9]{1,18}")
 
 

@@ -18,7 +18,7 @@ def test_a_head_without_its_end_is_no_message_yet() -> None:
 
 
 def test_chunks_and_trailers_are_taken_apart() -> None:
-    body = b"3;a=b\r\nabc\r\n0\r\nX-A: b\r\n\r\n"
+    body = b"1;a=b\r\na\r\n2 ;a\r\nbc\r\n0\r\nX-A: b\r\n\r\n"
     message = read_response(OK + b"Transfer-Encoding: chunked\r\n\r\n" + body, b"GET", ended=False)
     assert message is not None
     assert (message.body, message.trailers) == (b"abc", [(b"x-a", b"b")])
@@ -62,6 +62,7 @@ def test_the_method_decides_about_the_body(method: bytes) -> None:
         OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
         OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
         OK + b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n",
         OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n",
         b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
     ],
