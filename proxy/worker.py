@@ -158,6 +158,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         await self._beat()
         for server in servers:
             server.close()
+        await asyncio.sleep(0)  # until those that were accepted last are among the clients
         await self._drain()
         await chores.end()
 

@@ -344,7 +344,8 @@ class ClientConnection(asyncio.Protocol):
         return self._transaction is None and not self._buffer
 
     def close_idle(self) -> None:
-        if self.idle and not self._closing:
+        """Not if a request has come that a busy loop has not read yet: it would be destroyed."""
+        if self.idle and not self._closing and not flow.unheard_bytes(self.transport):
             self._close_kindly()
 
     def cut(self, *, reset: bool) -> None:

@@ -4,7 +4,7 @@ import struct
 from asyncio import Transport
 from contextlib import suppress
 from fcntl import ioctl
-from termios import TIOCOUTQ
+from termios import FIONREAD, TIOCOUTQ
 
 # Why a connection is not read from.
 PEER_FULL = 1  # what is read could not be written on: the other side is slow
@@ -52,8 +52,16 @@ def unread_bytes(transport: Transport) -> int:
     Those in the kernel's buffer count: it holds megabytes, and lets more in only when a
     third of that is gone. A slow peer reads all the time and the transport sees nothing of it.
     """
-    waiting = transport.get_write_buffer_size()
+    return transport.get_write_buffer_size() + _queued(transport, TIOCOUTQ)
+
+
+def unheard_bytes(transport: Transport) -> int:
+    """Bytes that have come and that the loop has not read yet: it may be late."""
+    return _queued(transport, FIONREAD)
+
+
+def _queued(transport: Transport, direction: int) -> int:
     with suppress(OSError, ValueError):  # it is closed already
-        told = ioctl(transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
-        waiting += struct.unpack("i", told)[0]
-    return waiting
+        told = ioctl(transport.get_extra_info("socket").fileno(), direction, bytes(4))
+        return int(struct.unpack("i", told)[0])
+    return 0

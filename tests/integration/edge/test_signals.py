@@ -128,6 +128,25 @@ def test_int_stops_without_waiting(start_edge: StartEdge, backend: MakeBackend) 
         edge.process.wait(20)
 
 
+@pytest.mark.parametrize("number", [1, 20])
+def test_clients_that_come_in_the_moment_of_a_workers_end_are_served(
+    start_edge: StartEdge, backend: MakeBackend, number: int
+) -> None:
+    """By it, if it has taken them; else by the next one."""
+    edge = start_edge()
+    edge.serve(backend("a").spec())
+    (worker,) = edge.workers
+    os.kill(worker, signal.SIGSTOP)
+    clients = [Client(edge.port) for _ in range(number)]
+    for client in clients:
+        client.send(request_bytes("GET"))
+    os.kill(worker, signal.SIGTERM)
+    os.kill(worker, signal.SIGCONT)
+    assert [client.response().status for client in clients] == [200] * number
+    for client in clients:
+        client.close()
+
+
 def test_idle_connections_are_told_to_close_while_the_worker_drains(
     start_edge: StartEdge, backend: MakeBackend
 ) -> None:

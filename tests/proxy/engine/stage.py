@@ -32,6 +32,7 @@ class Transport(asyncio.Transport):
         self.closed = False
         self.aborted = False
         self.tls = False
+        self.socket = _CLOSED
 
     def write(self, data: Any) -> None:
         assert not self.closed, "a transport takes nothing after its end"
@@ -61,7 +62,7 @@ class Transport(asyncio.Transport):
         known = {
             "peername": ("127.0.0.1", 5),
             "sockname": ("127.0.0.1", 80),
-            "socket": _CLOSED,
+            "socket": self.socket,
         }
         return known.get(name, default)
 

@@ -1,0 +1,26 @@
+"""What becomes of clients while the worker drains."""
+
+import socket
+
+from tests.proxy.engine.stage import NOT_FOUND, Stage
+
+
+def test_a_connection_with_a_request_that_nobody_has_read_yet_is_not_idle(stage: Stage) -> None:
+    client = stage.client
+    client.transport.socket, other_end = socket.socketpair()
+    with client.transport.socket, other_end:
+        other_end.sendall(NOT_FOUND)
+        client.connection.close_idle()
+        assert not client.transport.closed
+        stage.edge.start_draining()
+        client.connection.data_received(client.transport.socket.recv(1000))
+        assert client.statuses == [b"404"]
+        assert client.transport.closed
+
+
+def test_a_connection_on_which_nothing_has_come_is_closed(stage: Stage) -> None:
+    client = stage.client
+    client.transport.socket, other_end = socket.socketpair()
+    with client.transport.socket, other_end:
+        client.connection.close_idle()
+        assert client.transport.closed
