@@ -9,7 +9,7 @@ from tests.bench.scenarios import Scenario
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-OURS = "lbsite"
+OURS = ("lbsite", "lbsite-log")
 OUR_COLOUR, PEER_COLOUR, PYTHON_COLOUR = "#d9480f", "#5c7cfa", "#adb5bd"
 PYTHON_PEERS = ("aiohttp", "threads", "fastapi")
 COLUMNS = 2
@@ -85,6 +85,6 @@ def _panel(panel: "Axes", report: Report, scenario: Scenario, logarithmic: bool)
 
 
 def _colour(name: str) -> str:
-    if name == OURS:
+    if name in OURS:
         return OUR_COLOUR
     return PYTHON_COLOUR if name in PYTHON_PEERS else PEER_COLOUR

@@ -73,6 +73,11 @@ class System(ABC):
         """Processes that it needs but does not own, weighed apart."""
         return []
 
+    @property
+    def growing(self) -> list[Path]:
+        """Files to which each run adds: they are emptied before it."""
+        return []
+
 
 def missing_program(program: str, hint: str) -> str | None:
     return None if shutil.which(program) else f"{program} is not installed ({hint})"

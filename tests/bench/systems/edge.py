@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 from redis import Redis
 from redis.backoff import ConstantBackoff
@@ -76,6 +77,24 @@ class Edge(System):
     @property
     def apart(self) -> list[int]:
         return self._redis_program.pids if self._redis_program else []
+
+
+class LoggingEdge(Edge):
+    """The same with a line in the access log for each request: what that costs."""
+
+    name = "lbsite-log"
+    title = "lbsite with access log"
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"LB_ACCESS_LOG": str(self._access_log)}
+
+    @property
+    def growing(self) -> list[Path]:
+        return [self._access_log]
+
+    @property
+    def _access_log(self) -> Path:
+        return self.site.folder / "access.log"
 
 
 def backend_specs(addresses: tuple[Address, ...]) -> tuple[BackendSpec, ...]:

@@ -2,7 +2,7 @@
 
 from tests.bench.systems.base import System
 from tests.bench.systems.caddy import Caddy
-from tests.bench.systems.edge import Edge
+from tests.bench.systems.edge import Edge, LoggingEdge
 from tests.bench.systems.envoy import Envoy
 from tests.bench.systems.haproxy import HAProxy
 from tests.bench.systems.nginx import Nginx
@@ -12,6 +12,7 @@ SYSTEMS: dict[str, type[System]] = {
     system.name: system
     for system in (
         Edge,
+        LoggingEdge,
         HAProxy,
         Nginx,
         Envoy,
