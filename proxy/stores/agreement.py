@@ -220,7 +220,8 @@ class Agreement:
             return
         breaker, backend, pool = equipped
         now = self._now()
-        changed = circuit.generation != breaker.generation
+        # Not by the generation: to a worker that starts, a closed circuit is no news.
+        changed = circuit.state is not breaker.circuit.state
         out = backend.out
         self._copies.put(backend_id, pool.spec.id, circuit)
         breaker.take_up(circuit, now)
