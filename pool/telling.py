@@ -9,12 +9,18 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
 import msgspec
-from django.db import DatabaseError
+from django.db import DatabaseError, DataError
 from redis import Redis
+
+from pool.bus import MALFORMED
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 100
+
+# What is wrong with an item itself, however often it is tried: no record, a time that no
+# calendar has, or what no column holds.
+NEVER = (*MALFORMED, ValueError, OverflowError, DataError)
 
 Key = TypeVar("Key")
 Item = TypeVar("Item", bound=msgspec.Struct)
@@ -30,7 +36,7 @@ def tell_all(
     for key, raw in waiting:
         try:
             write(msgspec.json.decode(raw, type=kind))
-        except msgspec.DecodeError as error:
+        except NEVER as error:
             logger.error("what waits as %s is malformed and not told: %s", kind.__name__, error)
         except DatabaseError as error:
             logger.warning("what waits as %s waits for the database: %s", kind.__name__, error)
@@ -42,5 +48,5 @@ def tell_list(redis: "Redis", name: str, kind: type[Item], write: Callable[[Item
     """`tell_all` of a list."""
     raws = cast("list[bytes]", redis.lrange(name, 0, _BATCH - 1))
     tell_all(
-        ((raw, raw) for raw in raws), kind, write, lambda raw: redis.lrem(name, 1, raw.decode())
+        ((raw, raw) for raw in raws), kind, write, lambda raw: redis.lrem(name, 1, cast("str", raw))
     )

@@ -28,6 +28,7 @@ from pool.bus import (
     FAILOVER_KEY,
     HEALTH_CHANNEL,
     HEALTH_KEY,
+    MALFORMED,
     SNAPSHOT_CHANNEL,
     SNAPSHOT_KEY,
     EdgeReport,
@@ -148,7 +149,7 @@ class Feed:
     def _hear_of_floor(self, data: bytes) -> None:
         try:
             change = msgspec.json.decode(data, type=FloorChange)
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             log.error("a failover announcement is malformed: %s", error)
             return
         self._edge.set_floor(change.pool_id, change.floor)
@@ -159,7 +160,7 @@ class Feed:
             try:
                 floor = msgspec.json.decode(state, type=FailoverState).floor
                 self._edge.set_floor(int(pool_id), floor)
-            except (ValueError, msgspec.DecodeError) as error:
+            except (ValueError, *MALFORMED) as error:
                 log.error("the failover state of pool %r is malformed: %s", pool_id, error)
 
     async def _read_all(self) -> None:
@@ -248,7 +249,7 @@ def _statuses(records: Mapping[Any, Any]) -> Steps[dict[int, HealthStatus]]:
         for backend_id, status in part:
             try:
                 statuses[int(backend_id)] = _STATUS.decode(status)
-            except (ValueError, msgspec.DecodeError) as error:
+            except (ValueError, *MALFORMED) as error:
                 log.error("the health of backend %r is malformed: %s", backend_id, error)
         yield
     return statuses
@@ -257,7 +258,7 @@ def _statuses(records: Mapping[Any, Any]) -> Steps[dict[int, HealthStatus]]:
 def _health_change(data: bytes) -> dict[int, HealthStatus]:
     try:
         change = msgspec.json.decode(data, type=HealthChange)
-    except msgspec.DecodeError as error:
+    except MALFORMED as error:
         log.error("a health announcement is malformed: %s", error)
         return {}
     return {change.backend_id: change.status}

@@ -25,6 +25,7 @@ from pool.bus import (
     FAILOVER_KEY,
     HEALTH_CHANNEL,
     HEALTH_KEY,
+    MALFORMED,
     SNAPSHOT_CHANNEL,
     SNAPSHOT_KEY,
     FailoverState,
@@ -212,6 +213,6 @@ def _decoded(records: Mapping[bytes, bytes], kind: type[Any]) -> dict[int, Any]:
     for number, record in records.items():
         try:
             found[int(number)] = msgspec.json.decode(record, type=kind)
-        except (ValueError, msgspec.DecodeError) as error:
+        except (ValueError, *MALFORMED) as error:
             log.error("a record of %r is malformed: %s", number, error)
     return found

@@ -57,6 +57,12 @@ def test_a_beat_that_is_silent_is_told(running):
     assert lines["beat"].startswith("FAILED, seen ")
 
 
+def test_a_beat_that_says_nonsense_was_never_seen(running):
+    running.set(seen.BEAT_KEY, b"\xff")
+    status, lines = ask()
+    assert (status, lines["beat"][:18]) == (503, "FAILED, never seen")
+
+
 def test_workers_that_are_silent_are_told(running):
     running.zadd(seen.WORKERS_KEY, {"celery@here": time.time() - 60})
     assert ask()[1]["workers"].startswith("FAILED, the last one was seen ")
