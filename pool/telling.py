@@ -22,6 +22,8 @@ _BATCH = 100
 # calendar has, or what no column holds.
 NEVER = (*MALFORMED, ValueError, OverflowError, DataError)
 
+_failing: set[type[msgspec.Struct]] = set()  # of whose kind is known that they wait
+
 Key = TypeVar("Key")
 Item = TypeVar("Item", bound=msgspec.Struct)
 
@@ -32,16 +34,22 @@ def tell_all(
     write: Callable[[Item], None],
     take_off: Callable[[Key], object],
 ) -> None:
-    """Write what waits, in its order. While the database is away, it goes on waiting there."""
+    """Write what waits, in its order. While the database is away, it goes on waiting there.
+
+    Which is said once.
+    """
     for key, raw in waiting:
         try:
             write(msgspec.json.decode(raw, type=kind))
         except NEVER as error:
             logger.error("what waits as %s is malformed and not told: %s", kind.__name__, error)
         except DatabaseError as error:
-            logger.warning("what waits as %s waits for the database: %s", kind.__name__, error)
+            if kind not in _failing:
+                logger.warning("what waits as %s waits for the database: %s", kind.__name__, error)
+            _failing.add(kind)
             return
         take_off(key)
+        _failing.discard(kind)
 
 
 def tell_list(redis: "Redis", name: str, kind: type[Item], write: Callable[[Item], None]) -> None:

@@ -36,14 +36,18 @@ def test_a_message_that_was_written_but_not_removed_is_not_written_again(opened,
     assert Event.objects.filter(kind="circuit_opened").count() == 1
 
 
-def test_it_waits_for_the_database(opened, redis_client, monkeypatch):
+def test_it_waits_for_the_database_and_says_so_once(opened, redis_client, monkeypatch, caplog):
     def fail(*_, **__):
         raise DatabaseError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(Event.objects, "record", fail)
         events.write_happenings(redis_client)
+        events.write_happenings(redis_client)
     assert redis_client.xlen(bus.EVENTS_STREAM) == 1
+    assert [record.message for record in caplog.records] == [
+        "what waits as Happening waits for the database: away"
+    ]
     events.write_happenings(redis_client)
     assert Event.objects.filter(kind="circuit_opened").exists()
 
