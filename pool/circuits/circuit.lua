@@ -10,7 +10,7 @@ local id, now, channel = ARGV[1], tonumber(ARGV[2]), ARGV[5]
 local operation, terms = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local policy = terms.policy
 
-local BUCKETS, PERMIT_EXPIRY = 10, 30
+local BUCKETS, PERMIT_EXPIRY, LOOKED_AT = 10, 30, 10
 
 local TABLE = {
   closed = {trip = 'open', open = 'forced_open', reset = 'closed'},
@@ -85,18 +85,15 @@ local function open(cause, failures, calls)
   return move('trip', cause, failures, calls)
 end
 
--- A member whose circuit is gone, because its backend is, does not count.
+-- A member whose circuit is gone, because its backend is, does not count. While the limit is
+-- reached each failure asks: some are looked at each time, since all of a large pool take long.
 local function room()
-  local count = 0
-  for _, member in ipairs(redis.call('SMEMBERS', out)) do
+  if redis.call('SCARD', out) < terms.limit then return true end
+  for _, member in ipairs(redis.call('SRANDMEMBER', out, LOOKED_AT)) do
     local other = read(member)
-    if other and other.state ~= 'closed' then
-      count = count + 1
-    else
-      redis.call('SREM', out, member)
-    end
+    if not other or other.state == 'closed' then redis.call('SREM', out, member) end
   end
-  return count < terms.limit
+  return redis.call('SCARD', out) < terms.limit
 end
 
 local function hold(cause, failures, calls)

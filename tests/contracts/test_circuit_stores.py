@@ -577,6 +577,28 @@ def test_a_circuit_without_what_an_older_version_did_not_know_goes_on(
     assert (circuit.state, circuit.generation) == (OPEN, 5)
 
 
+def test_a_failure_at_the_limit_of_a_large_pool_looks_at_a_few_circuits(
+    in_redis: Apply, redis_client: sync_redis.Redis
+) -> None:
+    large = terms(limit=200)
+    for backend in range(1, 201):
+        in_redis(backend, order(CircuitEvent.OPEN), large, START)
+    redis_client.config_resetstat()
+    circuit, _ = in_redis(300, failures(3), large, START)
+    assert circuit.state is CLOSED
+    assert redis_client.info("commandstats")["cmdstat_hget"]["calls"] <= 11
+
+
+def test_of_many_circuits_whose_backends_are_gone_room_is_found(
+    in_redis: Apply, redis_client: sync_redis.Redis
+) -> None:
+    large = terms(limit=100)
+    redis_client.sadd(bus.OUT_CIRCUITS_KEY % 1, *range(1000, 1100))
+    circuit, _ = in_redis(1, failures(3), large, START)
+    assert circuit.state is OPEN
+    assert redis_client.scard(bus.OUT_CIRCUITS_KEY % 1) <= 91
+
+
 def test_a_circuit_whose_backend_is_gone_does_not_count(
     in_redis: InRedis, redis_client: sync_redis.Redis
 ) -> None:
