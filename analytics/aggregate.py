@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 
 from analytics.histograms import Lanes, lanes_of_all
 from analytics.levels import LEVELS, STEPS, floor
-from pool.bus import TrafficBatch, TrafficRow, TrafficTimes
+from pool.bus import MALFORMED, TrafficBatch, TrafficRow, TrafficTimes
 
 
 class Series(NamedTuple):
@@ -191,7 +191,7 @@ def decode_batch(data: bytes) -> TrafficBatch:
     """The batch in `data`. The types of `pool.bus` are checked, but for what they cannot know."""
     try:
         batch = _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except MALFORMED as error:
         raise MalformedBatch(f"not a traffic batch: {error}") from error
     for name in _names_in(batch):
         if "\0" in name:  # which PostgreSQL has in no text

@@ -16,6 +16,8 @@ from lbsite.seen import SEEN_WITHIN, beat_seen, workers_seen
 from pool.bus import SNAPSHOT_KEY
 from pool.connection import redis_client
 
+WRITTEN_KEY = "lb:seen:ready"  # to see whether something can be written
+
 
 @dataclass(frozen=True)
 class Check:
@@ -39,7 +41,7 @@ def ready(_: HttpRequest) -> HttpResponse:
 
 
 def read_checks(now: float) -> Iterator[Check]:
-    """One query and four commands."""
+    """One query and five commands."""
     yield _database()
     redis = redis_client()
     try:
@@ -49,7 +51,7 @@ def read_checks(now: float) -> Iterator[Check]:
         for name in ("snapshot", "beat", "workers"):
             yield Check(name, False, "unknown without Redis")
         return
-    yield Check("redis", True, "it answers")
+    yield _redis(redis)
     yield _snapshot(redis)
     yield _beat(redis, now)
     yield _workers(redis, now)
@@ -62,6 +64,15 @@ def _database() -> Check:
     except DatabaseError:
         return Check("database", False, "it cannot be reached")
     return Check("database", True, "it answers")
+
+
+def _redis(redis: "Redis") -> Check:
+    """One that answers may be full, read-only, or unable to write to its disk."""
+    try:
+        redis.set(WRITTEN_KEY, 1, ex=1)
+    except RedisError:
+        return Check("redis", False, "it answers, but takes no writes")
+    return Check("redis", True, "it answers")
 
 
 def _snapshot(redis: "Redis") -> Check:

@@ -46,7 +46,10 @@ _pulse = Pulse()
 
 def beat_seen(redis: "Redis") -> float | None:
     raw = cast("bytes | None", redis.get(BEAT_KEY))
-    return float(raw) if raw else None
+    try:
+        return float(raw) if raw else None
+    except ValueError:
+        return None
 
 
 def workers_seen(redis: "Redis") -> list[float]:

@@ -30,7 +30,8 @@ Channels announce changes, so that an edge acts at once; an edge that missed
 a message reads the keys again when it reconnects and every few seconds.
 """
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -62,8 +63,24 @@ EJECTIONS_CHANNEL = "lb:ejections:announce"  # message: a `pool.outliers.records
 EVENTS_STREAM = "lb:events"
 EVENTS_FIELD = b"e"
 
+# What msgspec raises of bytes that are no record; the latter two are no `DecodeError`s.
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 EDGE_REPORT_INTERVAL = 2.0  # seconds between two reports of a worker
 EDGE_REPORT_EXPIRY = 10.0  # seconds after which a silent worker counts as gone
+
+_ID_DIGITS = 18  # at most, of a number in 64 bits
+
+Record = TypeVar("Record")
+
+
+def by_id(records: Mapping[bytes, Record]) -> dict[int, Record]:
+    """What a hash holds, without fields that are nobody's id."""
+    return {
+        int(field): record
+        for field, record in records.items()
+        if field.isdigit() and len(field) <= _ID_DIGITS
+    }
 
 
 class HealthStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from pool.bus import (
     EDGES_KEY,
     EDGES_LOOKED_AT_KEY,
     KNOWN_EDGES_KEY,
+    MALFORMED,
     EdgeReport,
 )
 from pool.choices import EventKind, Severity
@@ -100,7 +101,10 @@ def track_edges(now: float | None = None) -> None:
 def _looked_lately(redis: "Redis", now: float) -> bool:
     """If not, Redis may have been away, for edges as well: they have until the next look."""
     looked_at = cast("bytes | None", redis.set(EDGES_LOOKED_AT_KEY, now, get=True))
-    return looked_at is not None and now - float(looked_at) <= MAX_PAUSE
+    try:
+        return looked_at is not None and now - float(looked_at) <= MAX_PAUSE
+    except ValueError:
+        return False
 
 
 def tell_of(
@@ -132,6 +136,6 @@ def read_reports(redis: "Redis", key: str = EDGES_KEY) -> dict[str, EdgeReport]:
     for name, record in records.items():
         try:
             reports[name.decode()] = msgspec.json.decode(record, type=EdgeReport)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except MALFORMED:
             continue
     return reports

@@ -7,7 +7,7 @@ from typing import ClassVar, Self, cast
 import msgspec
 from redis import RedisError
 
-from pool.bus import HEALTH_KEY, HealthStatus
+from pool.bus import HEALTH_KEY, MALFORMED, HealthStatus
 from pool.choices import HealthState
 from pool.connection import redis_client
 
@@ -47,5 +47,5 @@ class LiveHealth(LiveRecords):
             return NOT_PROBED
         try:
             return msgspec.json.decode(record, type=HealthStatus)
-        except msgspec.DecodeError:
+        except MALFORMED:
             return UNREADABLE

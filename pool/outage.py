@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pool.bus import HealthStatus
+from pool.bus import MALFORMED, HealthStatus
 from pool.choices import CircuitMode, CircuitState, HealthState
 from pool.circuits.records import SHUT
 from pool.circuits.script import read_circuit
@@ -52,12 +52,12 @@ class Known(NamedTuple):
 def _health(record: bytes | None) -> HealthState | None:
     try:
         return msgspec.json.decode(record, type=HealthStatus).state if record else None
-    except msgspec.DecodeError:
+    except MALFORMED:
         return None
 
 
 def _circuit(record: bytes | None) -> CircuitState | None:
     try:
         return read_circuit(record).state if record else None
-    except msgspec.DecodeError:
+    except MALFORMED:
         return None

@@ -28,7 +28,7 @@ from django.utils import timezone
 from redis import RedisError, WatchError
 
 from pool.actor import Actor, acting_as, current_actor
-from pool.bus import SNAPSHOT_CHANNEL, SNAPSHOT_KEY
+from pool.bus import MALFORMED, SNAPSHOT_CHANNEL, SNAPSHOT_KEY
 from pool.choices import EventKind, Severity
 from pool.connection import redis_client
 from pool.models import Event, Revision
@@ -121,7 +121,7 @@ def stored_head(data: bytes | None) -> Head | None:
     """Which snapshot `data` is; None if it is none, and may be overwritten."""
     try:
         return msgspec.json.decode(data, type=Head) if data else None
-    except msgspec.DecodeError:
+    except MALFORMED:
         return None
 
 

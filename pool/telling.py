@@ -9,12 +9,20 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
 import msgspec
-from django.db import DatabaseError
+from django.db import DatabaseError, DataError
 from redis import Redis
+
+from pool.bus import MALFORMED
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 100
+
+# What is wrong with an item itself, however often it is tried: no record, a time that no
+# calendar has, or what no column holds.
+NEVER = (*MALFORMED, ValueError, OverflowError, DataError)
+
+_failing: set[type[msgspec.Struct]] = set()  # of whose kind is known that they wait
 
 Key = TypeVar("Key")
 Item = TypeVar("Item", bound=msgspec.Struct)
@@ -26,21 +34,27 @@ def tell_all(
     write: Callable[[Item], None],
     take_off: Callable[[Key], object],
 ) -> None:
-    """Write what waits, in its order. While the database is away, it goes on waiting there."""
+    """Write what waits, in its order. While the database is away, it goes on waiting there.
+
+    Which is said once.
+    """
     for key, raw in waiting:
         try:
             write(msgspec.json.decode(raw, type=kind))
-        except msgspec.DecodeError as error:
+        except NEVER as error:
             logger.error("what waits as %s is malformed and not told: %s", kind.__name__, error)
         except DatabaseError as error:
-            logger.warning("what waits as %s waits for the database: %s", kind.__name__, error)
+            if kind not in _failing:
+                logger.warning("what waits as %s waits for the database: %s", kind.__name__, error)
+            _failing.add(kind)
             return
         take_off(key)
+        _failing.discard(kind)
 
 
 def tell_list(redis: "Redis", name: str, kind: type[Item], write: Callable[[Item], None]) -> None:
     """`tell_all` of a list."""
     raws = cast("list[bytes]", redis.lrange(name, 0, _BATCH - 1))
     tell_all(
-        ((raw, raw) for raw in raws), kind, write, lambda raw: redis.lrem(name, 1, raw.decode())
+        ((raw, raw) for raw in raws), kind, write, lambda raw: redis.lrem(name, 1, cast("str", raw))
     )

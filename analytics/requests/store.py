@@ -15,7 +15,7 @@ from analytics.aggregate import MalformedBatch
 from analytics.requests.models import RequestRecord, RequestsLeftOut
 from analytics.store import delete_in_steps
 from analytics.stream import BatchStream
-from pool.bus import REQUESTS_FIELD, REQUESTS_STREAM, RequestBatch, RequestNote
+from pool.bus import MALFORMED, REQUESTS_FIELD, REQUESTS_STREAM, RequestBatch, RequestNote
 
 # Django settings, with their defaults: how many of either sort are kept, and for how long.
 KEPT = ("LB_REQUESTS_KEPT", 100_000)
@@ -31,7 +31,7 @@ _decoder = msgspec.msgpack.Decoder(RequestBatch)
 def decode(data: bytes) -> RequestBatch:
     try:
         return _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except MALFORMED as error:
         raise MalformedBatch(f"not a batch of requests: {error}") from error
 
 

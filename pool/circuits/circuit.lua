@@ -10,7 +10,7 @@ local id, now, channel = ARGV[1], tonumber(ARGV[2]), ARGV[5]
 local operation, terms = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local policy = terms.policy
 
-local BUCKETS, PERMIT_EXPIRY = 10, 30
+local BUCKETS, PERMIT_EXPIRY, LOOKED_AT = 10, 30, 10
 
 local TABLE = {
   closed = {trip = 'open', open = 'forced_open', reset = 'closed'},
@@ -26,12 +26,26 @@ local KINDS = {
   forced_open = 'circuit_opened',
 }
 
-local stored = redis.call('HGET', circuits, id)
-local circuit = stored and cjson.decode(stored) or {
-  state = 'closed', generation = 0, since = 0, until_ = 0, wait = 0, cause = '', failures = 0,
-  successes = 0, watched = 0, held = 0, window = {}, permits = {},
-}
-circuit.until_ = circuit['until'] or 0  -- `until` is a word of Lua's
+local function new()
+  return {
+    state = 'closed', generation = 0, since = 0, ['until'] = 0, wait = 0, cause = '', failures = 0,
+    successes = 0, watched = 0, held = 0, window = {}, permits = {},
+  }
+end
+
+-- What cannot be read is lost, as in a Redis that was emptied: workers bring back what they know.
+local function read(id)
+  local readable, found = pcall(cjson.decode, redis.call('HGET', circuits, id) or '')
+  if not readable or type(found) ~= 'table' or not TABLE[found.state] then return nil end
+  for name, value in pairs(new()) do
+    if found[name] == nil then found[name] = value end
+    if type(found[name]) ~= type(value) then return nil end
+  end
+  return found
+end
+
+local circuit = read(id) or new()
+circuit.until_ = circuit['until']  -- `until` is a word of Lua's
 
 local announce = false
 
@@ -71,18 +85,15 @@ local function open(cause, failures, calls)
   return move('trip', cause, failures, calls)
 end
 
--- A member whose circuit is gone, because its backend is, does not count.
+-- A member whose circuit is gone, because its backend is, does not count. While the limit is
+-- reached each failure asks: some are looked at each time, since all of a large pool take long.
 local function room()
-  local count = 0
-  for _, member in ipairs(redis.call('SMEMBERS', out)) do
-    local other = redis.call('HGET', circuits, member)
-    if other and cjson.decode(other).state ~= 'closed' then
-      count = count + 1
-    else
-      redis.call('SREM', out, member)
-    end
+  if redis.call('SCARD', out) < terms.limit then return true end
+  for _, member in ipairs(redis.call('SRANDMEMBER', out, LOOKED_AT)) do
+    local other = read(member)
+    if not other or other.state == 'closed' then redis.call('SREM', out, member) end
   end
-  return count < terms.limit
+  return redis.call('SCARD', out) < terms.limit
 end
 
 local function hold(cause, failures, calls)

@@ -1,8 +1,6 @@
 """The circuits as they are now, read from Redis for a screen or an answer."""
 
-import msgspec
-
-from pool.bus import CIRCUITS_KEY
+from pool.bus import CIRCUITS_KEY, MALFORMED
 from pool.choices import CircuitMode
 from pool.circuits.records import Circuit
 from pool.circuits.script import read_circuit
@@ -20,7 +18,7 @@ class LiveCircuits(LiveRecords):
         record = self.records.get(str(backend.pk).encode())
         try:
             return read_circuit(record) if record is not None else Circuit()
-        except msgspec.DecodeError:
+        except MALFORMED:
             return None
 
 

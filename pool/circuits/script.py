@@ -54,5 +54,5 @@ def read_reply(reply: list[bytes]) -> tuple[Circuit, list[Told]]:
 
 
 def read_circuit(record: bytes) -> Circuit:
-    """The circuit in `record`; raises `msgspec.DecodeError`."""
+    """The circuit in `record`; raises `MALFORMED`."""
     return msgspec.json.decode(record, type=Circuit)

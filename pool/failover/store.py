@@ -20,8 +20,10 @@ from pool.bus import (
     FAILOVER_MOVES,
     HEALTH_KEY,
     LONE_CHANGES,
+    MALFORMED,
     FailoverState,
     FloorChange,
+    by_id,
 )
 from pool.choices import AdminState, HealthState
 from pool.circuits.records import LoneChange
@@ -144,7 +146,7 @@ class FailoverStore:
 
     def read_all(self) -> dict[int, bytes]:
         stored = cast("dict[bytes, bytes]", self._redis.hgetall(FAILOVER_KEY))
-        return {int(pool_id): raw for pool_id, raw in stored.items()}
+        return by_id(stored)
 
     def replace(self, replacement: Replacement) -> bool:
         """Whether it was done: not if somebody else has replaced the state meanwhile."""
@@ -171,7 +173,7 @@ def read_state(raw: bytes | None) -> FailoverState:
     """The state in `raw`; a fresh one if there is none that this version can read."""
     try:
         return msgspec.json.decode(raw, type=FailoverState) if raw else FailoverState()
-    except msgspec.DecodeError:
+    except MALFORMED:
         return FailoverState()
 
 
@@ -179,5 +181,5 @@ def _readable(alone: Iterable[bytes]) -> Iterable[LoneChange]:
     for raw in alone:
         try:
             yield msgspec.json.decode(raw, type=LoneChange)
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             logger.error("a circuit's change is malformed, and moves no traffic: %s", error)

@@ -28,8 +28,10 @@ from pool.bus import (
     FAILOVER_MOVES,
     HEALTH_CHANNEL,
     HEALTH_KEY,
+    MALFORMED,
     HealthChange,
     HealthStatus,
+    by_id,
 )
 from pool.choices import CircuitEvent, HealthState
 from pool.circuits import script as circuits
@@ -98,8 +100,8 @@ class Schedule:
             [DUE_KEY, PLAN_KEY, CLAIMS_KEY, STANDING_KEY, HEALTH_KEY, PACE_KEY],
             [now, plan.version, msgspec.msgpack.encode(targets), msgspec.msgpack.encode(idle)],
         )
-        for backend_id in forgotten:
-            self._announce(int(backend_id), _forgotten(now))
+        for backend_id in by_id(dict.fromkeys(forgotten)):
+            self._announce(backend_id, _forgotten(now))
 
     def claim(
         self, version: str, now: float, until: float, limit: int = CLAIM_LIMIT
@@ -192,7 +194,7 @@ def read_standing(data: bytes) -> Standing:
     """The standing in `data`; a fresh one if there is none that this version can read."""
     try:
         return msgspec.json.decode(data, type=Standing) if data else Standing()
-    except msgspec.DecodeError:
+    except MALFORMED:
         return Standing()
 
 

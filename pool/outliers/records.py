@@ -9,6 +9,7 @@ from math import floor
 
 import msgspec
 
+from pool.bus import MALFORMED
 from pool.snapshot import OutlierPolicy, PoolSpec
 
 
@@ -85,7 +86,7 @@ def read_ejections(record: bytes | None) -> Ejections:
     """Those in `record`; none if there are none that this version can read."""
     try:
         return msgspec.json.decode(record, type=Ejections) if record else Ejections()
-    except msgspec.DecodeError:
+    except MALFORMED:
         return Ejections()
 
 

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from msgspec import json
 from redis import Redis
 
-from pool.bus import PANIC_ALARMS, PANIC_KEY
+from pool.bus import PANIC_ALARMS, PANIC_KEY, by_id
 from pool.choices import EventKind
 from pool.failover.store import FailoverStore, Reading
 from pool.panic import events
@@ -42,8 +42,7 @@ class PanicWatch:
     def follow(self, now: float) -> None:
         if self._pools is None:
             return
-        stored = cast("dict[bytes, bytes]", self._redis.hgetall(PANIC_KEY))
-        known = {int(pool_id): raw for pool_id, raw in stored.items()}
+        known = by_id(cast("dict[bytes, bytes]", self._redis.hgetall(PANIC_KEY)))
         # Others wait: Redis was emptied, or a backend is new, and the probes speak soon.
         readings = [one for one in self._readings.read_many(self._pools.values()) if one.complete]
         recalled = self._recalled({one.pool.id for one in readings} - known.keys())

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from pool.bus import MALFORMED
 from pool.snapshot.configuration import FORMAT, PoolSpec, RouteSpec, Snapshot
 from pool.snapshot.spec import Spec
 
@@ -54,7 +55,7 @@ def decode(data: bytes) -> Snapshot:
     """The snapshot in `data`; SnapshotError if it is malformed, damaged or of another format."""
     try:
         snapshot = msgspec.json.decode(data, type=Snapshot)
-    except msgspec.DecodeError as error:
+    except MALFORMED as error:
         raise SnapshotError(f"not a snapshot: {error}") from error
     if snapshot.format != FORMAT:
         raise SnapshotError(f"snapshot format {snapshot.format}, this version reads {FORMAT}")

@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pool.bus import MALFORMED
 from proxy.core.backend import Backend
 from proxy.core.histogram import BUCKETS, OCTAVE, bucket_index
 from proxy.engine.layout import (
@@ -263,7 +264,7 @@ class Board:
             for line in self._names_path.read_bytes().splitlines(keepends=True):
                 if line.endswith(b"\n"):  # the last one may have been cut by a crash
                     self._append(msgspec.json.decode(line, type=RowName))
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             raise OtherLayout(self._names_path.name) from error
 
     @staticmethod

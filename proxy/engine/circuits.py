@@ -14,6 +14,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from pool.bus import MALFORMED
 from pool.circuits.records import Circuit
 from proxy.core.configuration import Configuration
 from proxy.core.steps import Steps
@@ -90,14 +91,14 @@ class Circuits:
     async def _ask(
         self, shared: RedisCircuits, steps: Sequence[Step], now: float
     ) -> list[Circuit] | None:
-        """What Redis says; None while it is away."""
+        """What Redis says; None while it is away, or says what nobody can read."""
         clock = asyncio.get_running_loop().time
         if clock() < self._retry_at:
             return None
         try:
             async with asyncio.timeout(PATIENCE):
                 answers = await shared.apply(steps, now)
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError, *MALFORMED) as error:
             log.debug("circuits are decided without Redis: %s", error)
             self._retry_at = clock() + RETRY
             return None

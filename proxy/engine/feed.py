@@ -125,7 +125,7 @@ class Feed:
     def _hear_of_floor(self, data: bytes) -> None:
         try:
             change = msgspec.json.decode(data, type=FloorChange)
-        except msgspec.DecodeError as error:
+        except bus.MALFORMED as error:
             log.error("a failover announcement is malformed: %s", error)
             return
         self._edge.set_floor(change.pool_id, change.floor)
@@ -220,7 +220,7 @@ class Feed:
 def _health_change(data: bytes) -> dict[int, HealthStatus]:
     try:
         change = msgspec.json.decode(data, type=HealthChange)
-    except msgspec.DecodeError as error:
+    except bus.MALFORMED as error:
         log.error("a health announcement is malformed: %s", error)
         return {}
     return {change.backend_id: change.status}

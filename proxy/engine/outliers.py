@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from redis.exceptions import RedisError
 
-from pool.bus import Happening
+from pool.bus import MALFORMED, Happening
 from pool.outliers.records import Ejections, EjectionsChange, eject, end, read_ejections, tidy
 from pool.outliers.script import encode
 from pool.outliers.words import tell_back, tell_ejected
@@ -188,7 +188,7 @@ class Outliers:
         """An announcement."""
         try:
             change = msgspec.json.decode(message, type=EjectionsChange)
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             log.error("an announcement of ejections is malformed: %s", error)
             return
         watch = self._watches.get(change.pool_id)

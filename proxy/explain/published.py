@@ -15,6 +15,7 @@ from pool.bus import (
     EJECTIONS_KEY,
     FAILOVER_KEY,
     HEALTH_KEY,
+    MALFORMED,
     SNAPSHOT_KEY,
     BackendLoad,
     EdgeReport,
@@ -111,5 +112,5 @@ def _decoded(raw: bytes | None, kind: type[T]) -> T | None:
         return None
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError:
+    except MALFORMED:
         return None

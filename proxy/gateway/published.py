@@ -124,7 +124,7 @@ class Published:
             return
         try:
             circuits = self._shared.apply(steps, now)
-        except RedisError:
+        except (RedisError, *bus.MALFORMED):
             with decisions.lock:
                 decisions.circuits.decide_alone(steps, now)
             raise

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import msgspec
 
+from pool.bus import MALFORMED
 from pool.hash_key import HashSource, parse
 from proxy.errors import Cause
 from proxy.simulation.scenario import RecordedLoad
@@ -64,7 +65,7 @@ def read_recording(lines: Iterable[bytes], pool: str, hash_key: str, limit: int)
     for raw in lines:
         try:
             line = decoder.decode(raw)
-        except msgspec.DecodeError:
+        except MALFORMED:
             unreadable += 1
             continue
         if line.pool != pool:

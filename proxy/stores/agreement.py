@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pool.bus import MALFORMED
 from pool.choices import CircuitMode
 from pool.circuits.records import Circuit, CircuitChange, Merge, Operation, Terms, Told, terms_of
 from pool.circuits.script import read_circuit
@@ -171,7 +172,7 @@ class Agreement:
         """An announcement."""
         try:
             change = msgspec.json.decode(message, type=CircuitChange)
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             self._log.error("a circuit's announcement is malformed: %s", error)
             return
         if change.circuit.generation >= self._copies.get(change.backend_id).generation:
@@ -193,7 +194,7 @@ class Agreement:
             return  # nothing has ever happened to it, as to most
         try:
             circuit = read_circuit(record) if record is not None else Circuit()
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             self._log.error("the circuit of backend %d is malformed: %s", backend_id, error)
         else:
             self._compare(backend_id, circuit)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pool import bus
+from pool.bus import MALFORMED
 from proxy.core.steps import Steps, in_parts
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ def read_records(
         for number, record in part:
             try:
                 found[int(number)] = decoder.decode(record)
-            except (ValueError, msgspec.DecodeError) as error:
+            except (ValueError, *MALFORMED) as error:
                 log.error("the %s %r is malformed: %s", what, number, error)
         yield
     return found

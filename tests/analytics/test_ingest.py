@@ -158,7 +158,13 @@ def test_nothing_is_taken_while_the_database_is_away(redis_client, send, batch, 
 
 @pytest.mark.parametrize(
     "fields",
-    [{TRAFFIC_FIELD: b"garbage"}, {b"other": b"field"}, {TRAFFIC_FIELD: b""}],
+    [
+        {TRAFFIC_FIELD: b"garbage"},
+        {b"other": b"field"},
+        {TRAFFIC_FIELD: b""},
+        {TRAFFIC_FIELD: b"\x93\xa1\xff\x01\x90"},  # no UTF-8
+        {TRAFFIC_FIELD: b"\x94\xa1a\x01\x90" + b"\x91" * 5000 + b"\x90"},  # too deep
+    ],
 )
 def test_a_malformed_message_is_put_aside_and_blocks_nothing(
     redis_client, send, batch, fields, caplog

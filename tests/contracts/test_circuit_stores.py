@@ -33,6 +33,7 @@ from pool.circuits.records import (
 from pool.snapshot import CircuitPolicy
 from proxy.stores.memory import MemoryCircuits
 from proxy.stores.redis import RedisCircuits
+from tests.unreadable import UNREADABLE
 
 CLOSED, OPEN, HALF_OPEN, FORCED = CircuitState
 START = 1_700_000_000.0
@@ -551,6 +552,51 @@ def test_the_stream_holds_what_happened_without_redis_as_of_when_it_did(
         (TRIED, START - 20),
         (CLOSES, START - 10),
     ]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [*UNREADABLE, b"[]", b'{"state": "ajar"}', b'{"state": "open", "permits": 1}'],
+)
+def test_a_circuit_that_cannot_be_read_is_begun_anew_and_does_not_count(
+    in_redis: Apply, redis_client: sync_redis.Redis, raw: bytes
+) -> None:
+    redis_client.hset(bus.CIRCUITS_KEY, mapping={"1": raw, "2": raw})
+    redis_client.sadd(bus.OUT_CIRCUITS_KEY % 1, "1")
+    circuit, _ = in_redis(2, failures(3), terms(limit=1), START)
+    assert (circuit.state, circuit.generation) == (OPEN, 1)
+    circuit, _ = in_redis(1, order(CircuitEvent.OPEN), terms(), START)
+    assert circuit.state is FORCED
+
+
+def test_a_circuit_without_what_an_older_version_did_not_know_goes_on(
+    in_redis: Apply, redis_client: sync_redis.Redis
+) -> None:
+    redis_client.hset(bus.CIRCUITS_KEY, "1", '{"state": "closed", "generation": 4}')
+    circuit, _ = in_redis(1, failures(3, generation=4), terms(), START)
+    assert (circuit.state, circuit.generation) == (OPEN, 5)
+
+
+def test_a_failure_at_the_limit_of_a_large_pool_looks_at_a_few_circuits(
+    in_redis: Apply, redis_client: sync_redis.Redis
+) -> None:
+    large = terms(limit=200)
+    for backend in range(1, 201):
+        in_redis(backend, order(CircuitEvent.OPEN), large, START)
+    redis_client.config_resetstat()
+    circuit, _ = in_redis(300, failures(3), large, START)
+    assert circuit.state is CLOSED
+    assert redis_client.info("commandstats")["cmdstat_hget"]["calls"] <= 11
+
+
+def test_of_many_circuits_whose_backends_are_gone_room_is_found(
+    in_redis: Apply, redis_client: sync_redis.Redis
+) -> None:
+    large = terms(limit=100)
+    redis_client.sadd(bus.OUT_CIRCUITS_KEY % 1, *range(1000, 1100))
+    circuit, _ = in_redis(1, failures(3), large, START)
+    assert circuit.state is OPEN
+    assert redis_client.scard(bus.OUT_CIRCUITS_KEY % 1) <= 91
 
 
 def test_a_circuit_whose_backend_is_gone_does_not_count(

@@ -43,6 +43,17 @@ def test_it_is_ready_when_all_is_there(running):
     assert all(words.startswith("ok, ") for words in lines.values())
 
 
+def test_a_redis_that_takes_no_writes_is_told(running):
+    running.config_set("maxmemory-policy", "noeviction")
+    running.config_set("maxmemory", 1)
+    try:
+        status, lines = ask()
+    finally:
+        running.config_set("maxmemory", 0)
+    assert (status, lines["redis"][:26]) == (503, "FAILED, it answers, but ta")
+    assert lines["snapshot"].startswith("ok, ")
+
+
 def test_without_a_snapshot_it_is_not_ready(running):
     running.delete(SNAPSHOT_KEY)
     status, lines = ask()
@@ -55,6 +66,12 @@ def test_a_beat_that_is_silent_is_told(running):
     status, lines = ask()
     assert status == 503
     assert lines["beat"].startswith("FAILED, seen ")
+
+
+def test_a_beat_that_says_nonsense_was_never_seen(running):
+    running.set(seen.BEAT_KEY, b"\xff")
+    status, lines = ask()
+    assert (status, lines["beat"][:18]) == (503, "FAILED, never seen")
 
 
 def test_workers_that_are_silent_are_told(running):

@@ -10,6 +10,7 @@ from tests.integration.edge.harness.backend import Backend
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.processes import Edge
 from tests.integration.edge.harness.waiting import wait_until
+from tests.unreadable import NAMES, UNREADABLE
 
 MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
@@ -88,12 +89,12 @@ def test_a_damaged_file_does_not_stop_the_start(
 @pytest.mark.parametrize(
     "raw",
     [
-        b"nonsense",
+        *UNREADABLE[1:],
         b'{"number": 9, "format": 99}',
         encode(build(9, (), ())).replace(b'"number":9', b'"number":9,"surprise":1'),
         encode(build(9, (PoolSpec(id=1, name="p", algorithm="unheard-of"),), ())),
     ],
-    ids=["nonsense", "format", "unknown field", "unknown algorithm"],
+    ids=[*NAMES[1:], "format", "unknown field", "unknown algorithm"],
 )
 def test_a_snapshot_that_cannot_be_run_is_refused_and_told(
     edge: Edge, backend: MakeBackend, raw: bytes

@@ -11,6 +11,7 @@ from pool.choices import EventKind, Failback, HealthState
 from pool.failover import events
 from pool.failover.watch import FailoverWatch
 from pool.models import Event
+from tests.unreadable import UNREADABLE
 
 ILL, WELL = HealthState.UNHEALTHY, HealthState.HEALTHY
 
@@ -128,7 +129,7 @@ def test_of_very_many_moves_that_wait_the_oldest_go(watch, say, redis_client):
     assert b"failover" in redis_client.lindex(FAILOVER_MOVES, -1)
 
 
-@pytest.mark.parametrize("junk", [b"junk", b'{"kind": "failover"}'])
+@pytest.mark.parametrize("junk", [*UNREADABLE, b'{"kind": "failover"}'])
 def test_a_malformed_move_does_not_stop_the_others(watch, say, redis_client, junk):
     redis_client.rpush(FAILOVER_MOVES, junk)
     watch.follow(100.0)

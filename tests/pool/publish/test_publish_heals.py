@@ -8,6 +8,7 @@ from pool.connection import redis_client as product_redis_client
 from pool.models import Event, Pool, Revision
 from pool.publish import _put, republish_if_lost
 from pool.snapshot import build, encode
+from tests.unreadable import UNREADABLE
 
 pytestmark = pytest.mark.django_db
 
@@ -59,13 +60,22 @@ def test_the_tick_restores_what_redis_lost(commit, published, redis_client):
     assert kinds() == [EventKind.CONFIGURATION_APPLIED, EventKind.CONFIGURATION_REPUBLISHED]
 
 
-@pytest.mark.parametrize("junk", [b"junk", b"{}", b'{"number": "1"}', b"\xff"])
+@pytest.mark.parametrize("junk", [b"{}", b'{"number": "1"}', *UNREADABLE])
 def test_the_tick_replaces_what_is_no_snapshot(commit, published, redis_client, junk):
     with commit():
         Pool.objects.create(name="web")
     redis_client.set(SNAPSHOT_KEY, junk)
     republish_if_lost()
     assert published().number == 1
+
+
+def test_the_tick_replaces_a_snapshot_with_a_damaged_byte(commit, published, redis_client):
+    with commit():
+        Pool.objects.create(name="web")
+    redis_client.set(SNAPSHOT_KEY, encode(published()).replace(b'"name":"w', b'"name":"\xff'))
+    with commit():
+        Pool.objects.create(name="api")
+    assert published().number == 2
 
 
 def test_the_tick_is_quiet_when_all_is_well(commit, published):
