@@ -29,6 +29,7 @@ from pool.admin.health import (
     outlook,
 )
 from pool.admin.relevance import RELEVANT_IF
+from pool.admin.row_history import RowHistory
 from pool.circuits.advice import advise as advise_on_circuits
 from pool.models import Backend, Pool, Route
 from pool.outliers.advice import advise as advise_on_outliers
@@ -176,7 +177,7 @@ class PoolChangeList(ChangeList):
 
 
 @admin.register(Pool)
-class PoolAdmin(DuplicateAction, FailoverActions, ConfigurationAdmin):
+class PoolAdmin(DuplicateAction, FailoverActions, RowHistory, ConfigurationAdmin):
     list_display = (
         *("name", "shown_algorithm", "available", "what_is_left"),
         *("routes_to_it", "last_change"),
