@@ -10,6 +10,8 @@ from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -17,6 +19,7 @@ from unfold.decorators import display
 from unfold.forms import PaginationInlineFormSet
 from unfold.views import ChangeList
 
+from pool.admin.badges import ORANGE, badge
 from pool.admin.base import ConfigurationAdmin, Deletion
 from pool.admin.duplicate import DuplicateAction
 from pool.admin.failover import FailoverActions
@@ -164,6 +167,14 @@ _ADVICE: dict[str, tuple[str, Callable[[Pool], list[str]]]] = {
 }
 
 
+def _no_route(pool: Pool, *, may_add: bool) -> str:
+    said = f"No route leads to {pool.name}: it gets no requests."
+    if not may_add:
+        return said
+    link = f"{reverse('admin:pool_route_add')}?pool={pool.pk}"
+    return format_html('{} <a href="{}" class="underline">Add a route</a>.', said, link)
+
+
 class PoolChangeList(ChangeList):
     """Reads backends, routes and health once for all pools of the page."""
 
@@ -229,6 +240,9 @@ class PoolAdmin(DuplicateAction, FailoverActions, RowHistory, ConfigurationAdmin
             if any(name.startswith(prefix) for name in form.changed_data):
                 for sentence in advise(form.instance):
                     messages.warning(request, sentence)
+        if not form.instance.routes.exists():
+            may_add = request.user.has_perm("pool.add_route")
+            messages.warning(request, _no_route(form.instance, may_add=may_add))
 
     @display(description="Algorithm", ordering="algorithm")
     def shown_algorithm(self, pool: Pool) -> str:
@@ -244,7 +258,8 @@ class PoolAdmin(DuplicateAction, FailoverActions, RowHistory, ConfigurationAdmin
 
     @display(description="Routes")
     def routes_to_it(self, pool: Pool) -> str:
-        return ", ".join(str(route) for route in pool.routes.all())
+        routes = ", ".join(str(route) for route in pool.routes.all())
+        return routes or badge("none", ORANGE, "It gets no requests until a route leads to it.")
 
     @display(description="Last change", ordering="changed_at")
     def last_change(self, pool: Any) -> Any:
