@@ -124,7 +124,12 @@ class BackendInline(TabularInline):
 
     @display(description="Health")
     def health(self, backend: Backend) -> str:
-        return condition(backend).badge
+        """With the way to the page that explains it, which the row has no room for."""
+        told = condition(backend).badge
+        if backend.pk is None:
+            return told
+        link = reverse("admin:pool_backend_why", args=[backend.pk])
+        return format_html('<a href="{}">{}</a>', link, told)
 
 
 def _policy_tab(title: str, *policies: PolicyGroup[Any], about: str = "", first: str = "") -> Tab:

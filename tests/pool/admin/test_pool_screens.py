@@ -84,6 +84,11 @@ def test_a_pool_is_made_with_its_backends(admin, pool_form, redis_client, commit
     assert list(made) == [("api", "10.0.0.1-80", 1), ("api", "b", 5)]
 
 
+def test_each_backend_of_the_form_leads_to_its_explanation(admin, one, redis_client):
+    page = admin.get(change_url(one.pool)).content.decode()
+    assert reverse("admin:pool_backend_why", args=[one.pk]) in page
+
+
 def test_a_pool_without_a_route_is_saved_with_the_way_to_one(
     admin, web, pool_form, redis_client, commit
 ):
