@@ -71,3 +71,16 @@ def test_where_there_is_nothing_the_way_back_is_shown(boss: Client) -> None:
     answer = boss.get("/admin/pool/nothing/")
     assert answer.status_code == 404
     assert 'href="/admin/"' in answer.content.decode()
+
+
+def test_an_empty_list_offers_to_add_one(boss: Client) -> None:
+    page = boss.get("/admin/pool/pool/").content.decode()
+    assert "There are no pools yet." in page
+    assert 'href="/admin/pool/pool/add/"' in page
+
+
+def test_a_search_without_a_match_offers_to_end_it(boss: Client) -> None:
+    Pool.objects.create(name="blue")
+    page = boss.get("/admin/pool/pool/?q=red").content.decode()
+    assert "No pools match." in page
+    assert "Reset search and filters" in page
