@@ -37,7 +37,8 @@ def add_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
     if user.has_perm("pool.view_pool") and user.has_perm("pool.view_backend"):
         pools = _read_pools()
         figures.append(_pools_figure(pools))
-        context["pools"] = _pools_table(pools)
+        context["pools"] = _pools_table(pools) if pools else None
+        context["may_begin"] = not pools and user.has_perm("pool.add_pool")
     if user.has_perm("pool.view_revision"):
         edges = EdgesNow.read()
         figures.append(_edges_figure(edges))
@@ -102,5 +103,5 @@ def _pool_row(pool: Pool) -> list[Any]:
         format_html('<a href="{}" class="text-link">{}</a>', link, pool.name),
         availability_badge(backends),
         outlook(pool),
-        ", ".join(missing) or "-",
+        "; ".join(missing) or "-",
     ]

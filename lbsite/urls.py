@@ -1,9 +1,10 @@
 from django.contrib import admin
 from django.templatetags.static import static
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from pool.api import missing
 from proxy.explain.page import explain_page
 
 # Schema and docs are open to everyone: they say what the product can do, and
@@ -14,6 +15,7 @@ api_patterns: list[URLPattern | URLResolver] = [
     path("reports/", include("analytics.api.urls")),
     path("explain/", include("proxy.explain.urls")),
     path("", include("pool.api.urls")),
+    re_path(r"^(?P<rest>.*)$", missing.missing, name=missing.NAME),
 ]
 
 urlpatterns = [

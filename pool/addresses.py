@@ -47,7 +47,7 @@ def normalise_origin(text: str) -> str:
             "a socket, for example unix:/run/app.sock."
         )
     if "@" in rest:
-        raise ValueError("Remove the user name and password: a backend's URL must not hold them.")
+        raise ValueError("Remove the user name and password: this URL must not hold them.")
     if "?" in rest or "#" in rest:
         raise ValueError("Remove the query or fragment: only scheme, host and port belong here.")
     authority, _, path = rest.partition("/")
@@ -125,7 +125,7 @@ def normalise_host(text: str) -> str:
     if text.startswith("*."):
         return f"*.{_normalise_name(text[2:].removesuffix('.'))}"
     if "*" in text:
-        raise ValueError('A wildcard may only stand at the start, as in "*.example.com".')
+        raise ValueError('Write a wildcard as "*." and a domain, as in "*.example.com".')
     if text.startswith("["):
         return _normalise_ipv6(text)
     if ":" in text or "/" in text:

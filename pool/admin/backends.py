@@ -26,6 +26,7 @@ from pool.admin.ejections import EjectionDisplay
 from pool.admin.health import attach_conditions, condition
 from pool.admin.history import recent_events, recent_probes
 from pool.admin.overrides import OVERRIDES_FIELDSET, show_pools_values
+from pool.admin.row_history import RowHistory
 from pool.admin.why import WhyAction
 from pool.choices import HealthState
 from pool.models import Backend
@@ -71,7 +72,7 @@ class BackendChangeList(ChangeList):
 
 
 @admin.register(Backend)
-class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, ConfigurationAdmin):
+class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, RowHistory, ConfigurationAdmin):
     list_display = ("name", "pool", "url", "weight", "tier", "admin_state_shown", "health")
     list_select_related = ("pool",)
     list_filter = (

@@ -17,7 +17,7 @@ from pool.admin.dialogs import RowForm, done, question
 from pool.admin.health import REDIS_AWAY
 from pool.choices import TierMode
 from pool.failover.live import LiveTraffic, Traffic
-from pool.history.pools import assess
+from pool.history.pools import assess_pool
 from pool.live import LiveHealth
 from pool.models import Pool
 from pool.tiers import Share, places_of, share_out, well_enough
@@ -59,7 +59,7 @@ class FailoverActions:
         if live.error:
             return badge(REDIS_AWAY, GREY, live.error)
         traffic = live.of(pool)
-        words = assess(traffic, pool.compile().tiers).words
+        words = assess_pool(pool, traffic).words
         return format_html("{} <p>{}</p>", _badges(traffic), words)
 
     @action(

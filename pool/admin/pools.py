@@ -10,6 +10,8 @@ from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -17,6 +19,7 @@ from unfold.decorators import display
 from unfold.forms import PaginationInlineFormSet
 from unfold.views import ChangeList
 
+from pool.admin.badges import ORANGE, badge
 from pool.admin.base import ConfigurationAdmin, Deletion
 from pool.admin.duplicate import DuplicateAction
 from pool.admin.failover import FailoverActions
@@ -29,6 +32,7 @@ from pool.admin.health import (
     outlook,
 )
 from pool.admin.relevance import RELEVANT_IF
+from pool.admin.row_history import RowHistory
 from pool.circuits.advice import advise as advise_on_circuits
 from pool.models import Backend, Pool, Route
 from pool.outliers.advice import advise as advise_on_outliers
@@ -120,7 +124,12 @@ class BackendInline(TabularInline):
 
     @display(description="Health")
     def health(self, backend: Backend) -> str:
-        return condition(backend).badge
+        """With the way to the page that explains it, which the row has no room for."""
+        told = condition(backend).badge
+        if backend.pk is None:
+            return told
+        link = reverse("admin:pool_backend_why", args=[backend.pk])
+        return format_html('<a href="{}">{}</a>', link, told)
 
 
 def _policy_tab(title: str, *policies: PolicyGroup[Any], about: str = "", first: str = "") -> Tab:
@@ -163,6 +172,14 @@ _ADVICE: dict[str, tuple[str, Callable[[Pool], list[str]]]] = {
 }
 
 
+def _no_route(pool: Pool, *, may_add: bool) -> str:
+    said = f"No route leads to {pool.name}: it gets no requests."
+    if not may_add:
+        return said
+    link = f"{reverse('admin:pool_route_add')}?pool={pool.pk}"
+    return format_html('{} <a href="{}" class="underline">Add a route</a>.', said, link)
+
+
 class PoolChangeList(ChangeList):
     """Reads backends, routes and health once for all pools of the page."""
 
@@ -176,7 +193,7 @@ class PoolChangeList(ChangeList):
 
 
 @admin.register(Pool)
-class PoolAdmin(DuplicateAction, FailoverActions, ConfigurationAdmin):
+class PoolAdmin(DuplicateAction, FailoverActions, RowHistory, ConfigurationAdmin):
     list_display = (
         *("name", "shown_algorithm", "available", "what_is_left"),
         *("routes_to_it", "last_change"),
@@ -228,6 +245,9 @@ class PoolAdmin(DuplicateAction, FailoverActions, ConfigurationAdmin):
             if any(name.startswith(prefix) for name in form.changed_data):
                 for sentence in advise(form.instance):
                     messages.warning(request, sentence)
+        if not form.instance.routes.exists():
+            may_add = request.user.has_perm("pool.add_route")
+            messages.warning(request, _no_route(form.instance, may_add=may_add))
 
     @display(description="Algorithm", ordering="algorithm")
     def shown_algorithm(self, pool: Pool) -> str:
@@ -243,7 +263,8 @@ class PoolAdmin(DuplicateAction, FailoverActions, ConfigurationAdmin):
 
     @display(description="Routes")
     def routes_to_it(self, pool: Pool) -> str:
-        return ", ".join(str(route) for route in pool.routes.all())
+        routes = ", ".join(str(route) for route in pool.routes.all())
+        return routes or badge("none", ORANGE, "It gets no requests until a route leads to it.")
 
     @display(description="Last change", ordering="changed_at")
     def last_change(self, pool: Any) -> Any:

@@ -11,6 +11,7 @@ from unfold.decorators import display
 
 from pool.admin.base import ConfigurationAdmin
 from pool.admin.relevance import RELEVANT_OF_ROUTE
+from pool.admin.row_history import RowHistory
 from pool.models import Route
 from pool.sticky_cookies import advise as advise_on_cookies
 
@@ -39,7 +40,7 @@ MATCHING_ORDER = (
 
 
 @admin.register(Route)
-class RouteAdmin(ConfigurationAdmin):
+class RouteAdmin(RowHistory, ConfigurationAdmin):
     list_display = ("shown_host", "path_prefix", "pool", "stripped", "priority")
     list_display_links = ("shown_host", "path_prefix")
     list_select_related = ("pool",)

@@ -34,6 +34,8 @@ _COLOURS: dict[str, str] = {
     "draining": ORANGE,
     "maintenance": GREY,
 }
+# What keeps it from new requests because somebody wants it so.
+_BY_ORDER = frozenset({"waiting", "stands_by", "draining", "maintenance", "weight_zero"})
 _SPAN_NAMES = {"1h": "hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 
 
@@ -51,7 +53,7 @@ class WhyAction:
         explanation = explain(backend, timezone.now())
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
-            "title": f"Why is {backend} down?" if explanation.stops else f"How is {backend}?",
+            "title": _title(explanation),
             "explanation": explanation,
             "badge": _badge(explanation),
             "facts": [(fact, _lasts(fact, explanation.now)) for fact in explanation.facts],
@@ -66,6 +68,16 @@ class WhyAction:
             "legend": LEGEND,
         }
         return TemplateResponse(request, "pool/admin/why.html", context)
+
+
+def _title(explanation: Explanation) -> str:
+    """The question that the page answers: who waits or is drained is not down."""
+    backend, stops = explanation.backend, explanation.stops
+    if not stops:
+        return f"How is {backend}?"
+    if explanation.state in _BY_ORDER:
+        return f"Why does {backend} get no new requests?"
+    return f"Why is {backend} down?"
 
 
 def _lasts(fact: Fact, now: datetime) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pool.choices import AdminState
 from pool.failover.live import LiveTraffic, Traffic
-from pool.models import Pool
+from pool.models import Backend, Pool
 from pool.snapshot import TierPolicy
 from pool.tiers import Place, Share, serving, share_out
 
@@ -26,16 +27,26 @@ class PoolHealth:
 def pool_health(pool: Pool, live: LiveTraffic) -> PoolHealth:
     if live.error:
         return PoolHealth(0, 0, False, None, "", f"Nobody knows now. {live.error}.")
-    return assess(live.of(pool), pool.compile().tiers)
+    return assess_pool(pool, live.of(pool))
 
 
-def assess(traffic: Traffic, policy: TierPolicy) -> PoolHealth:
+def assess_pool(pool: Pool, traffic: Traffic) -> PoolHealth:
+    """Says "in service" where the pool has more backends than are counted."""
+    idle = any(not _in_service(backend) for backend in pool.backends.all())
+    return assess(traffic, pool.compile().tiers, " in service" if idle else "")
+
+
+def _in_service(backend: Backend) -> bool:
+    return backend.admin_state == AdminState.ACTIVE and backend.weight > 0
+
+
+def assess(traffic: Traffic, policy: TierPolicy, counted: str = "") -> PoolHealth:
     shares, floor = traffic.shares, traffic.state.floor
     available, total = sum(one.healthy for one in shares), sum(one.total for one in shares)
     if not total:
         words = "No backend is in service: requests are answered with 503."
         return PoolHealth(0, 0, False, None, "", words)
-    left = f"{available} of {total} {'available' if available == total else 'left'}"
+    left = f"{available} of {total}{counted} {'available' if available == total else 'left'}"
     if traffic.panic:
         words = f"{left}, and panic: unhealthy backends get traffic too."
         return PoolHealth(available, total, True, 0, "panic", words)

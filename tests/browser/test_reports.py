@@ -358,7 +358,7 @@ def test_charts_are_drawn_for_who_may_not_see_events(report, operator, half_an_h
     pages = report()
     assert pages.driver.execute_script(DATA, "traffic")
     assert not pages.driver.find_elements(By.CSS_SELECTOR, ".lb-lane button")
-    assert "do not have permission" in pages.find("#report-marks").text
+    assert "You lack the right" in pages.find("#report-marks").text
 
 
 def test_it_asks_no_other_host_for_anything(report, half_an_hour):

@@ -70,8 +70,14 @@ def test_it_works_while_redis_is_away(admin_client, backend, redis_away):
     assert "unknown (Redis is away)" in page.content.decode()
 
 
-def test_it_works_before_anything_is_configured(admin_client, redis_client):
-    assert figures(admin_client.get(INDEX))["Edge workers"] == ("0", "nothing forwards traffic")
+def test_before_anything_is_configured_it_says_how_to_begin(admin_client, redis_client):
+    page = admin_client.get(INDEX)
+    assert figures(page)["Edge workers"] == ("0", "nothing forwards traffic")
+    assert reverse("admin:pool_pool_add") in page.content.decode()
+
+
+def test_it_says_how_to_begin_no_more_when_there_is_a_pool(admin_client, backend, redis_client):
+    assert reverse("admin:pool_pool_add") not in admin_client.get(INDEX).content.decode()
 
 
 def test_who_has_no_rights_sees_nothing_of_it(client, backend):

@@ -54,3 +54,33 @@ def test_a_page_is_called_as_the_menu_calls_it(boss: Client) -> None:
         assert heading(boss.get(entry["link"]).content.lower())[-len(title) :] == [
             word.lower() for word in title
         ]
+
+
+def test_who_may_not_see_a_page_is_told_so_and_led_back(
+    client: Client, redis_client: object
+) -> None:
+    client.force_login(User.objects.create_user("nils", is_staff=True))
+    answer = client.get("/admin/pool/pool/")
+    assert answer.status_code == 403
+    page = answer.content.decode()
+    assert "nils lacks a right for it." in page
+    assert 'href="/admin/"' in page
+
+
+def test_where_there_is_nothing_the_way_back_is_shown(boss: Client) -> None:
+    answer = boss.get("/admin/pool/nothing/")
+    assert answer.status_code == 404
+    assert 'href="/admin/"' in answer.content.decode()
+
+
+def test_an_empty_list_offers_to_add_one(boss: Client) -> None:
+    page = boss.get("/admin/pool/pool/").content.decode()
+    assert "There are no pools yet." in page
+    assert 'href="/admin/pool/pool/add/"' in page
+
+
+def test_a_search_without_a_match_offers_to_end_it(boss: Client) -> None:
+    Pool.objects.create(name="blue")
+    page = boss.get("/admin/pool/pool/?q=red").content.decode()
+    assert "No pools match." in page
+    assert "Reset search and filters" in page

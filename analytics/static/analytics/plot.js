@@ -5,7 +5,7 @@ import { fromLocal, wallClock } from "./zone.js";
 
 // Where a plot begins and ends within its element, in pixels: the lane of marks above it is
 // laid out by the same numbers.
-export const LEFT = 56;
+export const LEFT = 68; // room for "0.001 ms"
 export const RIGHT = 12;
 
 const HEIGHT = 280;

@@ -39,6 +39,15 @@ def test_the_list_counts_neither_draining_backends_nor_those_without_weight(
     assert "two: weight 0" in page
 
 
+def test_the_outlook_says_that_it_does_not_count_what_is_out_of_service(
+    admin, one, two, redis_client
+):
+    one.drain()
+    page = admin.get(LIST).content.decode()
+    assert "1 of 2" in page
+    assert "1 of 1 in service available" in page
+
+
 def test_the_list_counts_all_backends_of_a_pool_that_is_not_checked(admin, one, say_health):
     say_health(one, HealthState.UNHEALTHY)
     one.pool.health_enabled = False
@@ -73,6 +82,25 @@ def test_a_pool_is_made_with_its_backends(admin, pool_form, redis_client, commit
     assert response.status_code == 302
     made = Backend.objects.order_by("name").values_list("pool__name", "name", "weight")
     assert list(made) == [("api", "10.0.0.1-80", 1), ("api", "b", 5)]
+
+
+def test_each_backend_of_the_form_leads_to_its_explanation(admin, one, redis_client):
+    page = admin.get(change_url(one.pool)).content.decode()
+    assert reverse("admin:pool_backend_why", args=[one.pk]) in page
+
+
+def test_a_pool_without_a_route_is_saved_with_the_way_to_one(
+    admin, web, pool_form, redis_client, commit
+):
+    with commit():
+        page = admin.post(change_url(web), pool_form(web), follow=True).content.decode()
+    assert "No route leads to web: it gets no requests." in page
+    assert f"{reverse('admin:pool_route_add')}?pool={web.pk}" in page
+    assert "It gets no requests until a route leads to it." in page
+    Route.objects.create(pool=web)
+    with commit():
+        page = admin.post(change_url(web), pool_form(web), follow=True).content.decode()
+    assert "it gets no requests" not in page
 
 
 def test_a_changed_weight_is_published_when_the_form_is_saved(

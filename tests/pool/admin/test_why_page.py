@@ -63,6 +63,11 @@ def test_why_it_is_down_is_said_in_words(admin, one, redis_client, say_health):
     assert "Its probes fail: connection refused" in page
 
 
+def test_what_is_drained_is_not_called_down(admin, one, redis_client):
+    one.drain(by="olga")
+    assert "Why does web/one get no new requests?" in read(admin, one)
+
+
 def test_who_drained_it_is_named_with_a_link_to_the_event(admin, one, redis_client):
     one.drain(by="olga")
     page = read(admin, one)

@@ -15,6 +15,12 @@ def test_lists_are_read_with_the_view_permission_only(boss, reader, nobody, stra
     assert statuses == [200, 200, 403, 401]
 
 
+def test_what_is_refused_names_the_right_that_is_lacking(reader, nobody, web):
+    url = "/api/v1/pools/web/"
+    assert nobody.get(url).json() == {"detail": "You lack the right pool.view_pool."}
+    assert reader.patch(url).json() == {"detail": "You lack the right pool.change_pool."}
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
