@@ -29,6 +29,7 @@ from pool.admin.overrides import OVERRIDES_FIELDSET, show_pools_values
 from pool.admin.why import WhyAction
 from pool.choices import HealthState
 from pool.models import Backend
+from pool.refusals import in_words
 
 Verb = Callable[..., None]
 
@@ -226,7 +227,7 @@ class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, ConfigurationAdmi
                     verb(backend, by=request.user)
                     self.log_change(request, backend, f"Made it {backend.admin_state}.")
         except ValidationError as error:
-            text = " ".join(error.messages)
+            text = in_words(error)
             messages.error(request, f"Nothing changed, because {backend} is not valid: {text}")
             return
         states = ", ".join(f"{backend} is {backend.admin_state}" for backend in backends)

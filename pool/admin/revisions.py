@@ -22,6 +22,7 @@ from pool.admin.changes import changes_table
 from pool.admin.edges import EdgesNow
 from pool.diff import Change
 from pool.models import Revision
+from pool.refusals import in_words
 from pool.restore import preview_rollback, rollback
 from pool.revise import PublishError
 
@@ -118,7 +119,7 @@ class RevisionAdmin(ReadOnlyAdmin):
             messages.error(
                 request,
                 f"Cannot roll back to revision {revision.number}, because today's rules refuse "
-                f"it: {' '.join(error.messages)}",
+                f"it. {in_words(error)}",
             )
         else:
             messages.success(request, f"The configuration is that of revision {revision.number}.")
