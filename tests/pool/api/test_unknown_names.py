@@ -1,6 +1,7 @@
 """A parameter or a field that nothing reads is refused, whatever is asked."""
 
 import re
+from base64 import b64encode
 from urllib.parse import urlencode
 
 import pytest
@@ -75,6 +76,51 @@ def test_pages_and_filters_go_together(boss):
     Pool.objects.create(name="web")
     assert boss.get("/api/v1/pools/?name=web&limit=1&offset=0").json()["count"] == 1
     assert boss.get("/api/v1/events/?kind=panic&limit=1&cursor=").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["pools/", "routes/", "edges/", "events/", "reports/requests/"])
+@pytest.mark.parametrize("limit", ["abc", "0", "-1", "1.5", "1001", "9" * 5000, "٣"])
+def test_a_limit_that_makes_no_page_is_refused(boss, path, limit):
+    answer = boss.get(f"/api/v1/{path}", {"limit": limit})
+    assert answer.status_code == 400
+    (problem,) = answer.json()["limit"]
+    assert problem.endswith("give a whole number, 1 to 1000.")
+
+
+@pytest.mark.parametrize("offset", ["abc", "-1", "9" * 30])
+def test_an_offset_that_makes_no_page_is_refused(boss, offset):
+    answer = boss.get("/api/v1/pools/", {"offset": offset})
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["offset"]
+
+
+@pytest.mark.parametrize(
+    "inside", [b"p=abc", b"p=", b"p=2024-02-30 00:00:00%2B00:00", b"p=0001-01-01 00:00:00%2B02:00"]
+)
+@pytest.mark.parametrize("path", ["events/", "health/", "reports/requests/"])
+def test_a_cursor_that_nobody_gave_out_is_refused(boss, path, inside):
+    for cursor in ("zzz", b64encode(inside).decode()):
+        answer = boss.get(f"/api/v1/{path}", {"cursor": cursor})
+        assert answer.status_code == 400
+        assert list(answer.json()) == ["cursor"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "known"),
+    [
+        ("pools/", "algorithm", "first_available, least_connections"),
+        ("pools/web/backends/", "admin_state", "active, draining, maintenance"),
+        ("events/", "severity", "info, warning, error"),
+        ("health/", "result", "pass, slow, fail"),
+        ("alerts/", "state", "pending, firing, clearing, counting, closed"),
+    ],
+)
+def test_a_name_that_no_filter_knows_is_refused_with_those_that_it_knows(boss, path, name, known):
+    Pool.objects.create(name="web")
+    answer = boss.get(f"/api/v1/{path}", {name: "nope"})
+    assert answer.status_code == 400
+    (problem,) = answer.json()[name]
+    assert problem.startswith(f"“nope” is not known here; give one of {known}")
 
 
 @pytest.mark.parametrize(
