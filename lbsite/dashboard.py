@@ -15,7 +15,6 @@ from pool.admin.edges import EdgesNow
 from pool.admin.figures import Figure
 from pool.admin.health import (
     REDIS_AWAY,
-    attach_conditions,
     attach_outlooks,
     availability_badge,
     condition,
@@ -51,7 +50,6 @@ def add_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
 
 def _read_pools() -> list[Pool]:
     pools = list(Pool.objects.prefetch_related("backends"))
-    attach_conditions(backend for pool in pools for backend in pool.backends.all())
     attach_outlooks(pools)
     return pools
 

@@ -171,7 +171,6 @@ class PoolChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        attach_conditions(backend for pool in self.result_list for backend in pool.backends.all())
         attach_outlooks(self.result_list)
 
 

@@ -26,12 +26,9 @@ from pool.api.permissions import MayChange, MayRollBack, ModelPermissions
 from pool.api.saving import SavingViewSet
 from pool.api.strict import KnownParameters
 from pool.circuits import verbs as circuits
-from pool.circuits.live import LiveCircuits
 from pool.failover.live import LiveTraffic
 from pool.history.causes import causes_of
-from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
-from pool.outliers.live import LiveEjections
 
 _CIRCUIT_VERBS: dict[str, circuits.Verb] = {
     "reset": circuits.reset,
@@ -42,28 +39,8 @@ _CIRCUIT_VERBS: dict[str, circuits.Verb] = {
 _BACKENDS_TOO = "Its backends would be deleted too: you have no right to delete backends."
 
 
-class _ConfigurationViewSet(SavingViewSet):
-    """What is published, and how it is now."""
-
-    @cached_property
-    def live_health(self) -> LiveHealth:
-        return LiveHealth.read()
-
-    @cached_property
-    def live_circuits(self) -> LiveCircuits:
-        return LiveCircuits.read()
-
-    @cached_property
-    def live_ejections(self) -> LiveEjections:
-        return LiveEjections.read()
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        return {
-            **super().get_serializer_context(),
-            "live_health": self.live_health,
-            "live_circuits": self.live_circuits,
-            "live_ejections": self.live_ejections,
-        }
+class _PublishedViewSet(SavingViewSet):
+    """What is published."""
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
@@ -76,7 +53,18 @@ class _ConfigurationViewSet(SavingViewSet):
         return response
 
 
-class PoolViewSet(_ConfigurationViewSet):
+class _LiveViewSet(_PublishedViewSet):
+    """And how it is now: read once for an answer, so that its parts agree."""
+
+    @cached_property
+    def live(self) -> LiveTraffic:
+        return LiveTraffic.read()
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "live": self.live}
+
+
+class PoolViewSet(_LiveViewSet):
     """Pools with their policies and, to read, their backends."""
 
     queryset = Pool.objects.prefetch_related("backends__pool", "backends__backup_of")
@@ -84,10 +72,6 @@ class PoolViewSet(_ConfigurationViewSet):
     filterset_class = filters.PoolFilter
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        live = LiveTraffic.read(self.live_health)
-        return {**super().get_serializer_context(), "live_traffic": live}
 
     def perform_destroy(self, pool: Pool) -> None:
         """Its backends go with it, and who deletes those needs the right to."""
@@ -121,7 +105,7 @@ class PoolViewSet(_ConfigurationViewSet):
         return Response(self.get_serializer(pool).data)
 
 
-class BackendViewSet(HealthActions, _ConfigurationViewSet):
+class BackendViewSet(HealthActions, _LiveViewSet):
     """The backends of one pool."""
 
     queryset = Backend.objects.select_related("pool", "backup_of")
@@ -179,7 +163,7 @@ class BackendViewSet(HealthActions, _ConfigurationViewSet):
         return get_object_or_404(Pool, name=self.kwargs["pool_name"])
 
 
-class RouteViewSet(_ConfigurationViewSet):
+class RouteViewSet(_PublishedViewSet):
     """Which requests go to which pool."""
 
     queryset = Route.objects.select_related("pool")

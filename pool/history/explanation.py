@@ -14,7 +14,6 @@ from redis import RedisError
 
 from pool.bus import HealthStatus
 from pool.choices import AdminState, CircuitState, EventKind, HealthState, ProbeResult
-from pool.circuits.live import LiveCircuits
 from pool.circuits.records import Circuit
 from pool.connection import redis_client
 from pool.failover.live import LiveTraffic, Traffic
@@ -22,7 +21,6 @@ from pool.history.causes import causes_of
 from pool.history.pools import PoolHealth, pool_health
 from pool.history.probing import Probing, read_probing
 from pool.history.reading import Past, read_past
-from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord
 from pool.outliers.records import Ejection
 
@@ -117,9 +115,9 @@ _HEADLINES: dict[str, str] = {
 
 def explain(backend: Backend, now: datetime) -> Explanation:
     """Reads Redis and the database for one backend, whose pool must have been selected."""
-    health, circuits = LiveHealth.read(), LiveCircuits.read()
-    traffic = LiveTraffic.read(health)
-    status, circuit = health.of(backend.pk), circuits.of(backend)
+    live = LiveTraffic.read()
+    health = live.health
+    status, circuit = health.of(backend.pk), live.circuits.of(backend)
     probing = _probing(backend)
     past = read_past(backend, now)
     facts = list(_operators(backend))
@@ -128,8 +126,8 @@ def explain(backend: Backend, now: datetime) -> Explanation:
     else:
         facts += _of_health(backend, status)
         facts += _of_circuit(circuit, now)
-        facts += _of_ejection(traffic.ejections.of(backend))
-        facts += _of_traffic(backend, traffic.of(backend.pool), facts)
+        facts += _of_ejection(live.ejections.of(backend))
+        facts += _of_traffic(backend, live.of(backend.pool), facts)
     facts += _of_past(past)
     return Explanation(
         backend=backend,
@@ -139,7 +137,7 @@ def explain(backend: Backend, now: datetime) -> Explanation:
         facts=facts,
         probing=probing,
         next_words=next_in_words(probing, now.timestamp()),
-        pool=pool_health(backend.pool, traffic),
+        pool=pool_health(backend.pool, live),
         past=past,
         probes=list(backend.health_records.all()[:RECENT]),
         events=tell(list(backend.events.select_related("backend__pool", "pool")[:RECENT])),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pool.failover.live import LiveTraffic, Traffic
 from pool.models import Pool
+from pool.policies import TIERS
 from pool.snapshot import TierPolicy
 from pool.tiers import Place, Share, serving, share_out
 
@@ -26,7 +27,7 @@ class PoolHealth:
 def pool_health(pool: Pool, live: LiveTraffic) -> PoolHealth:
     if live.error:
         return PoolHealth(0, 0, False, None, "", f"Nobody knows now. {live.error}.")
-    return assess(live.of(pool), pool.compile().tiers)
+    return assess(live.of(pool), TIERS.compile(pool))
 
 
 def assess(traffic: Traffic, policy: TierPolicy) -> PoolHealth:
