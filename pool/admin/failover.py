@@ -19,7 +19,7 @@ from pool.choices import TierMode
 from pool.failover.live import LiveTraffic, Traffic
 from pool.history.pools import pool_health
 from pool.models import Pool
-from pool.snapshot import TierPolicy
+from pool.snapshot import PoolSpec, TierPolicy
 from pool.tiers import Share, places_of, share_out, well_enough
 
 TRAFFIC = "the traffic"
@@ -105,11 +105,10 @@ def _steer(request: HttpRequest, pool: Pool, verb: Any, **options: Any) -> HttpR
     return done(request, "admin:pool_pool_change", pool.pk)
 
 
-def advise(pool: Pool) -> str:
+def advise(pool: PoolSpec) -> str:
     """What the settings come to with the backends that the pool has."""
-    spec = pool.compile(backend.compile() for backend in pool.backends.order_by("id"))
-    shares = share_out(places_of(spec.backends, ()), spec.tiers)
-    return " ".join(_arithmetic(spec.tiers, share, alone=len(shares) == 1) for share in shares)
+    shares = share_out(places_of(pool.backends, ()), pool.tiers)
+    return " ".join(_arithmetic(pool.tiers, share, alone=len(shares) == 1) for share in shares)
 
 
 def _arithmetic(policy: TierPolicy, share: Share, *, alone: bool) -> str:
