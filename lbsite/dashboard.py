@@ -23,6 +23,7 @@ from pool.admin.health import (
 )
 from pool.admin.history import events_table
 from pool.models import Backend, Event, Pool
+from pool.words import counted
 
 POOLS = 20  # those with trouble first; the rest is one click away
 EVENTS = 10
@@ -59,7 +60,7 @@ def _pools_figure(pools: list[Pool]) -> Figure:
     serving = sum(not why_not(backend) for backend in backends)
     known = all(condition(backend).known for backend in backends)
     figure = f"{serving} of {len(backends)}" if known else f"? of {len(backends)}"
-    note = f"in {len(pools)} pool{'s'[: len(pools) != 1]}"
+    note = f"in {counted(len(pools), 'pool')}"
     return Figure("Backends available", figure, note, reverse("admin:pool_backend_changelist"))
 
 

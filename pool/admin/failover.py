@@ -21,6 +21,7 @@ from pool.history.pools import pool_health
 from pool.models import Pool
 from pool.snapshot import PoolSpec, TierPolicy
 from pool.tiers import Share, places_of, share_out, well_enough
+from pool.words import counted
 
 TRAFFIC = "the traffic"
 
@@ -123,8 +124,7 @@ def _arithmetic(policy: TierPolicy, share: Share, *, alone: bool) -> str:
         said.append(f"panic when {_fewer(calm)} healthy")
     else:
         said.append(f"panic when {_fewer(calm)} healthy and the tiers do not make up for it")
-    backends = "1 backend" if total == 1 else f"{total} backends"
-    return f"Tier {share.tier} with {backends}: {', '.join(said)}."
+    return f"Tier {share.tier} with {counted(total, 'backend')}: {', '.join(said)}."
 
 
 def _fewer(than: int) -> str:

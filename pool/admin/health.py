@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from django.utils.safestring import SafeString
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge, state_badge
-from pool.admin.charts import length
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
 from pool.circuits.records import Circuit
@@ -16,6 +15,7 @@ from pool.history.pools import pool_health
 from pool.live import LiveHealth
 from pool.models import Backend, Pool
 from pool.outliers.records import Ejection
+from pool.words import length
 
 REDIS_AWAY = "unknown (Redis is away)"
 

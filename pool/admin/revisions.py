@@ -25,6 +25,7 @@ from pool.models import Revision
 from pool.refusals import in_words
 from pool.restore import preview_rollback, rollback
 from pool.revise import PublishError
+from pool.words import counted
 
 
 class RevisionChangeList(ChangeList):
@@ -77,7 +78,7 @@ class RevisionAdmin(ReadOnlyAdmin):
             return badge("waiting for Redis", ORANGE, "Edges get it when Redis is back.")
         if not revision.edges:
             return badge("published", BLUE)
-        return badge(f"on {revision.edges} edge worker{'s'[: revision.edges != 1]}", GREEN)
+        return badge(f"on {counted(revision.edges, 'edge worker')}", GREEN)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

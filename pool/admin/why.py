@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from unfold.decorators import action
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge, state_badge
-from pool.admin.charts import LEGEND, draw_day, length
+from pool.admin.charts import LEGEND, draw_day
 from pool.admin.figures import Figure
 from pool.admin.history import HEADERS, local, probe_row
 from pool.choices import HealthState
@@ -22,6 +22,7 @@ from pool.history.explanation import Explanation, Fact, Told, explain
 from pool.history.export import TABLES, csv_response
 from pool.history.reading import SPANS, Past
 from pool.models import Backend, Event
+from pool.words import length
 
 _COLOURS: dict[str, str] = {
     HealthState.HEALTHY: GREEN,

@@ -23,6 +23,7 @@ from pool.history.probing import Probing, read_probing
 from pool.history.reading import Past, read_past
 from pool.models import Backend, Event, HealthRecord
 from pool.outliers.records import Ejection
+from pool.words import counted
 
 RECENT = 20  # probes and events that are told
 FLAPS = 3  # times that it went down within an hour, from which on it is said to come and go
@@ -157,13 +158,13 @@ def next_in_words(probing: Probing | None, now: float) -> str:
         return "It is not probed."
     said = [_when(probing.next_at, now)]
     if probing.failures_left is not None and probing.last is ProbeResult.FAIL:
-        failed = _count(probing.streak, "failure", "failures")
+        failed = counted(probing.streak, "failure")
         said.append(f"{failed} in a row; {probing.failures_left} more and it is down.")
     elif probing.passes_needed is not None:
         down = probing.failures_left is None
-        so_far = f"{_count(probing.passes, 'pass', 'passes')} so far; " if probing.passes else ""
+        so_far = f"{counted(probing.passes, 'pass', 'passes')} so far; " if probing.passes else ""
         said.append(
-            f"{so_far}{_count(probing.passes_needed, 'more pass', 'more passes')} "
+            f"{so_far}{counted(probing.passes_needed, 'more pass', 'more passes')} "
             f"{'in a row and it is up again' if down else 'in time and it is well again'}."
         )
     return " ".join(said)
@@ -174,10 +175,6 @@ def _when(due: float | None, now: float) -> str:
         return "No probe is planned yet."
     seconds = due - now
     return f"Next probe in {seconds:.0f} s." if seconds >= 1 else "The next probe is due now."
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def _probing(backend: Backend) -> Probing | None:
