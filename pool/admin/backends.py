@@ -116,7 +116,7 @@ class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, ConfigurationAdmi
         "icon": "power_settings_new",
         "items": ["drain", "enable", "maintain"],
     }
-    actions_detail = ("why", state_menu, CircuitActions.circuit_menu)
+    actions_detail: tuple[Any, ...] = ("why", state_menu, CircuitActions.circuit_menu)
     change_form_outer_after_template = "pool/admin/backend_history.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

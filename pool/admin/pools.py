@@ -44,7 +44,7 @@ class PoolAdmin(DuplicateAction, FailoverActions, ConfigurationAdmin):
     inlines = (BackendInline,)
     conditional_fields = RELEVANT_IF
     readonly_fields = ("traffic_now",)
-    actions_detail = (FailoverActions.failover_menu, "duplicate")
+    actions_detail: tuple[Any, ...] = (FailoverActions.failover_menu, "duplicate")
     fieldsets = TABS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:

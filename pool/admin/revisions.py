@@ -44,7 +44,7 @@ class RevisionAdmin(ReadOnlyAdmin):
     search_help_text = "Words of the summary, or who changed it"
     fields = ("number", "summary", "actor", "created_at", "published_at", "status", "content_hash")
     actions_row = ("roll_back",)
-    actions_detail = ("roll_back",)
+    actions_detail: tuple[Any, ...] = ("roll_back",)
     change_form_outer_after_template = "pool/admin/revision_changes.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:

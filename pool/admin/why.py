@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from unfold.decorators import action
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge, state_badge
+from pool.admin.base import StyledAdmin
 from pool.admin.charts import LEGEND, draw_day
 from pool.admin.figures import Figure
 from pool.admin.history import HEADERS, local, probe_row
@@ -38,7 +39,7 @@ _COLOURS: dict[str, str] = {
 _SPAN_NAMES = {"1h": "hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 
 
-class WhyAction:
+class WhyAction(StyledAdmin):
     """For the backends' screen."""
 
     @action(description="Why is it down?", icon="help", permissions=["view"], url_path="health")
@@ -51,7 +52,7 @@ class WhyAction:
             return csv_response(backend, wanted)
         explanation = explain(backend, timezone.now())
         context = {
-            **self.admin_site.each_context(request),  # type: ignore[attr-defined]
+            **self.admin_site.each_context(request),
             "title": f"Why is {backend} down?" if explanation.stops else f"How is {backend}?",
             "explanation": explanation,
             "badge": _badge(explanation),
