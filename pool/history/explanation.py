@@ -79,11 +79,12 @@ class Explanation:
         """What it is called: the code of what stops it first, else its health."""
         if self.stops == _ILL and any(fact.code == "in_panic" for fact in self.facts):
             return "in_panic"
-        if not self.stops and not self.backend.pool.health_enabled:
-            return ON_TRIAL if self.on_trial else HealthState.HEALTHY.value
         if self.stops:
             return self.stops[0]
-        return ON_TRIAL if self.on_trial else self.health.state.value
+        if self.on_trial:
+            return ON_TRIAL
+        probed = self.backend.pool.health_enabled
+        return self.health.state.value if probed else HealthState.HEALTHY.value
 
     @property
     def on_trial(self) -> bool:
