@@ -11,7 +11,7 @@ import msgspec
 from django.db import DatabaseError, connection, transaction
 from redis import Redis
 
-from analytics.aggregate import MalformedBatch
+from analytics.batches import MalformedBatch
 from analytics.requests.models import RequestRecord, RequestsLeftOut
 from analytics.stream import BatchStream
 from pool.bus import REQUESTS_FIELD, REQUESTS_STREAM, RequestBatch, RequestNote
