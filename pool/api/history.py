@@ -13,7 +13,7 @@ from pool.api import filters
 from pool.api.errors import model_errors_as_answers
 from pool.api.pagination import Page, TimePage
 from pool.api.permissions import MayRollBack, ModelPermissions
-from pool.api.strict import KnownParameters
+from pool.api.strict import KnownParameters, KnownRows
 from pool.diff import Action, Kind
 from pool.history.causes import causes_of, effects_of
 from pool.models import Backend, Event, HealthRecord, Pool, Revision
@@ -112,7 +112,7 @@ class RevisionChangeSerializer(serializers.Serializer[Any]):
     )
 
 
-class EventViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
+class EventViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
     """The timeline, newest first."""
 
     permission_classes = [ModelPermissions]
@@ -152,7 +152,7 @@ class HealthRecordViewSet(KnownParameters, mixins.ListModelMixin, viewsets.Gener
     pagination_class = TimePage
 
 
-class RevisionViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
+class RevisionViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
     """Every configuration that was ever published, newest first."""
 
     permission_classes = [ModelPermissions]

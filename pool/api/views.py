@@ -4,11 +4,11 @@ from functools import cached_property
 from typing import Any
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -155,7 +155,11 @@ class BackendViewSet(HealthActions, _LiveViewSet):
         return Response(self.get_serializer(backend).data)
 
     def _get_pool(self) -> Pool:
-        return get_object_or_404(Pool, name=self.kwargs["pool_name"])
+        name = self.kwargs["pool_name"]
+        pool = Pool.objects.filter(name=name).first()
+        if pool is None:
+            raise NotFound(f"There is no pool {name}.")
+        return pool
 
 
 class RouteViewSet(_PublishedViewSet):

@@ -181,3 +181,25 @@ def test_the_browsable_pages_open(boss, path):
     # What its own links and forms ask for.
     for query in set(re.findall(r'href="[^"#]*\?([^"]+)"', answer.content.decode())):
         assert boss.get(f"/api/v1/{path}?{query}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("pools/shop/", "There is no pool shop."),
+        ("pools/shop/failback/", "There is no pool shop."),
+        ("pools/shop/backends/", "There is no pool shop."),
+        ("pools/web/backends/a/", "There is no backend a."),
+        ("routes/7/", "There is no route 7."),
+        ("routes/x/", "There is no route x."),
+        ("events/7/", "There is no event 7."),
+        ("revisions/77/", "There is no revision 77."),
+        ("alert-rules/down/", "There is no alert rule down."),
+        ("alerts/x/", "There is no alert x."),
+    ],
+)
+def test_what_is_not_there_is_named(boss, path, said):
+    Pool.objects.create(name="web")
+    ask = boss.post if path.endswith("failback/") else boss.get
+    answer = ask(f"/api/v1/{path}")
+    assert (answer.status_code, answer.json()) == (404, {"detail": said})
