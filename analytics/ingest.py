@@ -1,7 +1,6 @@
 """Stream → store, until the stream is empty."""
 
 import gc
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,8 +11,6 @@ from redis import Redis
 
 from analytics import store
 from analytics.stream import TrafficStream
-
-logger = logging.getLogger(__name__)
 
 # In one transaction, and in memory: those of a thousand backends take 3 MB each.
 BATCHES_AT_ONCE = 60

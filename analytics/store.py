@@ -14,8 +14,9 @@ from django.db import IntegrityError, transaction
 
 from analytics.aggregate import of_pools, roll_up
 from analytics.models import CountedBatch
-from analytics.tables import BACKENDS, POOLS, delete_in_steps
+from analytics.tables import BACKENDS, POOLS
 from pool.bus import TrafficBatch
+from pool.retention import delete_in_steps
 
 _ATTEMPTS = 10  # each failed one means that another aggregator counted a batch
 
@@ -71,4 +72,4 @@ def prune_rollups(retention_hours: dict[int, int | None], now: datetime) -> None
 
 
 def prune_batches(before: datetime) -> None:
-    delete_in_steps(CountedBatch.objects.filter(counted_at__lt=before))
+    delete_in_steps(CountedBatch.objects.filter(counted_at__lt=before).order_by("counted_at"))

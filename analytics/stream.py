@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from redis import Redis, ResponseError
 
-from analytics.aggregate import MalformedBatch, decode_batch
+from analytics.batches import MalformedBatch, decode_batch
 from pool.bus import TRAFFIC_FIELD, TRAFFIC_STREAM, TrafficBatch
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic
 
-from django.db import connection, models
+from django.db import connection
 from django.db.models import Q
 from msgspec.structs import astuple
 
@@ -30,6 +30,7 @@ from analytics.aggregate import PoolSeries as SeriesOfPool
 from analytics.histograms import pack, unpack
 from analytics.models import PoolRollup, PoolSeries, TrafficRollup, TrafficSeries
 from analytics.writing import write
+from pool.retention import delete_in_steps
 
 # The columns of a rollup that hold its `Counters`, in their order.
 COUNTERS: tuple[str, ...] = (
@@ -39,7 +40,6 @@ COUNTERS: tuple[str, ...] = (
 )
 _TIMES = len(SUMMED) + 1  # where the columns of the times begin
 _FIELDS = len(Times.__struct_fields__)
-_DELETE_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Table(Generic[AnySeries]):
         for step, hours in retention_hours.items():
             if hours is not None:
                 old = Q(step=step, at__lt=now - timedelta(hours=hours))
-                delete_in_steps(self.rollups.objects.filter(old))
+                delete_in_steps(self.rollups.objects.filter(old).order_by("at"))
 
 
 BACKENDS = Table(TrafficRollup, TrafficSeries, Series, "backend_id")
@@ -143,9 +143,3 @@ def _adapt(at: int) -> Any:
 
 def _datetime(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def delete_in_steps(rows: "models.QuerySet[Any]") -> None:
-    """In steps, so that no lock is held for long."""
-    while ids := list(rows.order_by().values_list("pk", flat=True)[:_DELETE_AT_ONCE]):
-        rows.model._default_manager.filter(pk__in=ids).delete()

@@ -15,7 +15,6 @@ from pool.admin.edges import EdgesNow
 from pool.admin.figures import Figure
 from pool.admin.health import (
     REDIS_AWAY,
-    attach_conditions,
     attach_outlooks,
     availability_badge,
     condition,
@@ -24,6 +23,7 @@ from pool.admin.health import (
 )
 from pool.admin.history import events_table
 from pool.models import Backend, Event, Pool
+from pool.words import counted
 
 POOLS = 20  # those with trouble first; the rest is one click away
 EVENTS = 10
@@ -52,7 +52,6 @@ def add_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
 
 def _read_pools() -> list[Pool]:
     pools = list(Pool.objects.prefetch_related("backends"))
-    attach_conditions(backend for pool in pools for backend in pool.backends.all())
     attach_outlooks(pools)
     return pools
 
@@ -62,7 +61,7 @@ def _pools_figure(pools: list[Pool]) -> Figure:
     serving = sum(not why_not(backend) for backend in backends)
     known = all(condition(backend).known for backend in backends)
     figure = f"{serving} of {len(backends)}" if known else f"? of {len(backends)}"
-    note = f"in {len(pools)} pool{'s'[: len(pools) != 1]}"
+    note = f"in {counted(len(pools), 'pool')}"
     return Figure("Backends available", figure, note, reverse("admin:pool_backend_changelist"))
 
 

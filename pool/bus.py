@@ -14,6 +14,7 @@ lb:panic            hash     pool id → the `EventKind` that the timeline was t
 lb:panic:alarms     list     `pool.panic.events.Alarm`, until the timeline has it
 lb:edges            hash     worker id → `EdgeReport`
 lb:edges:known      hash     worker id → `EdgeReport`, as when it joined the timeline
+lb:edges:looked_at  string   Unix time when somebody looked last who has left
 lb:edges:lagging    hash     worker id → `EdgeReport`, as when the timeline was told that it lags
 lb:load:WORKER      hash     backend id → `BackendLoad`; expires with the worker's report
 lb:traffic          stream   one field "b" an entry: `TrafficBatch`
@@ -48,7 +49,7 @@ PANIC_KEY = "lb:panic"
 PANIC_ALARMS = "lb:panic:alarms"
 EDGES_KEY = "lb:edges"
 KNOWN_EDGES_KEY = "lb:edges:known"
-EDGES_LOOKED_AT_KEY = "lb:edges:looked_at"  # Unix time: when somebody looked who has left
+EDGES_LOOKED_AT_KEY = "lb:edges:looked_at"
 LAGGING_EDGES_KEY = "lb:edges:lagging"
 TRAFFIC_STREAM = "lb:traffic"
 TRAFFIC_FIELD = b"b"

@@ -3,12 +3,12 @@
 from itertools import count
 from typing import Any, cast
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 
 from pool.actor import Actor, acting_as
 from pool.models import Backend, Pool
 from pool.publish import schedule
+from pool.refusals import told_of
 
 _OF_THE_ROW = {"id", "created_at", "updated_at"}
 
@@ -36,21 +36,10 @@ def duplicate(pool: Pool, name: str, by: Actor = None) -> Pool:
         for backend in sorted(pool.backends.all(), key=lambda row: row.backup_of_id is not None):
             of_the_copy = {"pool_id": copy.pk, "backup_of_id": ids[backend.backup_of_id]}
             made = Backend(**_columns(backend) | of_the_copy)
-            _save(made)
+            with told_of(f"backend {made.name}"):
+                made.save()
             ids[backend.pk] = made.pk
     return copy
-
-
-def _save(backend: Backend) -> None:
-    try:
-        backend.save()
-    except ValidationError as error:
-        of_it = f"backend {backend.name}"
-        told = {
-            of_it if field == NON_FIELD_ERRORS else f"{of_it}, {field}": problems
-            for field, problems in error.message_dict.items()
-        }
-        raise ValidationError(told) from error
 
 
 def _columns(row: models.Model) -> dict[str, Any]:

@@ -15,6 +15,11 @@ NOT_PROBED = HealthStatus(state=HealthState.UNKNOWN, since=0, reason="Not probed
 UNREADABLE = HealthStatus(state=HealthState.UNKNOWN, since=0, reason="Unreadable record in Redis")
 
 
+def why_away(error: RedisError) -> str:
+    """A sentence without its full stop."""
+    return f"Redis cannot be reached: {error}".rstrip(".")
+
+
 @dataclass(frozen=True)
 class LiveRecords:
     """One reading of a hash in Redis, good for all rows of a page.
@@ -32,7 +37,7 @@ class LiveRecords:
         try:
             return cls(cast("dict[bytes, bytes]", redis_client().hgetall(cls.key)))
         except RedisError as error:
-            return cls(error=f"Redis cannot be reached: {error}".rstrip("."))
+            return cls(error=why_away(error))
 
 
 class LiveHealth(LiveRecords):

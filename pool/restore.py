@@ -14,6 +14,7 @@ from pool.models import Backend, Pool, Revision, Route
 from pool.policies import POOL_GROUPS, RATE_LIMIT, to_column
 from pool.policies.health import HEALTH_OVERRIDES
 from pool.publish import schedule
+from pool.refusals import told_of
 from pool.revise import PublishError
 from pool.snapshot import (
     BackendSpec,
@@ -44,7 +45,8 @@ def rollback(revision: Revision, by: Actor) -> None:
     """Make the configuration what it was in `revision`; it is published as a new revision.
 
     PublishError if the revision was written by a version whose snapshots this
-    one does not read; ValidationError if today's rules refuse it.
+    one does not read; ValidationError if today's rules refuse it: its message_dict
+    says of a backend's field "backend web/a, url".
     """
     target = _target(revision)
     with transaction.atomic(), acting_as(by):
@@ -103,7 +105,8 @@ def _save(kind: Kind, ids: set[int], target: Snapshot) -> None:
             row = existing.get(row_id) or model(pk=row_id)
             for name, value in columns.items():
                 setattr(row, name, value)
-            row.save()
+            with told_of(f"{kind} {row}"):
+                row.save()
 
 
 def _rows(kind: Kind, ids: set[int]) -> models.QuerySet[Any]:

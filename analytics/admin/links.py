@@ -15,6 +15,7 @@ from django.urls import reverse
 from unfold.decorators import action
 
 from pool.admin import BackendAdmin, PoolAdmin, RevisionAdmin
+from pool.admin.base import StyledAdmin
 from pool.models import Backend, Pool, Revision
 
 admin.site.unregister((Pool, Backend, Revision))
@@ -26,14 +27,14 @@ _to_traffic = action(
 )
 
 
-class _Links:
+class _Links(StyledAdmin):
     """Ways to pages of reports, for who may see these."""
 
     def has_traffic_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("analytics.view_trafficrollup")
 
     def row(self, request: HttpRequest, object_id: str) -> Any:
-        found = self.get_object(request, unquote(object_id))  # type: ignore[attr-defined]
+        found = self.get_object(request, unquote(object_id))
         if found is None:
             raise Http404(f"There is nothing with the number {object_id}.")
         return found
@@ -46,7 +47,7 @@ def _follow(page: str, **names: str) -> HttpResponse:
 
 @admin.register(Pool)
 class PoolWithTraffic(_Links, PoolAdmin):
-    actions_detail = (*PoolAdmin.actions_detail, "traffic")  # type: ignore[assignment]
+    actions_detail = (*PoolAdmin.actions_detail, "traffic")
 
     @_to_traffic
     def traffic(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -55,7 +56,7 @@ class PoolWithTraffic(_Links, PoolAdmin):
 
 @admin.register(Backend)
 class BackendWithTraffic(_Links, BackendAdmin):
-    actions_detail = (*BackendAdmin.actions_detail, "traffic")  # type: ignore[assignment]
+    actions_detail = (*BackendAdmin.actions_detail, "traffic")
 
     @_to_traffic
     def traffic(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -65,7 +66,7 @@ class BackendWithTraffic(_Links, BackendAdmin):
 
 @admin.register(Revision)
 class RevisionWithTraffic(_Links, RevisionAdmin):
-    actions_detail = (*RevisionAdmin.actions_detail, "compare")  # type: ignore[assignment]
+    actions_detail = (*RevisionAdmin.actions_detail, "compare")
 
     @action(
         description="Compare before and after",

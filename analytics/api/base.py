@@ -59,16 +59,15 @@ class ReportView(KnownParameters, ABC):
     def get(self, request: Request) -> HttpResponseBase:
         query = self.query_class(data=request.query_params)
         query.is_valid(raise_exception=True)
-        as_table = wants_table(request)
-        table = self._table(request) if as_table else None
+        as_table, table = wants_table(request), self._table(request)
         with bad_parameters_as_answers():
             report = self.report(query, table=as_table)
         response: HttpResponseBase
-        if table is None:
-            response = Response(msgspec.to_builtins(report))
-        else:
+        if as_table:
             rows = map(msgspec.to_builtins, table.rows(report))
             response = table_response(request, self.name, list(columns_of(table.row)), rows)
+        else:
+            response = Response(msgspec.to_builtins(report))
         response["Cache-Control"] = _RUNNING if is_running(report) else _FINISHED
         return response
 

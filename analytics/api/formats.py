@@ -4,10 +4,8 @@ A report says in `columns` what its rows are called; REST framework chooses by `
 or Accept, and renders errors itself.
 """
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -17,10 +15,9 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 
-_ROWS_AT_ONCE = 500  # in one chunk of an answer
+from pool import spreadsheet
 
-# What a spreadsheet takes for a formula. Names and paths come from outside.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_ROWS_AT_ONCE = 500  # in one chunk of an answer
 
 Row = Mapping[str, Any]
 
@@ -96,18 +93,9 @@ def _ndjson(rows: Iterable[Row]) -> Iterator[bytes]:
     return (msgspec.json.encode(row) + b"\n" for row in rows)
 
 
-class _Line:
-    """What `csv.writer` writes to; gives each line back."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def csv_lines(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
-    writer = csv.writer(_Line())
-    yield writer.writerow(columns).encode()
-    for row in rows:
-        yield writer.writerow([_cell(_find(row, column)) for column in columns]).encode()
+    table = ([_flat(_find(row, column)) for column in columns] for row in rows)
+    return (line.encode() for line in spreadsheet.lines(chain([columns], table)))
 
 
 def _find(row: Row, column: str) -> Any:
@@ -119,15 +107,10 @@ def _find(row: Row, column: str) -> Any:
     return value
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime):
-        return value.isoformat()
+def _flat(value: Any) -> Any:
+    """Several values as one text."""
     if isinstance(value, Mapping):
-        return _cell("; ".join(f"{name}: {one}" for name, one in value.items()))
+        return "; ".join(f"{name}: {one}" for name, one in value.items())
     if isinstance(value, list | tuple):
-        return _cell("; ".join(str(one) for one in value))
+        return "; ".join(str(one) for one in value)
     return value

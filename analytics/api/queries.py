@@ -22,6 +22,7 @@ from analytics.reports.span import (
 )
 
 NO_SERIES = "none"
+TIME = "ISO 8601, in `tz` if it has no offset; or Unix seconds."  # how one is written
 _LIMIT = 100
 _MOST = 1000
 
@@ -34,7 +35,7 @@ def bad_parameters_as_answers() -> Iterator[None]:
         raise serializers.ValidationError({error.name: [str(error)]}) from error
 
 
-def _text(about: str) -> serializers.CharField:
+def text_field(about: str) -> serializers.CharField:
     return serializers.CharField(required=False, default="", allow_blank=True, help_text=about)
 
 
@@ -50,15 +51,14 @@ class SpanQuery(serializers.Serializer[Any]):
             "invalid_choice": "“{input}” is not a period; give one of " + ", ".join(PERIODS) + "."
         },
     )
-    tz = _text("Time zone of days and of times without an offset, such as Europe/Berlin.")
+    tz = text_field("Time zone of days and of times without an offset, such as Europe/Berlin.")
 
     def get_fields(self) -> dict[str, Any]:
         """With `from`, which no attribute can be called."""
-        about = "ISO 8601, in `tz` if it has no offset; or Unix seconds."
         return {
             **super().get_fields(),
-            "from": _text(f"Beginning of a range in place of a period: {about}"),
-            "to": _text(f"End of the range, exclusive; now unless said: {about}"),
+            "from": text_field(f"Beginning of a range in place of a period: {TIME}"),
+            "to": text_field(f"End of the range, exclusive; now unless said: {TIME}"),
         }
 
     def clock(self) -> Clock:
@@ -71,9 +71,9 @@ class SpanQuery(serializers.Serializer[Any]):
 
 
 class ScopeQuery(SpanQuery):
-    pool = _text("Only this pool.")
-    backend = _text("Only backends of this name.")
-    route = _text("Only this route: its number, or its host and path prefix.")
+    pool = text_field("Only this pool.")
+    backend = text_field("Only backends of this name.")
+    route = text_field("Only this route: its number, or its host and path prefix.")
 
     def scope(self) -> Scope:
         asked = self.validated_data
@@ -107,7 +107,7 @@ class RowsQuery(ScopeQuery):
 
 
 class SeriesQuery(RowsQuery):
-    step = _text(
+    step = text_field(
         f"Width of the points of the series: one of {', '.join(WIDTHS)}, `{AUTO}` (so that there "
         f"are some hundred), or `{NO_SERIES}` for no series."
     )
@@ -123,7 +123,7 @@ class TrafficQuery(SeriesQuery):
         default=True,
         help_text="Whether to tell `latency_ms`, which of a thousand backends takes longest.",
     )
-    periods = _text(
+    periods = text_field(
         "Several periods at once, such as `5m,1h,all`: the answer is then a list of reports, "
         "without series unless a `step` is given."
     )
@@ -159,10 +159,14 @@ class LatencyQuery(SeriesQuery):
 
 
 class CompareQuery(RowsQuery):
-    a = _text("What is before: `FROM/TO` (each as `from`), or a period.")
-    b = _text("What is after, in the same way. Without a and b: a period, and what was before it.")
-    revision = _text("Number of a revision: compares before and after it, in place of a and b.")
-    window = _text(
+    a = text_field("What is before: `FROM/TO` (each as `from`), or a period.")
+    b = text_field(
+        "What is after, in the same way. Without a and b: a period, and what was before it."
+    )
+    revision = text_field(
+        "Number of a revision: compares before and after it, in place of a and b."
+    )
+    window = text_field(
         f"How long before and after the revision, such as 15m, 1h or 7d: {DEFAULT_WINDOW} unless "
         "said, or as long as it has run."
     )

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from analytics.api.formats import RENDERERS, Negotiation, table_response, wants_table
-from analytics.api.queries import bad_parameters_as_answers
+from analytics.api.queries import TIME, bad_parameters_as_answers, text_field
 from analytics.api.shapes import columns_of, shape_of
 from analytics.reports.scope import parse_scope
 from analytics.reports.span import BadParameter, parse_time, parse_zone
@@ -33,12 +33,10 @@ _UNCACHED = "private, no-cache"
 _ROW = shape_of(RequestRow)
 
 
-def _text(about: str) -> serializers.CharField:
-    return serializers.CharField(required=False, default="", allow_blank=True, help_text=about)
-
-
 class _ZoneQuery(serializers.Serializer[Any]):
-    tz = _text("Time zone of the answer, and of times without an offset, such as Europe/Berlin.")
+    tz = text_field(
+        "Time zone of the answer, and of times without an offset, such as Europe/Berlin."
+    )
 
     def zone(self) -> tzinfo:
         with bad_parameters_as_answers():
@@ -46,14 +44,14 @@ class _ZoneQuery(serializers.Serializer[Any]):
 
 
 class RequestsQuery(_ZoneQuery):
-    pool = _text("Only this pool.")
-    backend = _text("Only backends of this name.")
-    route = _text("Only this route: its number, or its host and path prefix.")
-    status = _text("Only this status, such as 503, or this class of them, such as 5xx.")
-    method = _text("Only this method, such as GET.")
-    host = _text("Only this host.")
-    path = _text("Only paths that begin so.")
-    client = _text("Only this client's address.")
+    pool = text_field("Only this pool.")
+    backend = text_field("Only backends of this name.")
+    route = text_field("Only this route: its number, or its host and path prefix.")
+    status = text_field("Only this status, such as 503, or this class of them, such as 5xx.")
+    method = text_field("Only this method, such as GET.")
+    host = text_field("Only this host.")
+    path = text_field("Only paths that begin so.")
+    client = text_field("Only this client's address.")
     cause = NamedChoiceField(
         choices=[cause.value for cause in Cause],
         required=False,
@@ -61,7 +59,7 @@ class RequestsQuery(_ZoneQuery):
         allow_blank=True,
         help_text="Only those that ended for this cause.",
     )
-    request_id = _text("Only those with this X-Request-Id.")
+    request_id = text_field("Only those with this X-Request-Id.")
     notable = serializers.BooleanField(
         required=False,
         default=None,
@@ -78,11 +76,10 @@ class RequestsQuery(_ZoneQuery):
 
     def get_fields(self) -> dict[str, Any]:
         """With `from`, which no attribute can be called."""
-        about = "ISO 8601, in `tz` if it has no offset; or Unix seconds."
         return {
             **super().get_fields(),
-            "from": _text(f"Only those that began then or later: {about}"),
-            "to": _text(f"Only those that began before: {about}"),
+            "from": text_field(f"Only those that began then or later: {TIME}"),
+            "to": text_field(f"Only those that began before: {TIME}"),
         }
 
     def search(self) -> Search:

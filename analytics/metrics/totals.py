@@ -2,19 +2,13 @@
 
 from typing import NamedTuple
 
-from analytics.aggregate import Counters, Times, sum_of
+from analytics.aggregate import SUMMED, Counters, Times, sum_of
 from analytics.histograms import unpack
 from analytics.levels import EVER
 from analytics.models import TrafficRollup
 from pool.models import Backend, Pool
 
 EDGE = ""  # in a backend's place: the edge answered itself
-
-_SUMMED = (
-    *("status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"),
-    *("errors", "connect_errors", "timeouts", "cuts", "retries", "hedges", "client_aborts"),
-    *("rejected_rate_limit", "rejected_queue", "rejected_no_backend", "bytes_in", "bytes_out"),
-)
 
 
 class Name(NamedTuple):
@@ -34,13 +28,13 @@ def read_totals() -> Totals:
     """
     parts: dict[Name, list[Counters]] = {name: [] for name in _configured()}
     rows = TrafficRollup.objects.filter(step=EVER).values_list(
-        "series__pool", "series__backend", "total_sum", "total_histogram", *_SUMMED
+        "series__pool", "series__backend", "total_sum", "total_histogram", *SUMMED
     )
     for pool, backend, duration, histogram, *numbers in rows.order_by().iterator():
         own = parts.get(Name(pool, backend))
         if own is not None:
             times = Times(sum=duration, histogram=unpack(histogram))
-            own.append(Counters(total=times, **dict(zip(_SUMMED, numbers, strict=True))))
+            own.append(Counters(total=times, **dict(zip(SUMMED, numbers, strict=True))))
     return {name: sum_of(own) for name, own in parts.items()}
 
 

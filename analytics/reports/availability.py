@@ -20,8 +20,8 @@ from analytics.reports.budget import Budget, budget
 from analytics.reports.figures import answered
 from analytics.reports.heading import Heading, heading
 from analytics.reports.rollups import Name, Part
-from analytics.reports.scope import EDGE, Scope
-from analytics.reports.selection import Selection
+from analytics.reports.scope import EDGE, EVERYWHERE, Scope
+from analytics.reports.selection import EVERYTHING, Selection
 from analytics.reports.span import Span
 from analytics.reports.strips import Strip, cut_cells, fill
 from pool.history.outages import Cells, Interval, common, intervals, is_down, is_out, seconds_in
@@ -85,9 +85,9 @@ class AvailabilityReport(Heading):
 def availability_report(
     span: Span,
     now: datetime,
-    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
+    scope: Scope = EVERYWHERE,
     target: float = TARGET,
-    selection: Selection = Selection(),  # noqa: B008
+    selection: Selection = EVERYTHING,
 ) -> AvailabilityReport:
     """Of what is configured now. `target`: percent, below 100; `now` is that of the span."""
     reading = _read(span, now, scope)

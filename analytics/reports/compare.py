@@ -13,8 +13,8 @@ from analytics.reports import rollups
 from analytics.reports.figures import QUANTILES, Latency, answered, latency, ratio
 from analytics.reports.heading import Heading, heading
 from analytics.reports.rollups import Name
-from analytics.reports.scope import EDGE, Scope
-from analytics.reports.selection import Selection
+from analytics.reports.scope import EDGE, EVERYWHERE, Scope
+from analytics.reports.selection import EVERYTHING, Selection
 from analytics.reports.sides import Sides
 from analytics.reports.significance import (
     PROPORTIONS,
@@ -134,8 +134,8 @@ class _Measured:
 
 def comparison_report(
     sides: Sides,
-    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
-    selection: Selection = Selection(),  # noqa: B008
+    scope: Scope = EVERYWHERE,
+    selection: Selection = EVERYTHING,
 ) -> ComparisonReport:
     a, b = (_Measured.read(span, scope) for span in (sides.before, sides.after))
     names = {name for name in (*a.sums, *b.sums) if scope.backend in ("", name.backend)}

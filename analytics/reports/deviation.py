@@ -18,9 +18,9 @@ from analytics.reports.plan import WeightChange
 from analytics.reports.rollups import Name
 from pool.choices import StickyMode
 from pool.models import Backend
+from pool.words import length
 
 _NAMES_SHOWN = 3
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 # By cause, in the order in which they are told: the operator's own doing first.
 _WORDS: Mapping[str, str] = {
@@ -143,14 +143,4 @@ def _times(number: int) -> str:
 
 
 def _length(seconds: float) -> str:
-    """In its largest unit and the one below, such as "1 h 5 min"."""
-    if seconds < 1:
-        return f"{seconds:.1f} s"
-    found = next(index for index, (width, _) in enumerate(_UNITS) if round(seconds) >= width)
-    left = round(seconds)
-    parts = []
-    for width, name in _UNITS[found : found + 2]:
-        count, left = divmod(left, width)
-        if count:
-            parts.append(f"{count} {name}")
-    return " ".join(parts)
+    return f"{seconds:.1f} s" if seconds < 1 else length(seconds)

@@ -13,8 +13,8 @@ from analytics.reports.figures import answered, ratio
 from analytics.reports.heading import Heading, heading
 from analytics.reports.plan import planned_shares, read_plan, weight_changes
 from analytics.reports.rollups import Name
-from analytics.reports.scope import EDGE, Scope
-from analytics.reports.selection import Selection
+from analytics.reports.scope import EDGE, EVERYWHERE, Scope
+from analytics.reports.selection import EVERYTHING, Selection
 from analytics.reports.significance import tolerance
 from analytics.reports.span import Span
 from pool.models import Backend
@@ -52,8 +52,8 @@ class DistributionReport(Heading):
 
 def distribution_report(
     span: Span,
-    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
-    selection: Selection = Selection(),  # noqa: B008
+    scope: Scope = EVERYWHERE,
+    selection: Selection = EVERYTHING,
 ) -> DistributionReport:
     members = _read_members(span, scope.all_backends())
     told = []

@@ -14,8 +14,8 @@ from analytics.reports.bins import AUTO, Bins
 from analytics.reports.figures import answered, count, ratio
 from analytics.reports.heading import Heading, heading
 from analytics.reports.listing import list_backends
-from analytics.reports.scope import Scope
-from analytics.reports.selection import Selection
+from analytics.reports.scope import EVERYWHERE, Scope
+from analytics.reports.selection import EVERYTHING, Selection
 from analytics.reports.span import Span
 from analytics.requests.paths import TopErrorPaths, top_error_paths
 
@@ -86,9 +86,9 @@ class ErrorsReport(Heading):
 
 def errors_report(
     span: Span,
-    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
+    scope: Scope = EVERYWHERE,
     step: str | None = AUTO,
-    selection: Selection = Selection(),  # noqa: B008
+    selection: Selection = EVERYTHING,
 ) -> ErrorsReport:
     """`step` None: without a series. BadParameter for a step that is not to be had."""
     bins = rollups.cut_span(span, scope, step) if step else None

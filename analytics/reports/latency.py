@@ -18,8 +18,8 @@ from analytics.reports.heading import Heading, heading
 from analytics.reports.heat import HeatMap, draw
 from analytics.reports.listing import list_backends
 from analytics.reports.rollups import Name
-from analytics.reports.scope import Scope
-from analytics.reports.selection import Selection
+from analytics.reports.scope import EVERYWHERE, Scope
+from analytics.reports.selection import EVERYTHING, Selection
 from analytics.reports.span import Span
 
 DEFAULT_KIND = "total"
@@ -67,9 +67,9 @@ class LatencyReport(Heading):
 
 def latency_report(
     span: Span,
-    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
+    scope: Scope = EVERYWHERE,
     step: str | None = AUTO,
-    selection: Selection = Selection(),  # noqa: B008
+    selection: Selection = EVERYTHING,
     kind: str = DEFAULT_KIND,
 ) -> LatencyReport:
     """`step` None: without a series. BadParameter for a step that is not to be had."""

@@ -20,7 +20,7 @@ from analytics.histograms import unpack
 from analytics.levels import DAY, Segment
 from analytics.models import PoolRollup, PoolSeries, TrafficRollup, TrafficSeries
 from analytics.reports.bins import Bins, cut
-from analytics.reports.scope import Scope
+from analytics.reports.scope import EVERYWHERE, Scope
 from analytics.reports.span import Span
 
 
@@ -120,7 +120,7 @@ def _first_bucket(scope: Scope) -> int | None:
 def find_backends(scope: Scope) -> Backends:
     rows = TrafficSeries.objects.filter(scope.of_series()).values_list("pk", "pool", "backend")
     names = {number: Name(pool, backend) for number, pool, backend in rows}
-    return Backends(names, everything=scope == Scope())
+    return Backends(names, everything=scope == EVERYWHERE)
 
 
 def present(segments: Sequence[Segment], backends: Backends) -> set[Name]:
@@ -202,7 +202,7 @@ def requests_of_pools(bins: Bins, scope: Scope) -> dict[str, list[int]]:
 
 def _of_all(segments: Sequence[Segment], scope: Scope) -> _Rows:
     rows = _table(scope).objects.filter(_within(segments)).order_by()
-    if scope == Scope():
+    if scope == EVERYWHERE:
         return rows
     # By their numbers, which the index has, where a join has none.
     series = _series(scope).objects.filter(scope.of_series())

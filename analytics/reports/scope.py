@@ -34,6 +34,9 @@ class Scope:
         return found
 
 
+EVERYWHERE = Scope()
+
+
 def parse_scope(pool: str = "", backend: str = "", route: str = "") -> Scope:
     """BadParameter if something is neither configured nor was ever seen."""
     if pool:

@@ -35,3 +35,6 @@ class Selection:
         if self.top is None:
             return list(rows)
         return sorted(rows, key=rank, reverse=True)[: self.top]
+
+
+EVERYTHING = Selection()

@@ -5,6 +5,7 @@ A span begins and ends at boundaries of the narrowest level that still has its b
 end, so that the widest buckets are read, and its `end` is that of the newest narrow one.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ PERIODS = {
 }
 DEFAULT_PERIOD = "1h"
 
-WIDTHS = {TEN_SECONDS: "10 seconds", MINUTE: "a minute", HOUR: "an hour", DAY: "a day (UTC)"}
+_IN_WORDS = {TEN_SECONDS: "10 seconds", MINUTE: "a minute", HOUR: "an hour", DAY: "a day (UTC)"}
 
 _UNIX = re.compile(r"\d{9,11}(\.\d+)?", re.ASCII)
 _MILLISECONDS = re.compile(r"\d{12,}", re.ASCII)
@@ -115,7 +116,7 @@ class Clock:
         """A range as exact as what is kept allows; no end, or one to come: until now."""
         now = self.now.timestamp()
         running = end is None or end >= now
-        stop = self._end_of_now() if end is None or running else ceil(int(-(-end // 1)), 1)
+        stop = self._end_of_now() if end is None or running else math.ceil(end)
         if start >= now:
             raise BadParameter("from", f"{self._show(start)} is not in the past.")
         if start >= stop:
@@ -144,7 +145,7 @@ class Clock:
 def _widened(what: str, level: int, wanted: int) -> tuple[str, ...]:
     if level == wanted:
         return ()
-    width = WIDTHS[level]
+    width = _IN_WORDS[level]
     return (f"{what} at the boundary of {width}: from then, nothing narrower is kept.",)
 
 

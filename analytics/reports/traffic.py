@@ -10,8 +10,8 @@ from analytics.reports.figures import Counts, Summary, answered, count, latency,
 from analytics.reports.heading import Heading, heading
 from analytics.reports.listing import list_backends
 from analytics.reports.rollups import Name
-from analytics.reports.scope import Scope
-from analytics.reports.selection import Selection
+from analytics.reports.scope import EVERYWHERE, Scope
+from analytics.reports.selection import EVERYTHING, Selection
 from analytics.reports.span import Span
 
 
@@ -59,9 +59,9 @@ _TIMED = ("total",)
 
 def traffic_report(
     span: Span,
-    scope: Scope = Scope(),  # noqa: B008 - immutable, as is the selection
+    scope: Scope = EVERYWHERE,
     step: str | None = AUTO,
-    selection: Selection = Selection(),  # noqa: B008
+    selection: Selection = EVERYTHING,
     *,
     percentiles: bool = True,
 ) -> TrafficReport:

@@ -6,17 +6,15 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.db.models.functions import Left
 
-from analytics.reports.scope import Scope
+from analytics.reports.scope import EVERYWHERE, Scope
 from analytics.requests.models import RequestRecord
-
-_EVERYWHERE = Scope()
 
 
 @dataclass(frozen=True)
 class Search:
     """All that is not empty or None must be so; `statuses` are those from one to the other."""
 
-    scope: Scope = _EVERYWHERE
+    scope: Scope = EVERYWHERE
     since: datetime | None = None
     until: datetime | None = None
     statuses: tuple[int, int] | None = None

@@ -11,11 +11,11 @@ import msgspec
 from django.db import DatabaseError, connection, transaction
 from redis import Redis
 
-from analytics.aggregate import MalformedBatch
+from analytics.batches import MalformedBatch
 from analytics.requests.models import RequestRecord, RequestsLeftOut
-from analytics.store import delete_in_steps
 from analytics.stream import BatchStream
 from pool.bus import MALFORMED, REQUESTS_FIELD, REQUESTS_STREAM, RequestBatch, RequestNote
+from pool.retention import delete_in_steps
 
 # Django settings, with their defaults: how many of either sort are kept, and for how long.
 KEPT = ("LB_REQUESTS_KEPT", 100_000)
@@ -78,10 +78,10 @@ def _datetime(seconds: float) -> datetime:
 def prune(keep_each: int, keep_hours: int, now: datetime) -> None:
     """Forget what is older, and of either sort all but the newest `keep_each`."""
     before = now - timedelta(hours=keep_hours)
-    delete_in_steps(RequestRecord.objects.filter(at__lt=before))
-    delete_in_steps(RequestsLeftOut.objects.filter(at__lt=before))
+    for table in (RequestRecord, RequestsLeftOut):
+        delete_in_steps(table.objects.filter(at__lt=before).order_by("at"))
     for notable in (False, True):
         rows = RequestRecord.objects.filter(notable=notable)
         times = rows.order_by("-at").values_list("at", flat=True)
         for oldest in times[keep_each : keep_each + 1]:
-            delete_in_steps(rows.filter(at__lte=oldest))
+            delete_in_steps(rows.filter(at__lte=oldest).order_by("at"))

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+from pool import words
+
 NOTHING = "-"
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def text(value: Any) -> str:
@@ -40,14 +41,8 @@ def signed(value: float) -> str:
 
 
 def length(seconds: float) -> str:
-    """Of time, in the two greatest units."""
-    if seconds < 60:
-        return f"{number(round(seconds, 1))} s"
-    left = round(seconds)
-    index = next(index for index, (width, _) in enumerate(_UNITS) if left >= width)
-    (width, unit), (narrower, below) = _UNITS[index : index + 2]
-    whole, rest = left // width, left % width // narrower
-    return f"{whole:,} {unit} {rest} {below}" if rest else f"{whole:,} {unit}"
+    """Of time; below a minute with a tenth of a second, if it has any."""
+    return words.length(seconds) if seconds >= 60 else f"{number(round(seconds, 1))} s"
 
 
 def moment(value: datetime) -> str:

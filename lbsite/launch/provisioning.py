@@ -15,6 +15,7 @@ from lbsite.servers_file import ServerEntry
 from pool.actor import acting_as
 from pool.addresses import origin_host_and_port, socket_path
 from pool.models import Backend, Pool, Route
+from pool.refusals import in_words
 
 ACTOR = "lb up"
 DEFAULT_POOL = "default"
@@ -81,7 +82,7 @@ def _save(row: Pool | Backend, label: str) -> None:
     try:
         row.save()
     except ValidationError as error:
-        raise ProvisioningError(f"{label}: {_explain(error)}") from error
+        raise ProvisioningError(f"{label}: {in_words(error)}") from error
 
 
 def demo_backends() -> dict[str, Listen]:
@@ -130,12 +131,6 @@ def _ensure_catch_all_route(pool: Pool) -> list[str]:
             f"kept route / to pool {route.pool.name}; pool {pool.name} needs a route of its own"
         ]
     return []
-
-
-def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()
-    )
 
 
 def _listen(url: str) -> Listen:

@@ -5,10 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.utils.formats import localize
-from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
@@ -17,6 +15,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminP
 from pool.admin.badges import state_badge
 from pool.admin.base import ReadOnlyAdmin, StyledAdmin
 from pool.admin.dialogs import RowForm, done, question
+from pool.admin.history import local
 from pool.alerts.delivery import send_test
 from pool.choices import DeliveryState
 from pool.models.alerts import Alert, AlertChannel, AlertDelivery, AlertRule
@@ -31,7 +30,7 @@ def _table(deliveries: QuerySet[AlertDelivery]) -> dict[str, list[Any]]:
         "headers": ["At", "What", "Channel", "State", "Tries", "What came back"],
         "rows": [
             [
-                localize(localtime(row.created_at)),
+                local(row.created_at),
                 f"{row.kind}: {row}",
                 row.channel.name,
                 state_badge(row.state),
@@ -102,7 +101,16 @@ class AlertChannelAdmin(_SetUpAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AlertChannel]:
         waiting = Count("deliveries", filter=Q(deliveries__state=DeliveryState.WAITING.value))
-        return super().get_queryset(request).annotate(waiting_count=waiting)
+        latest = AlertDelivery.objects.filter(channel=OuterRef("pk")).order_by("-id")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                waiting_count=waiting,
+                last_state=Subquery(latest.values("state")[:1]),
+                last_detail=Subquery(latest.values("detail")[:1]),
+            )
+        )
 
     @display(description="Goes to")
     def goes_to(self, channel: AlertChannel) -> str:
@@ -113,9 +121,8 @@ class AlertChannelAdmin(_SetUpAdmin):
         return channel.waiting_count
 
     @display(description="Last message")
-    def last_message(self, channel: AlertChannel) -> str:
-        last = channel.deliveries.first()
-        return state_badge(last.state, last.detail) if last else "-"
+    def last_message(self, channel: Any) -> str:
+        return state_badge(channel.last_state, channel.last_detail) if channel.last_state else "-"
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

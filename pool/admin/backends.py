@@ -30,6 +30,7 @@ from pool.admin.row_history import RowHistory
 from pool.admin.why import WhyAction
 from pool.choices import HealthState
 from pool.models import Backend
+from pool.refusals import in_words
 
 Verb = Callable[..., None]
 
@@ -116,7 +117,7 @@ class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, RowHistory, Confi
         "icon": "power_settings_new",
         "items": ["drain", "enable", "maintain"],
     }
-    actions_detail = ("why", state_menu, CircuitActions.circuit_menu)
+    actions_detail: tuple[Any, ...] = ("why", state_menu, CircuitActions.circuit_menu)
     change_form_outer_after_template = "pool/admin/backend_history.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -227,7 +228,7 @@ class BackendAdmin(WhyAction, CircuitActions, EjectionDisplay, RowHistory, Confi
                     verb(backend, by=request.user)
                     self.log_change(request, backend, f"Made it {backend.admin_state}.")
         except ValidationError as error:
-            text = " ".join(error.messages)
+            text = in_words(error)
             messages.error(request, f"Nothing changed, because {backend} is not valid: {text}")
             return
         states = ", ".join(f"{backend} is {backend.admin_state}" for backend in backends)

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.db.models import Model
+from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
@@ -27,6 +28,7 @@ class Deletion:
 class StyledAdmin(ModelAdmin):
     class Media:
         css = {"all": ("pool/admin.css",)}
+        js = (Script("pool/labels.js", defer=True),)
 
 
 class ConfigurationAdmin(StyledAdmin):

@@ -8,6 +8,7 @@ from django.utils.timezone import localtime
 
 from pool.history.reading import DAY, Past
 from pool.history.tally import Tally
+from pool.words import length
 
 HEIGHT = 40.0  # of the line's drawing, in its own units; a cell is one unit wide
 _STATES = ("down", "degraded", "up", "unknown")  # the first one with any time gives the colour
@@ -81,16 +82,3 @@ def _lines(means: Sequence[float | None], highest: float) -> Iterator[str]:
 def _dash(point: str) -> str:
     x, y = point.split(",")
     return f"{float(x) - 0.5},{y} {float(x) + 0.5},{y}"
-
-
-def length(seconds: float) -> str:
-    """The two largest units: "2 d 3 h", "4 min 5 s"."""
-    whole = round(seconds)
-    parts = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        if whole >= size:
-            parts.append(f"{whole // size} {unit}")
-            whole %= size
-        elif parts:
-            break
-    return " ".join(parts[:2]) or "0 s"

@@ -1,7 +1,6 @@
 """A backend's circuit on its page: how it is, and what an operator may do with it."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -125,5 +124,5 @@ def _counts(circuit: Circuit) -> list[str]:
     return said
 
 
-def _datetime(seconds: float) -> Any:
+def _datetime(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

@@ -9,10 +9,11 @@ from unfold.dataclasses import ActionDialog
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from pool.admin.base import warn_of_waiting_revision
+from pool.admin.base import StyledAdmin, warn_of_waiting_revision
 from pool.admin.dialogs import RowForm, done, lead
 from pool.duplicate import duplicate, free_name
 from pool.models import Pool
+from pool.refusals import in_words
 
 
 class DuplicateForm(RowForm):
@@ -32,7 +33,7 @@ class DuplicateForm(RowForm):
         return name
 
 
-class DuplicateAction:
+class DuplicateAction(StyledAdmin):
     """For the pools' screen."""
 
     def has_duplicate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
@@ -56,14 +57,9 @@ class DuplicateAction:
         try:
             copy = duplicate(pool, form.cleaned_data["name"], by=request.user)
         except ValidationError as error:
-            messages.error(request, f"Nothing changed. {_in_words(error)}")
+            messages.error(request, f"Nothing changed. {in_words(error)}")
             return done(request, "admin:pool_pool_change", pool.pk)
-        self.log_addition(request, copy, f"Duplicated pool {pool}.")  # type: ignore[attr-defined]
+        self.log_addition(request, copy, f"Duplicated pool {pool}.")
         messages.success(request, f"{copy} is a duplicate of {pool}. No route leads to it yet.")
         warn_of_waiting_revision(request)
         return lead(request, "admin:pool_pool_change", copy.pk)
-
-
-def _in_words(error: ValidationError) -> str:
-    told = error.message_dict.items()
-    return " ".join(f"{what}: {problem}" for what, problems in told for problem in problems)

@@ -17,10 +17,11 @@ from pool.admin.dialogs import RowForm, done, question
 from pool.admin.health import REDIS_AWAY
 from pool.choices import TierMode
 from pool.failover.live import LiveTraffic, Traffic
-from pool.history.pools import assess_pool
-from pool.live import LiveHealth
+from pool.history.pools import pool_health
 from pool.models import Pool
+from pool.snapshot import PoolSpec, TierPolicy
 from pool.tiers import Share, places_of, share_out, well_enough
+from pool.words import counted
 
 TRAFFIC = "the traffic"
 
@@ -55,12 +56,10 @@ class FailoverActions:
     def traffic_now(self, pool: Pool) -> str:
         if pool.pk is None:
             return badge("not saved yet", GREY)
-        live = LiveTraffic.read(LiveHealth.read())
+        live = LiveTraffic.read()
         if live.error:
             return badge(REDIS_AWAY, GREY, live.error)
-        traffic = live.of(pool)
-        words = assess_pool(pool, traffic).words
-        return format_html("{} <p>{}</p>", _badges(traffic), words)
+        return format_html("{} <p>{}</p>", _badges(live.of(pool)), pool_health(pool, live).words)
 
     @action(
         description="Fail over",
@@ -107,27 +106,25 @@ def _steer(request: HttpRequest, pool: Pool, verb: Any, **options: Any) -> HttpR
     return done(request, "admin:pool_pool_change", pool.pk)
 
 
-def advise(pool: Pool) -> str:
+def advise(pool: PoolSpec) -> str:
     """What the settings come to with the backends that the pool has."""
-    spec = pool.compile(backend.compile() for backend in pool.backends.order_by("id"))
-    shares = share_out(places_of(spec.backends, ()), spec.tiers)
-    return " ".join(_arithmetic(pool, share, alone=len(shares) == 1) for share in shares)
+    shares = share_out(places_of(pool.backends, ()), pool.tiers)
+    return " ".join(_arithmetic(pool.tiers, share, alone=len(shares) == 1) for share in shares)
 
 
-def _arithmetic(pool: Pool, share: Share, *, alone: bool) -> str:
+def _arithmetic(policy: TierPolicy, share: Share, *, alone: bool) -> str:
     total = share.total
-    whole, calm = well_enough(total, pool.compile().tiers)
+    whole, calm = well_enough(total, policy)
     said = []
-    if pool.tier_mode == TierMode.SPILL_OVER and not alone:
+    if policy.mode is TierMode.SPILL_OVER and not alone:
         said.append(f"spills over when {_fewer(whole)} healthy")
-    if not pool.panic_threshold:
+    if not policy.panic_threshold:
         said.append("no panic")
     elif alone:
         said.append(f"panic when {_fewer(calm)} healthy")
     else:
         said.append(f"panic when {_fewer(calm)} healthy and the tiers do not make up for it")
-    backends = "1 backend" if total == 1 else f"{total} backends"
-    return f"Tier {share.tier} with {backends}: {', '.join(said)}."
+    return f"Tier {share.tier} with {counted(total, 'backend')}: {', '.join(said)}."
 
 
 def _fewer(than: int) -> str:
@@ -135,7 +132,7 @@ def _fewer(than: int) -> str:
 
 
 def _traffic(pool: Pool) -> Traffic:
-    return LiveTraffic.read(LiveHealth.read()).of(pool)
+    return LiveTraffic.read().of(pool)
 
 
 def _in_words(traffic: Traffic) -> str:

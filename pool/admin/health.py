@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from django.utils.safestring import SafeString
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge, state_badge
-from pool.admin.charts import length
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState
-from pool.circuits.live import LiveCircuits
 from pool.circuits.records import Circuit
 from pool.failover.live import LiveTraffic
 from pool.history.pools import pool_health
 from pool.live import LiveHealth
 from pool.models import Backend, Pool
-from pool.outliers.live import LiveEjections
 from pool.outliers.records import Ejection
+from pool.words import length
 
 REDIS_AWAY = "unknown (Redis is away)"
 
@@ -42,18 +40,25 @@ UNSAVED = Condition(HealthState.UNKNOWN, "Not saved yet.")
 
 def attach_conditions(backends: Iterable[Backend]) -> None:
     """Read Redis once for all these rows, whose pools must have been selected."""
-    live, circuits, ejections = LiveHealth.read(), LiveCircuits.read(), LiveEjections.read()
-    for backend in backends:
-        backend.condition = _condition(backend, live)  # type: ignore[attr-defined]
-        backend.live_circuit = circuits.of(backend)  # type: ignore[attr-defined]
-        backend.live_ejection = ejections.of(backend)  # type: ignore[attr-defined]
+    _attach(backends, LiveTraffic.read())
 
 
 def attach_outlooks(pools: Iterable[Pool]) -> None:
-    """Read Redis once for all these rows, whose backends should have been prefetched."""
-    live = LiveTraffic.read(LiveHealth.read())
+    """And the conditions of their backends, which should have been prefetched.
+
+    Redis is read once for all these rows.
+    """
+    live = LiveTraffic.read()
     for pool in pools:
         pool.outlook = pool_health(pool, live).words  # type: ignore[attr-defined]
+        _attach(pool.backends.all(), live)
+
+
+def _attach(backends: Iterable[Backend], live: LiveTraffic) -> None:
+    for backend in backends:
+        backend.condition = _condition(backend, live.health)  # type: ignore[attr-defined]
+        backend.live_circuit = live.circuits.of(backend)  # type: ignore[attr-defined]
+        backend.live_ejection = live.ejections.of(backend)  # type: ignore[attr-defined]
 
 
 def outlook(pool: Pool) -> str:

@@ -9,6 +9,7 @@ from django.utils.timezone import localtime
 from pool.admin.badges import state_badge
 from pool.choices import ProbeResult
 from pool.models import Backend, Event, HealthRecord
+from pool.words import counted
 
 BAR = 60  # probes in the bar, the oldest first
 ROWS = 10
@@ -77,7 +78,7 @@ def reason_text(record: HealthRecord) -> str:
     if record.excerpt:
         said.append(f"“{record.excerpt}”")
     if record.omitted:
-        said.append(f"{record.omitted} more pass{'es'[: 2 * (record.omitted > 1)]} before it")
+        said.append(f"{counted(record.omitted, 'more pass', 'more passes')} before it")
     return "; ".join(said) or "-"
 
 

@@ -22,8 +22,10 @@ from pool.admin.changes import changes_table
 from pool.admin.edges import EdgesNow
 from pool.diff import Change
 from pool.models import Revision
+from pool.refusals import in_words
 from pool.restore import preview_rollback, rollback
 from pool.revise import PublishError
+from pool.words import counted
 
 
 class RevisionChangeList(ChangeList):
@@ -42,7 +44,7 @@ class RevisionAdmin(ReadOnlyAdmin):
     search_help_text = "Words of the summary, or who changed it"
     fields = ("number", "summary", "actor", "created_at", "published_at", "status", "content_hash")
     actions_row = ("roll_back",)
-    actions_detail = ("roll_back",)
+    actions_detail: tuple[Any, ...] = ("roll_back",)
     change_form_outer_after_template = "pool/admin/revision_changes.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:
@@ -76,7 +78,7 @@ class RevisionAdmin(ReadOnlyAdmin):
             return badge("waiting for Redis", ORANGE, "Edges get it when Redis is back.")
         if not revision.edges:
             return badge("published", BLUE)
-        return badge(f"on {revision.edges} edge worker{'s'[: revision.edges != 1]}", GREEN)
+        return badge(f"on {counted(revision.edges, 'edge worker')}", GREEN)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -118,7 +120,7 @@ class RevisionAdmin(ReadOnlyAdmin):
             messages.error(
                 request,
                 f"Cannot roll back to revision {revision.number}, because today's rules refuse "
-                f"it: {' '.join(error.messages)}",
+                f"it. {in_words(error)}",
             )
         else:
             messages.success(request, f"The configuration is that of revision {revision.number}.")

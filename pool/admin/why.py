@@ -14,7 +14,8 @@ from django.utils.html import format_html
 from unfold.decorators import action
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge, state_badge
-from pool.admin.charts import LEGEND, draw_day, length
+from pool.admin.base import StyledAdmin
+from pool.admin.charts import LEGEND, draw_day
 from pool.admin.figures import Figure
 from pool.admin.history import HEADERS, local, probe_row
 from pool.choices import HealthState
@@ -22,6 +23,7 @@ from pool.history.explanation import Explanation, Fact, Told, explain
 from pool.history.export import TABLES, csv_response
 from pool.history.reading import SPANS, Past
 from pool.models import Backend, Event
+from pool.words import length
 
 _COLOURS: dict[str, str] = {
     HealthState.HEALTHY: GREEN,
@@ -39,7 +41,7 @@ _BY_ORDER = frozenset({"waiting", "stands_by", "draining", "maintenance", "weigh
 _SPAN_NAMES = {"1h": "hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 
 
-class WhyAction:
+class WhyAction(StyledAdmin):
     """For the backends' screen."""
 
     @action(description="Why is it down?", icon="help", permissions=["view"], url_path="health")
@@ -52,7 +54,7 @@ class WhyAction:
             return csv_response(backend, wanted)
         explanation = explain(backend, timezone.now())
         context = {
-            **self.admin_site.each_context(request),  # type: ignore[attr-defined]
+            **self.admin_site.each_context(request),
             "title": _title(explanation),
             "explanation": explanation,
             "badge": _badge(explanation),

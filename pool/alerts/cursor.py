@@ -3,15 +3,12 @@
 To be used in a transaction, whose end makes both the reading and what came of it permanent.
 """
 
-import logging
 from datetime import datetime
 
 from django.db.models import Q
 
 from pool.models import Event
 from pool.models.alerts import AlertCursor
-
-logger = logging.getLogger(__name__)
 
 PATIENCE = 300  # seconds: longer than a transaction that has a number may take to commit
 MAX_GAPS = 1000

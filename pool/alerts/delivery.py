@@ -1,5 +1,7 @@
 """Sends what waits: each channel's messages in order, several channels at a time."""
 
+import logging
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 from django.utils import timezone
@@ -9,6 +11,8 @@ from pool.alerts import channels, messages, queue
 from pool.alerts.outcome import Outcome
 from pool.choices import DeliveryState, MessageKind
 from pool.models.alerts import AlertChannel, AlertDelivery
+
+logger = logging.getLogger(__name__)
 
 CHANNELS = 16  # at a time
 MAX_ROUNDS = 100
@@ -48,4 +52,7 @@ def _send(delivery: AlertDelivery) -> Outcome:
         return channels.send(delivery)
     except Exception as error:
         # Not its text, which may hold what was to be sent, or where to.
-        return Outcome(detail=f"could not be sent: {type(error).__name__}")
+        kind, place = type(error).__name__, traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{place.filename}:{place.lineno}"
+        logger.error("a message for %s could not be sent: %s, at %s", delivery.channel, kind, where)
+        return Outcome(detail=f"could not be sent: {kind}")

@@ -139,7 +139,8 @@ def _iso(at: datetime | None) -> str | None:
 
 
 def _clock(iso: str) -> str:
-    at = timezone.localtime(datetime.fromisoformat(iso))
+    """By the server's clock, whoever asks: a page's may be that of who looks at it."""
+    at = timezone.localtime(datetime.fromisoformat(iso), timezone.get_default_timezone())
     return f"{at:%Y-%m-%d %H:%M:%S %Z}"
 
 

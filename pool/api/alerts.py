@@ -14,7 +14,7 @@ from pool.api.fields import NamedChoiceField, NamedRelation
 from pool.api.pagination import Page
 from pool.api.permissions import MayChange, ModelPermissions
 from pool.api.saving import SavingSerializer, SavingViewSet
-from pool.api.strict import KnownParameters
+from pool.api.strict import KnownParameters, KnownRows
 from pool.models import Pool
 from pool.models.alerts import Alert, AlertChannel, AlertDelivery, AlertRule
 from pool.models.history import event_kind_choices
@@ -130,7 +130,7 @@ class AlertRuleViewSet(_NamedViewSet):
     serializer_class = AlertRuleSerializer
 
 
-class AlertViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
+class AlertViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
     """What rules tell of, or are about to, newest first."""
 
     permission_classes = [ModelPermissions]
@@ -141,7 +141,7 @@ class AlertViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
     lookup_field = "key"
 
 
-class AlertDeliveryViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
+class AlertDeliveryViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
     """Each message to each channel, and what came of it, newest first."""
 
     permission_classes = [ModelPermissions]

@@ -17,12 +17,10 @@ from pool.api.live import (
 )
 from pool.api.saving import SavingSerializer
 from pool.api.strict import KnownFields
-from pool.circuits.live import LiveCircuits, count_calls
+from pool.circuits.live import count_calls
 from pool.failover.live import LiveTraffic
 from pool.history.pools import pool_health
-from pool.live import LiveHealth
 from pool.models import Backend, Pool, Route
-from pool.outliers.live import LiveEjections
 from pool.policies import POOL_GROUPS, RATE_LIMIT
 from pool.policies.health import HEALTH_OVERRIDES
 
@@ -80,8 +78,8 @@ class BackendSerializer(SavingSerializer):
 
     @extend_schema_field(LiveHealthSerializer)
     def get_health(self, backend: Backend) -> dict[str, Any]:
-        live: LiveHealth = self.context["live_health"]
-        status = live.of(backend.pk)
+        live: LiveTraffic = self.context["live"]
+        status = live.health.of(backend.pk)
         return {
             "state": status.state.value,
             "since": _time(status.since),
@@ -90,8 +88,8 @@ class BackendSerializer(SavingSerializer):
 
     @extend_schema_field(CircuitSerializer(allow_null=True))
     def get_circuit(self, backend: Backend) -> dict[str, Any] | None:
-        live: LiveCircuits = self.context["live_circuits"]
-        circuit = live.of(backend)
+        live: LiveTraffic = self.context["live"]
+        circuit = live.circuits.of(backend)
         if circuit is None:
             return None
         calls, bad = count_calls(circuit)
@@ -108,8 +106,8 @@ class BackendSerializer(SavingSerializer):
 
     @extend_schema_field(EjectionSerializer(allow_null=True))
     def get_ejection(self, backend: Backend) -> dict[str, Any] | None:
-        live: LiveEjections = self.context["live_ejections"]
-        ejection = live.of(backend)
+        live: LiveTraffic = self.context["live"]
+        ejection = live.ejections.of(backend)
         if ejection is None:
             return None
         return {
@@ -144,12 +142,12 @@ class PoolSerializer(SavingSerializer):
 
     @extend_schema_field(TrafficSerializer(allow_null=True))
     def get_traffic(self, pool: Pool) -> Any:
-        live: LiveTraffic = self.context["live_traffic"]
+        live: LiveTraffic = self.context["live"]
         return None if live.error else TrafficSerializer(live.of(pool)).data
 
     @extend_schema_field(PoolHealthSerializer)
     def get_outlook(self, pool: Pool) -> Any:
-        return PoolHealthSerializer(pool_health(pool, self.context["live_traffic"])).data
+        return PoolHealthSerializer(pool_health(pool, self.context["live"])).data
 
 
 class RouteSerializer(SavingSerializer):

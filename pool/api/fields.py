@@ -1,5 +1,6 @@
-"""Fields of requests that say more than REST framework's own."""
+"""Fields that say more than REST framework's own."""
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar, NoReturn
 
 from rest_framework import serializers
@@ -25,3 +26,10 @@ class NamedRelation(serializers.SlugRelatedField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(slug_field="name", **kwargs)
+
+
+class UnixTimeField(serializers.DateTimeField):
+    """Told as all times are; `value` is in Unix seconds."""
+
+    def to_representation(self, value: Any) -> Any:
+        return super().to_representation(datetime.fromtimestamp(value, UTC))

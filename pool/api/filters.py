@@ -1,7 +1,8 @@
 """Query parameters of the lists."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from enum import StrEnum
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django_filters import rest_framework as filters
@@ -14,12 +15,18 @@ from pool.choices import (
     HealthState,
     ProbeResult,
     Severity,
+    algorithm_names,
 )
 from pool.models import Alert, AlertDelivery, Backend, Event, HealthRecord, Pool, Route
 
 
-def _choices(enumeration: type[StrEnum]) -> list[tuple[str, str]]:
-    return [(item.value, item.value) for item in enumeration]
+def _one_of(names: Iterable[str]) -> Any:
+    """Names what there is when it refuses a name."""
+    known = [str(name) for name in names]
+    problem = f"“%(value)s” is not known here; give one of {', '.join(known)}."
+    return filters.ChoiceFilter(
+        choices=[(name, name) for name in known], error_messages={"invalid_choice": problem}
+    )
 
 
 def _has_a_time_in_utc(at: datetime) -> None:
@@ -32,7 +39,7 @@ def _has_a_time_in_utc(at: datetime) -> None:
 
 class PoolFilter(filters.FilterSet):
     name = filters.CharFilter()
-    algorithm = filters.CharFilter()
+    algorithm = _one_of(algorithm_names())
 
     class Meta:
         model = Pool
@@ -40,7 +47,7 @@ class PoolFilter(filters.FilterSet):
 
 
 class BackendFilter(filters.FilterSet):
-    admin_state = filters.ChoiceFilter(choices=_choices(AdminState))
+    admin_state = _one_of(AdminState)
     tier = filters.NumberFilter()
 
     class Meta:
@@ -67,8 +74,8 @@ class _TimeFilter(filters.FilterSet):
 
 
 class EventFilter(_TimeFilter):
-    kind = filters.ChoiceFilter(choices=_choices(EventKind))
-    severity = filters.ChoiceFilter(choices=_choices(Severity))
+    kind = _one_of(EventKind)
+    severity = _one_of(Severity)
     pool = filters.CharFilter(field_name="pool__name", label="Name of the pool")
     backend = filters.CharFilter(field_name="backend__name", label="Name of the backend")
     actor = filters.CharFilter()
@@ -81,8 +88,8 @@ class EventFilter(_TimeFilter):
 class HealthRecordFilter(_TimeFilter):
     pool = filters.CharFilter(field_name="backend__pool__name", label="Name of the pool")
     backend = filters.CharFilter(field_name="backend__name", label="Name of the backend")
-    result = filters.ChoiceFilter(choices=_choices(ProbeResult))
-    state = filters.ChoiceFilter(choices=_choices(HealthState))
+    result = _one_of(ProbeResult)
+    state = _one_of(HealthState)
 
     class Meta:
         model = HealthRecord
@@ -92,7 +99,7 @@ class HealthRecordFilter(_TimeFilter):
 class AlertFilter(filters.FilterSet):
     rule = filters.CharFilter(field_name="rule__name", label="Name of the rule")
     pool = filters.CharFilter(field_name="pool__name", label="Name of the pool")
-    state = filters.ChoiceFilter(choices=_choices(AlertState))
+    state = _one_of(AlertState)
 
     class Meta:
         model = Alert
@@ -102,7 +109,7 @@ class AlertFilter(filters.FilterSet):
 class AlertDeliveryFilter(filters.FilterSet):
     channel = filters.CharFilter(field_name="channel__name", label="Name of the channel")
     alert = filters.UUIDFilter(field_name="alert__key", label="Key of the alert")
-    state = filters.ChoiceFilter(choices=_choices(DeliveryState))
+    state = _one_of(DeliveryState)
 
     class Meta:
         model = AlertDelivery

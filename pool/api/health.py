@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from pool.api.fields import UnixTimeField
 from pool.history.explanation import Explanation, Fact, Told, explain
 from pool.history.export import TABLES, csv_response
 from pool.history.pools import PoolHealth
@@ -31,7 +32,7 @@ class FactSerializer(serializers.Serializer[Fact]):
 
 class ProbingSerializer(serializers.Serializer[Probing]):
     enabled = serializers.BooleanField()
-    next_at = serializers.FloatField(allow_null=True, help_text="Unix time.")
+    next_at = UnixTimeField(allow_null=True)
     last = serializers.CharField(allow_null=True)
     streak = serializers.IntegerField(help_text="Results in a row that are like the last one.")
     passes_needed = serializers.IntegerField(allow_null=True, help_text="Until it is well again.")

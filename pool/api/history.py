@@ -2,10 +2,20 @@
 
 from typing import Any
 
-from rest_framework import serializers
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from pool import restore
+from pool.api import filters
+from pool.api.errors import model_errors_as_answers
+from pool.api.pagination import Page, TimePage
+from pool.api.permissions import MayRollBack, ModelPermissions
+from pool.api.strict import KnownParameters, KnownRows
 from pool.diff import Action, Kind
-from pool.history.causes import effects_of
+from pool.history.causes import causes_of, effects_of
 from pool.models import Backend, Event, HealthRecord, Pool, Revision
 
 
@@ -100,3 +110,70 @@ class RevisionChangeSerializer(serializers.Serializer[Any]):
     fields = serializers.DictField(  # type: ignore[assignment]
         help_text="Each field that changes, with its old and new value."
     )
+
+
+class EventViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
+    """The timeline, newest first."""
+
+    permission_classes = [ModelPermissions]
+    queryset = Event.objects.select_related("pool", "backend")
+    serializer_class = EventSerializer
+    filterset_class = filters.EventFilter
+    pagination_class = TimePage
+    causes: dict[int, Event] = {}
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Looks the causes of a page up at once."""
+        page = super().paginate_queryset(queryset)
+        self.causes = causes_of(page or [])
+        return page
+
+    def get_serializer_class(self) -> type[EventSerializer]:
+        if self.action == "retrieve":
+            return EventWithEffectsSerializer
+        return EventSerializer
+
+    def get_object(self) -> Event:
+        event = super().get_object()
+        self.causes = causes_of([event])
+        return event
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "causes": self.causes}
+
+
+class HealthRecordViewSet(KnownParameters, mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Every probe, newest first. What a backend counts as now is its `health`."""
+
+    permission_classes = [ModelPermissions]
+    queryset = HealthRecord.objects.select_related("backend__pool")
+    serializer_class = HealthRecordSerializer
+    filterset_class = filters.HealthRecordFilter
+    pagination_class = TimePage
+
+
+class RevisionViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
+    """Every configuration that was ever published, newest first."""
+
+    permission_classes = [ModelPermissions]
+    queryset = Revision.objects.defer("snapshot")
+    serializer_class = RevisionSerializer
+    pagination_class = Page
+    lookup_field = "number"
+    lookup_value_regex = "[0-9]{1,18}"
+
+    @extend_schema(responses=RevisionChangeSerializer(many=True))
+    @action(detail=True, permission_classes=[MayRollBack], pagination_class=None)
+    def rollback(self, request: Request, **_: Any) -> Response:
+        """What a rollback to this revision would change now."""
+        with model_errors_as_answers():
+            changes = restore.preview_rollback(self.get_object())
+        return Response(RevisionChangeSerializer(changes, many=True).data)
+
+    @extend_schema(request=None, responses=RevisionSerializer)
+    @rollback.mapping.post
+    def roll_back(self, request: Request, **_: Any) -> Response:
+        """Make the configuration what it was then. Answers with the revision that now runs."""
+        with model_errors_as_answers():
+            restore.rollback(self.get_object(), by=request.user)
+        return Response(self.get_serializer(self.get_queryset().first()).data)

@@ -1,12 +1,10 @@
-"""How things are now, as Redis and the edges say."""
+"""How things are now, as Redis says."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import serializers
 
 from pool.choices import CircuitState, HealthState
-from pool.edges import Edge
 from pool.failover.live import Traffic
 from pool.tiers import Share
 
@@ -59,27 +57,3 @@ class TrafficSerializer(serializers.Serializer[Traffic]):
         source="state.manual", help_text="Whether an operator has set the floor."
     )
     cause = serializers.CharField(source="state.cause", help_text="Of the last move.")
-
-
-class _UnixTimeField(serializers.DateTimeField):
-    def to_representation(self, value: float) -> Any:  # type: ignore[override]
-        return super().to_representation(datetime.fromtimestamp(value, UTC))
-
-
-class EdgeSerializer(serializers.Serializer[Edge]):
-    worker_id = serializers.CharField(source="report.worker_id")
-    host = serializers.CharField(source="report.host")
-    pid = serializers.IntegerField(source="report.pid")
-    version = serializers.CharField(source="report.version")
-    snapshot_number = serializers.IntegerField(source="report.snapshot_number")
-    snapshot_hash = serializers.CharField(source="report.snapshot_hash")
-    since = _UnixTimeField(
-        source="report.snapshot_since", help_text="When it began to run this snapshot."
-    )
-    started_at = _UnixTimeField(source="report.started_at")
-    seen_at = _UnixTimeField(source="report.seen_at")
-    requests = serializers.IntegerField(source="report.requests")
-    lagging = serializers.BooleanField(help_text="Whether it runs something else than is saved.")
-    error = serializers.CharField(
-        help_text="Why it did not take the newest snapshot, or what of it does not work there.",
-    )

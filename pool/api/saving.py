@@ -13,7 +13,7 @@ from pool.api.errors import model_errors_as_answers
 from pool.api.fields import NamedChoiceField
 from pool.api.pagination import Page
 from pool.api.permissions import ModelPermissions
-from pool.api.strict import KnownFields, KnownParameters
+from pool.api.strict import KnownFields, KnownParameters, KnownRows
 from pool.choices import HeaderAction
 from pool.fields import HeaderRulesField, NormalisedCharField
 
@@ -53,7 +53,7 @@ class SavingSerializer(KnownFields, serializers.ModelSerializer):
             return super().save(**kwargs)
 
 
-class SavingViewSet(KnownParameters, viewsets.ModelViewSet):
+class SavingViewSet(KnownParameters, KnownRows, viewsets.ModelViewSet):
     """Each request that changes something is one transaction, and locks what it changes.
 
     So of two partial updates at once, neither undoes the other.

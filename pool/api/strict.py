@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
+from django.http import Http404
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
@@ -69,6 +71,17 @@ class KnownParameters(GenericAPIView[Any]):
             described = self.paginator.get_schema_operation_parameters(self)
             known.update(parameter["name"] for parameter in described)
         return known
+
+
+class KnownRows(GenericAPIView[Any]):
+    def get_object(self) -> Any:
+        """Says what there is none of, and under which name it was looked for."""
+        try:
+            return super().get_object()
+        except Http404 as error:
+            asked = self.kwargs[self.lookup_url_kwarg or self.lookup_field]
+            kind = self.get_queryset().model._meta.verbose_name
+            raise NotFound(f"There is no {kind} {asked}.") from error
 
 
 def _refuse_json(names: Iterable[str]) -> None:

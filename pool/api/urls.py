@@ -2,7 +2,7 @@
 
 from rest_framework_nested.routers import DefaultRouter, NestedSimpleRouter
 
-from pool.api import alerts, views
+from pool.api import alerts, edges, history, views
 
 
 class Router(DefaultRouter):
@@ -12,10 +12,10 @@ class Router(DefaultRouter):
 router = Router()
 router.register("pools", views.PoolViewSet)
 router.register("routes", views.RouteViewSet)
-router.register("events", views.EventViewSet)
-router.register("health", views.HealthRecordViewSet)
-router.register("revisions", views.RevisionViewSet)
-router.register("edges", views.EdgeViewSet, basename="edge")
+router.register("events", history.EventViewSet)
+router.register("health", history.HealthRecordViewSet)
+router.register("revisions", history.RevisionViewSet)
+router.register("edges", edges.EdgeViewSet, basename="edge")
 router.register("alerts", alerts.AlertViewSet)
 router.register("alert-channels", alerts.AlertChannelViewSet)
 router.register("alert-deliveries", alerts.AlertDeliveryViewSet)

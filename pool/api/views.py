@@ -1,37 +1,29 @@
-"""REST over the same models and verbs as the admin."""
+"""Pools, backends and routes over REST: the same models and verbs as in the admin."""
 
 from functools import cached_property
 from typing import Any
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.status import is_success
 
-from pool import edges, publish, restore
-from pool.api import configuration, filters, history
+from pool import publish
+from pool.api import configuration, filters
 from pool.api.errors import model_errors_as_answers, redis_errors_as_answers
 from pool.api.health import HealthActions
-from pool.api.live import EdgeSerializer
-from pool.api.pagination import Page, TimePage
-from pool.api.permissions import MayChange, MayRollBack, ModelPermissions
+from pool.api.permissions import MayChange
 from pool.api.saving import SavingViewSet
-from pool.api.strict import KnownParameters
 from pool.circuits import verbs as circuits
-from pool.circuits.live import LiveCircuits
 from pool.failover.live import LiveTraffic
-from pool.history.causes import causes_of
-from pool.live import LiveHealth
-from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
-from pool.outliers.live import LiveEjections
+from pool.models import Backend, Pool, Route
 
 _CIRCUIT_VERBS: dict[str, circuits.Verb] = {
     "reset": circuits.reset,
@@ -42,28 +34,8 @@ _CIRCUIT_VERBS: dict[str, circuits.Verb] = {
 _BACKENDS_TOO = "Its backends would be deleted too: you have no right to delete backends."
 
 
-class _ConfigurationViewSet(SavingViewSet):
-    """What is published, and how it is now."""
-
-    @cached_property
-    def live_health(self) -> LiveHealth:
-        return LiveHealth.read()
-
-    @cached_property
-    def live_circuits(self) -> LiveCircuits:
-        return LiveCircuits.read()
-
-    @cached_property
-    def live_ejections(self) -> LiveEjections:
-        return LiveEjections.read()
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        return {
-            **super().get_serializer_context(),
-            "live_health": self.live_health,
-            "live_circuits": self.live_circuits,
-            "live_ejections": self.live_ejections,
-        }
+class _PublishedViewSet(SavingViewSet):
+    """What is published."""
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
@@ -76,7 +48,18 @@ class _ConfigurationViewSet(SavingViewSet):
         return response
 
 
-class PoolViewSet(_ConfigurationViewSet):
+class _LiveViewSet(_PublishedViewSet):
+    """And how it is now: read once for an answer, so that its parts agree."""
+
+    @cached_property
+    def live(self) -> LiveTraffic:
+        return LiveTraffic.read()
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "live": self.live}
+
+
+class PoolViewSet(_LiveViewSet):
     """Pools with their policies and, to read, their backends."""
 
     queryset = Pool.objects.prefetch_related("backends__pool", "backends__backup_of")
@@ -84,10 +67,6 @@ class PoolViewSet(_ConfigurationViewSet):
     filterset_class = filters.PoolFilter
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        live = LiveTraffic.read(self.live_health)
-        return {**super().get_serializer_context(), "live_traffic": live}
 
     def perform_destroy(self, pool: Pool) -> None:
         """Its backends go with it, and who deletes those needs the right to."""
@@ -121,7 +100,7 @@ class PoolViewSet(_ConfigurationViewSet):
         return Response(self.get_serializer(pool).data)
 
 
-class BackendViewSet(HealthActions, _ConfigurationViewSet):
+class BackendViewSet(HealthActions, _LiveViewSet):
     """The backends of one pool."""
 
     queryset = Backend.objects.select_related("pool", "backup_of")
@@ -176,95 +155,16 @@ class BackendViewSet(HealthActions, _ConfigurationViewSet):
         return Response(self.get_serializer(backend).data)
 
     def _get_pool(self) -> Pool:
-        return get_object_or_404(Pool, name=self.kwargs["pool_name"])
+        name = self.kwargs["pool_name"]
+        pool = Pool.objects.filter(name=name).first()
+        if pool is None:
+            raise NotFound(f"There is no pool {name}.")
+        return pool
 
 
-class RouteViewSet(_ConfigurationViewSet):
+class RouteViewSet(_PublishedViewSet):
     """Which requests go to which pool."""
 
     queryset = Route.objects.select_related("pool")
     serializer_class = configuration.RouteSerializer
     filterset_class = filters.RouteFilter
-
-
-class EventViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
-    """The timeline, newest first."""
-
-    permission_classes = [ModelPermissions]
-    queryset = Event.objects.select_related("pool", "backend")
-    serializer_class = history.EventSerializer
-    filterset_class = filters.EventFilter
-    pagination_class = TimePage
-    causes: dict[int, Event] = {}
-
-    def paginate_queryset(self, queryset: Any) -> Any:
-        """Looks the causes of a page up at once."""
-        page = super().paginate_queryset(queryset)
-        self.causes = causes_of(page or [])
-        return page
-
-    def get_serializer_class(self) -> type[history.EventSerializer]:
-        if self.action == "retrieve":
-            return history.EventWithEffectsSerializer
-        return history.EventSerializer
-
-    def get_object(self) -> Event:
-        event = super().get_object()
-        self.causes = causes_of([event])
-        return event
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        return {**super().get_serializer_context(), "causes": self.causes}
-
-
-class HealthRecordViewSet(KnownParameters, mixins.ListModelMixin, viewsets.GenericViewSet):
-    """Every probe, newest first. What a backend counts as now is its `health`."""
-
-    permission_classes = [ModelPermissions]
-    queryset = HealthRecord.objects.select_related("backend__pool")
-    serializer_class = history.HealthRecordSerializer
-    filterset_class = filters.HealthRecordFilter
-    pagination_class = TimePage
-
-
-class RevisionViewSet(KnownParameters, viewsets.ReadOnlyModelViewSet):
-    """Every configuration that was ever published, newest first."""
-
-    permission_classes = [ModelPermissions]
-    queryset = Revision.objects.defer("snapshot")
-    serializer_class = history.RevisionSerializer
-    pagination_class = Page
-    lookup_field = "number"
-    lookup_value_regex = "[0-9]{1,18}"
-
-    @extend_schema(responses=history.RevisionChangeSerializer(many=True))
-    @action(detail=True, permission_classes=[MayRollBack], pagination_class=None)
-    def rollback(self, request: Request, **_: Any) -> Response:
-        """What a rollback to this revision would change now."""
-        with model_errors_as_answers():
-            changes = restore.preview_rollback(self.get_object())
-        return Response(history.RevisionChangeSerializer(changes, many=True).data)
-
-    @extend_schema(request=None, responses=history.RevisionSerializer)
-    @rollback.mapping.post
-    def roll_back(self, request: Request, **_: Any) -> Response:
-        """Make the configuration what it was then. Answers with the revision that now runs."""
-        with model_errors_as_answers():
-            restore.rollback(self.get_object(), by=request.user)
-        return Response(self.get_serializer(self.get_queryset().first()).data)
-
-
-class EdgeViewSet(KnownParameters, viewsets.GenericViewSet):
-    """The edge workers, and whether each runs what is saved."""
-
-    permission_classes = [ModelPermissions]
-    queryset = Revision.objects.none()  # whoever may see revisions may see who runs them
-    serializer_class = EdgeSerializer
-    filter_backends: list[Any] = []
-    pagination_class = Page
-
-    @extend_schema(responses=EdgeSerializer(many=True))
-    def list(self, request: Request, **_: Any) -> Response:
-        with redis_errors_as_answers():
-            page = self.paginate_queryset(edges.read_edges())
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)

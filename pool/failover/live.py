@@ -9,7 +9,7 @@ from pool.bus import FailoverState
 from pool.circuits.live import LiveCircuits
 from pool.connection import redis_client
 from pool.failover.store import FailoverStore, read_state
-from pool.live import LiveHealth
+from pool.live import LiveHealth, why_away
 from pool.models import Pool
 from pool.outage import Known
 from pool.outliers.live import LiveEjections
@@ -34,26 +34,35 @@ class Traffic:
 
 @dataclass(frozen=True)
 class LiveTraffic:
-    """One reading, good for all pools of a page; `error` says why there is none."""
+    """One reading of all that pools and backends are now, good for all rows of a page.
+
+    `error` says why there is none, or only a part.
+    """
 
     health: LiveHealth
     circuits: LiveCircuits
     ejections: LiveEjections
     states: Mapping[int, bytes] = field(default_factory=dict)
     error: str = ""
+    _found: dict[int, Traffic] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, health: LiveHealth) -> "LiveTraffic":
-        circuits, ejections = LiveCircuits.read(), LiveEjections.read()
+    def read(cls) -> "LiveTraffic":
+        health, circuits, ejections = LiveHealth.read(), LiveCircuits.read(), LiveEjections.read()
         try:
             states = FailoverStore(redis_client()).read_all()
         except RedisError as error:
-            said = f"Redis cannot be reached: {error}".rstrip(".")
-            return cls(health, circuits, ejections, error=said)
+            return cls(health, circuits, ejections, error=why_away(error))
         unread = health.error or circuits.error or ejections.error
         return cls(health, circuits, ejections, states, unread)
 
     def of(self, pool: Pool) -> Traffic:
+        """Worked out once: its traffic and its outlook are told side by side."""
+        if pool.pk not in self._found:
+            self._found[pool.pk] = self._work_out(pool)
+        return self._found[pool.pk]
+
+    def _work_out(self, pool: Pool) -> Traffic:
         backends = sorted(pool.backends.all(), key=lambda backend: backend.pk)
         spec = pool.compile(backend.compile() for backend in backends)
         ejected = self.ejections.of_pool(pool.pk)

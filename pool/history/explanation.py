@@ -14,7 +14,6 @@ from redis import RedisError
 
 from pool.bus import HealthStatus
 from pool.choices import AdminState, CircuitState, EventKind, HealthState, ProbeResult
-from pool.circuits.live import LiveCircuits
 from pool.circuits.records import Circuit
 from pool.connection import redis_client
 from pool.failover.live import LiveTraffic, Traffic
@@ -22,9 +21,9 @@ from pool.history.causes import causes_of
 from pool.history.pools import PoolHealth, pool_health
 from pool.history.probing import Probing, read_probing
 from pool.history.reading import Past, read_past
-from pool.live import LiveHealth
 from pool.models import Backend, Event, HealthRecord
 from pool.outliers.records import Ejection
+from pool.words import counted
 
 RECENT = 20  # probes and events that are told
 FLAPS = 3  # times that it went down within an hour, from which on it is said to come and go
@@ -80,11 +79,12 @@ class Explanation:
         """What it is called: the code of what stops it first, else its health."""
         if self.stops == _ILL and any(fact.code == "in_panic" for fact in self.facts):
             return "in_panic"
-        if not self.stops and not self.backend.pool.health_enabled:
-            return ON_TRIAL if self.on_trial else HealthState.HEALTHY.value
         if self.stops:
             return self.stops[0]
-        return ON_TRIAL if self.on_trial else self.health.state.value
+        if self.on_trial:
+            return ON_TRIAL
+        probed = self.backend.pool.health_enabled
+        return self.health.state.value if probed else HealthState.HEALTHY.value
 
     @property
     def on_trial(self) -> bool:
@@ -117,9 +117,9 @@ _HEADLINES: dict[str, str] = {
 
 def explain(backend: Backend, now: datetime) -> Explanation:
     """Reads Redis and the database for one backend, whose pool must have been selected."""
-    health, circuits = LiveHealth.read(), LiveCircuits.read()
-    traffic = LiveTraffic.read(health)
-    status, circuit = health.of(backend.pk), circuits.of(backend)
+    live = LiveTraffic.read()
+    health = live.health
+    status, circuit = health.of(backend.pk), live.circuits.of(backend)
     probing = _probing(backend)
     past = read_past(backend, now)
     facts = list(_operators(backend))
@@ -128,8 +128,8 @@ def explain(backend: Backend, now: datetime) -> Explanation:
     else:
         facts += _of_health(backend, status)
         facts += _of_circuit(circuit, now)
-        facts += _of_ejection(traffic.ejections.of(backend))
-        facts += _of_traffic(backend, traffic.of(backend.pool), facts)
+        facts += _of_ejection(live.ejections.of(backend))
+        facts += _of_traffic(backend, live.of(backend.pool), facts)
     facts += _of_past(past)
     return Explanation(
         backend=backend,
@@ -139,7 +139,7 @@ def explain(backend: Backend, now: datetime) -> Explanation:
         facts=facts,
         probing=probing,
         next_words=next_in_words(probing, now.timestamp()),
-        pool=pool_health(backend.pool, traffic),
+        pool=pool_health(backend.pool, live),
         past=past,
         probes=list(backend.health_records.all()[:RECENT]),
         events=tell(list(backend.events.select_related("backend__pool", "pool")[:RECENT])),
@@ -159,13 +159,13 @@ def next_in_words(probing: Probing | None, now: float) -> str:
         return "It is not probed."
     said = [_when(probing.next_at, now)]
     if probing.failures_left is not None and probing.last is ProbeResult.FAIL:
-        failed = _count(probing.streak, "failure", "failures")
+        failed = counted(probing.streak, "failure")
         said.append(f"{failed} in a row; {probing.failures_left} more and it is down.")
     elif probing.passes_needed is not None:
         down = probing.failures_left is None
-        so_far = f"{_count(probing.passes, 'pass', 'passes')} so far; " if probing.passes else ""
+        so_far = f"{counted(probing.passes, 'pass', 'passes')} so far; " if probing.passes else ""
         said.append(
-            f"{so_far}{_count(probing.passes_needed, 'more pass', 'more passes')} "
+            f"{so_far}{counted(probing.passes_needed, 'more pass', 'more passes')} "
             f"{'in a row and it is up again' if down else 'in time and it is well again'}."
         )
     return " ".join(said)
@@ -176,10 +176,6 @@ def _when(due: float | None, now: float) -> str:
         return "No probe is planned yet."
     seconds = due - now
     return f"Next probe in {seconds:.0f} s." if seconds >= 1 else "The next probe is due now."
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def _probing(backend: Backend) -> Probing | None:

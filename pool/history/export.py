@@ -1,19 +1,17 @@
 """A backend's history as CSV, for a spreadsheet: streamed, whatever its length."""
 
-import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
+from pool import spreadsheet
 from pool.models import Backend
 
 _AT_ONCE = 2000
-
-# What a spreadsheet takes for a formula. A backend writes its own excerpts.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -44,35 +42,15 @@ TABLES = {
 }
 
 
-class _Line:
-    """What `csv.writer` writes to; gives each line back."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def csv_response(backend: Backend, name: str) -> StreamingHttpResponse:
     table = TABLES[name]
     rows = table.rows(backend).values_list(*table.columns).iterator(_AT_ONCE)
     file = f"{backend.pool.name}-{backend.name}-{name}.csv"
     return StreamingHttpResponse(
-        _lines(table.columns, rows),
+        spreadsheet.lines(chain([table.columns], rows)),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{_plain(file)}"'},
     )
-
-
-def _lines(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    yield writer.writerow(columns)
-    for row in rows:
-        yield writer.writerow([_cell(value) for value in row])
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _plain(name: str) -> str:

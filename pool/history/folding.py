@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
@@ -75,10 +76,10 @@ def folded_until() -> datetime | None:
     return last + HOUR if last else None
 
 
-def probe_of(row: Sequence[object]) -> Probe:
+def probe_of(row: Sequence[Any]) -> Probe:
     """From a row of `_COLUMNS`, after the backend's id."""
     at, state, result, latency, *omitted = row
-    return Probe(at.timestamp(), state, result != ProbeResult.FAIL, latency, *omitted)  # type: ignore[attr-defined,arg-type]
+    return Probe(at.timestamp(), state, result != ProbeResult.FAIL, latency, *omitted)
 
 
 def read_probes(records: QuerySet[HealthRecord]) -> Iterator[tuple[int, list[Probe]]]:

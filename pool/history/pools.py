@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pool.choices import AdminState
 from pool.failover.live import LiveTraffic, Traffic
 from pool.models import Backend, Pool
+from pool.policies import TIERS
 from pool.snapshot import TierPolicy
 from pool.tiers import Place, Share, serving, share_out
 
@@ -27,13 +28,9 @@ class PoolHealth:
 def pool_health(pool: Pool, live: LiveTraffic) -> PoolHealth:
     if live.error:
         return PoolHealth(0, 0, False, None, "", f"Nobody knows now. {live.error}.")
-    return assess_pool(pool, live.of(pool))
-
-
-def assess_pool(pool: Pool, traffic: Traffic) -> PoolHealth:
-    """Says "in service" where the pool has more backends than are counted."""
+    traffic = live.of(pool)
     idle = any(not _in_service(backend) for backend in pool.backends.all())
-    return assess(traffic, pool.compile().tiers, " in service" if idle else "")
+    return assess(traffic, TIERS.compile(pool), " in service" if idle else "")
 
 
 def _in_service(backend: Backend) -> bool:
@@ -41,6 +38,7 @@ def _in_service(backend: Backend) -> bool:
 
 
 def assess(traffic: Traffic, policy: TierPolicy, counted: str = "") -> PoolHealth:
+    """`counted`: what those that are counted have in common, if the pool has others."""
     shares, floor = traffic.shares, traffic.state.floor
     available, total = sum(one.healthy for one in shares), sum(one.total for one in shares)
     if not total:

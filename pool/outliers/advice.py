@@ -2,6 +2,7 @@
 
 from pool.outliers.records import most_ejected
 from pool.snapshot import PoolSpec
+from pool.words import counted
 
 
 def advise(pool: PoolSpec) -> list[str]:
@@ -11,8 +12,7 @@ def advise(pool: PoolSpec) -> list[str]:
         return []
     said = []
     most = most_ejected(policy, size)
-    backends = "1 backend" if size == 1 else f"{size} backends"
-    share = f"{policy.max_ejected} % of {backends}"
+    share = f"{policy.max_ejected} % of {counted(size, 'backend')}"
     if not most:
         needed = f"outlier_max_ejected of at least {-(-100 // size)}" if size else "a backend"
         said.append(f"{share} is less than one: nobody is ever ejected. It takes {needed}.")

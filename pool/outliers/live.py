@@ -14,6 +14,7 @@ class LiveEjections(LiveRecords):
     key = EJECTIONS_KEY
 
     now: float = field(default_factory=time)
+    _out: dict[int, dict[int, Ejection]] = field(default_factory=dict, repr=False)
 
     def of(self, backend: Backend) -> Ejection | None:
         """The one that keeps it out now; None if none does, or nobody knows."""
@@ -22,5 +23,8 @@ class LiveEjections(LiveRecords):
         return self.of_pool(backend.pool_id).get(backend.pk)
 
     def of_pool(self, pool_id: int) -> dict[int, Ejection]:
-        """Those that are out, by the backends' ids."""
-        return read_ejections(self.records.get(str(pool_id).encode())).out(self.now)
+        """Those that are out, by the backends' ids. Decoded once, however many ask."""
+        if pool_id not in self._out:
+            record = self.records.get(str(pool_id).encode())
+            self._out[pool_id] = read_ejections(record).out(self.now)
+        return self._out[pool_id]

@@ -13,16 +13,15 @@ from analytics.aggregate import (
     SUMMED,
     Counters,
     Key,
-    MalformedBatch,
     PoolSeries,
     Series,
     Times,
-    decode_batch,
     of_pools,
     roll_up,
     sum_of,
     sum_of_rows,
 )
+from analytics.batches import MalformedBatch, decode_batch
 from analytics.histograms import counts_of
 from analytics.levels import LEVELS
 from analytics.tables import COUNTERS

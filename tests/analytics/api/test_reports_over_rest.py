@@ -243,6 +243,7 @@ def test_a_route_is_known_by_its_number_or_its_prefix(viewer, count):
         ("traffic", {"top": "x"}, "top"),
         ("latency", {"kind": "x"}, "kind"),
         ("latency", {"format": "csv", "table": "x"}, "table"),
+        ("latency", {"table": "x"}, "table"),
         ("compare", {"a": "1h"}, "b"),
         ("compare", {"revision": "x"}, "revision"),
         ("compare", {"period": "all"}, "period"),

@@ -1,6 +1,8 @@
 """Channels and rules are set up, tried and looked at in the admin; secrets are never shown."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from pool.alerts.evaluate import evaluate
@@ -137,3 +139,20 @@ def test_a_rule_or_channel_is_deleted_with_its_part_of_the_log(admin, told, mode
     admin.post(url, {"post": "yes"})
     assert not model.objects.exists()
     assert not AlertDelivery.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["alert", "alertchannel", "alertdelivery", "alertrule"])
+def test_a_list_costs_no_query_a_row(admin, told, name, redis_client, django_assert_num_queries):
+    url = page(f"{name}_changelist")
+    admin.get(url)  # what is asked once a process
+    with CaptureQueriesContext(connection) as few:
+        admin.get(url)
+    for number in range(5):
+        channel = AlertChannel.objects.create(**FORM | {"name": f"pager-{number}"})
+        rule = AlertRule.objects.create(name=f"down-{number}")
+        rule.channels.add(channel)
+        again = {"rule": rule, "title": "down", "state": "firing"}
+        alert = Alert.objects.create(**again, since=told.since, last_at=told.since)
+        AlertDelivery.objects.create(channel=channel, alert=alert, kind="firing", message={})
+    with django_assert_num_queries(len(few)):
+        admin.get(url)

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from pool.admin.pools import LISTENER_SETTINGS
+from pool.admin.pool_tabs import LISTENER_SETTINGS
 from proxy.engine.settings import EdgeSettings
 
 KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"

@@ -133,7 +133,7 @@ def test_a_revision_that_todays_rules_refuse_changes_nothing(admin, history, mon
 
     monkeypatch.setattr(Backend, "clean", refuse)
     response = admin.post(rollback_url(history[0]), follow=True)
-    assert "Weights must be 9 now." in text(response)
+    assert "backend web/one, weight: Weights must be 9 now." in text(response)
     assert Backend.objects.get().weight == 9
 
 

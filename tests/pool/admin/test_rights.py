@@ -1,6 +1,8 @@
 """Who may see and change what in the admin, and what a page costs."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from pool.choices import EventKind
@@ -100,6 +102,15 @@ def test_the_form_of_a_pool_costs_the_same_with_many_backends(
     for index in range(2, 12):
         Backend.objects.create(pool=web, url=f"http://10.0.0.{index}")
     assert _cost(admin, url, django_assert_max_num_queries, monkeypatch) == few
+
+
+def test_the_form_of_a_pool_reads_its_backends_twice(admin, web, redis_client):
+    """As rows of the form, and for what is said of them."""
+    Backend.objects.create(pool=web, url="http://10.0.0.1")
+    with CaptureQueriesContext(connection) as queries:
+        admin.get(reverse("admin:pool_pool_change", args=[web.pk]))
+    reading = [one for one in queries if 'FROM "pool_backend"' in one["sql"]]
+    assert len(reading) == 2
 
 
 def _cost(client, url, count_queries, monkeypatch):

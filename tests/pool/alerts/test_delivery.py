@@ -179,6 +179,26 @@ def test_a_test_message_is_sent_now_and_logged(webhook, receiver):
     assert AlertDelivery.objects.get() == delivery
 
 
+def test_a_test_message_says_its_time_as_alerts_do_whoever_asks_for_it(webhook, receiver):
+    with timezone.override("Asia/Kathmandu"):
+        send_test(webhook, "olga")
+    (since,) = [line for line in receiver.messages[0]["text"].split("\n") if "Since" in line]
+    assert since.endswith(" UTC")
+    assert since[7:17] == receiver.messages[0]["since"][:10]
+
+
+def test_a_fault_of_our_own_is_logged_without_what_was_to_be_sent(webhook, monkeypatch, caplog):
+    def fail(delivery):
+        raise KeyError(delivery.channel.signing_secret)
+
+    monkeypatch.setattr("pool.alerts.channels.send", fail)
+    assert send_test(webhook).detail == "could not be sent: KeyError"
+    (record,) = caplog.records
+    assert record.getMessage().startswith("a message for pager could not be sent: KeyError, at ")
+    assert "test_delivery.py:" in record.getMessage()
+    assert SECRET not in caplog.text
+
+
 def test_a_test_that_fails_is_not_tried_again(webhook, receiver):
     receiver.answer(500)
     assert send_test(webhook).state == "failed"

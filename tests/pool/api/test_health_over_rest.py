@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from pool.bus import HEALTH_KEY, HealthStatus
 from pool.choices import EventKind, HealthState
+from pool.health.schedule import DUE_KEY
 from pool.models import Event
 
 HEALTH = "/api/v1/pools/web/backends/one/health/"
@@ -26,6 +27,12 @@ def test_a_backend_that_is_down_is_explained(boss, one, redis_client):
     assert set(answer["uptime"]) == {"1h", "24h", "7d", "30d"}
     assert len(answer["day"]) == 144
     assert answer["day_part_seconds"] == 600
+
+
+def test_the_next_probe_is_told_as_all_times_are(boss, one, redis_client):
+    assert boss.get(HEALTH).json()["probing"]["next_at"] is None
+    redis_client.zadd(DUE_KEY, {str(one.pk): 1_700_000_000})
+    assert boss.get(HEALTH).json()["probing"]["next_at"] == "2023-11-14T22:13:20Z"
 
 
 def test_who_drained_it_is_named(boss, one, redis_client):

@@ -207,3 +207,12 @@ def test_a_bad_retry_or_limit_names_its_field(boss, web):
     for field, value in bad.items():
         answer = boss.patch("/api/v1/pools/web/", {field: value}, format="json")
         assert (answer.status_code, list(answer.json())) == (400, [field])
+
+
+@pytest.mark.parametrize(("path", "readings"), [("pools/", 4), ("pools/web/", 4), ("routes/", 0)])
+def test_an_answer_is_one_reading_of_what_is_now(boss, one, redis_client, path, readings):
+    """Of health, circuits, ejections and failover: what it says of one thing agrees."""
+    redis_client.config_resetstat()
+    assert boss.get(f"/api/v1/{path}").status_code == 200
+    said = redis_client.info("commandstats").get("cmdstat_hgetall", {"calls": 0})
+    assert said["calls"] == readings

@@ -1,6 +1,7 @@
 """A parameter or a field that nothing reads is refused, whatever is asked."""
 
 import re
+from base64 import b64encode
 from urllib.parse import urlencode
 
 import pytest
@@ -77,6 +78,51 @@ def test_pages_and_filters_go_together(boss):
     assert boss.get("/api/v1/events/?kind=panic&limit=1&cursor=").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["pools/", "routes/", "edges/", "events/", "reports/requests/"])
+@pytest.mark.parametrize("limit", ["abc", "0", "-1", "1.5", "1001", "9" * 5000, "٣"])
+def test_a_limit_that_makes_no_page_is_refused(boss, path, limit):
+    answer = boss.get(f"/api/v1/{path}", {"limit": limit})
+    assert answer.status_code == 400
+    (problem,) = answer.json()["limit"]
+    assert problem.endswith("give a whole number, 1 to 1000.")
+
+
+@pytest.mark.parametrize("offset", ["abc", "-1", "9" * 30])
+def test_an_offset_that_makes_no_page_is_refused(boss, offset):
+    answer = boss.get("/api/v1/pools/", {"offset": offset})
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["offset"]
+
+
+@pytest.mark.parametrize(
+    "inside", [b"p=abc", b"p=", b"p=2024-02-30 00:00:00%2B00:00", b"p=0001-01-01 00:00:00%2B02:00"]
+)
+@pytest.mark.parametrize("path", ["events/", "health/", "reports/requests/"])
+def test_a_cursor_that_nobody_gave_out_is_refused(boss, path, inside):
+    for cursor in ("zzz", b64encode(inside).decode()):
+        answer = boss.get(f"/api/v1/{path}", {"cursor": cursor})
+        assert answer.status_code == 400
+        assert list(answer.json()) == ["cursor"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "known"),
+    [
+        ("pools/", "algorithm", "first_available, least_connections"),
+        ("pools/web/backends/", "admin_state", "active, draining, maintenance"),
+        ("events/", "severity", "info, warning, error"),
+        ("health/", "result", "pass, slow, fail"),
+        ("alerts/", "state", "pending, firing, clearing, counting, closed"),
+    ],
+)
+def test_a_name_that_no_filter_knows_is_refused_with_those_that_it_knows(boss, path, name, known):
+    Pool.objects.create(name="web")
+    answer = boss.get(f"/api/v1/{path}", {name: "nope"})
+    assert answer.status_code == 400
+    (problem,) = answer.json()[name]
+    assert problem.startswith(f"“nope” is not known here; give one of {known}")
+
+
 @pytest.mark.parametrize(
     ("path", "field"),
     [
@@ -135,3 +181,25 @@ def test_the_browsable_pages_open(boss, path):
     # What its own links and forms ask for.
     for query in set(re.findall(r'href="[^"#]*\?([^"]+)"', answer.content.decode())):
         assert boss.get(f"/api/v1/{path}?{query}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("pools/shop/", "There is no pool shop."),
+        ("pools/shop/failback/", "There is no pool shop."),
+        ("pools/shop/backends/", "There is no pool shop."),
+        ("pools/web/backends/a/", "There is no backend a."),
+        ("routes/7/", "There is no route 7."),
+        ("routes/x/", "There is no route x."),
+        ("events/7/", "There is no event 7."),
+        ("revisions/77/", "There is no revision 77."),
+        ("alert-rules/down/", "There is no alert rule down."),
+        ("alerts/x/", "There is no alert x."),
+    ],
+)
+def test_what_is_not_there_is_named(boss, path, said):
+    Pool.objects.create(name="web")
+    ask = boss.post if path.endswith("failback/") else boss.get
+    answer = ask(f"/api/v1/{path}")
+    assert (answer.status_code, answer.json()) == (404, {"detail": said})

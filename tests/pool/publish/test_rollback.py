@@ -160,8 +160,9 @@ def test_a_rollback_that_todays_rules_refuse_changes_nothing(before, commit, mon
         change_values()
     content = compile_configuration()
     monkeypatch.setattr("pool.policies.balancing.algorithm_names", lambda: ["magic"])
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as caught:
         rollback(before, by="anna")
+    assert set(caught.value.message_dict) == {"pool web, algorithm", "pool web, hash_fallback"}
     assert compile_configuration() == content
 
 
