@@ -1,19 +1,20 @@
 """Responses the edge gives itself: errors, and its own health."""
 
 import json
-from email.utils import formatdate
-from functools import lru_cache
 from http import HTTPStatus
 
+from proxy.core.date import http_date
 from proxy.errors import ProxyError
 
 RETRY_AFTER = 5  # seconds; by then a probe at the default interval has seen a recovery
 _PROBLEM = "application/problem+json"
+# RFC 9110 §15.5.14, §15.5.15; before 3.13 Python has the names of RFC 2616.
+_RENAMED = {413: "Content Too Large", 414: "URI Too Long"}
 
 
 def _reason(status: int) -> str:
     try:
-        return HTTPStatus(status).phrase
+        return _RENAMED.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return "Error"
 
@@ -21,11 +22,6 @@ def _reason(status: int) -> str:
 def wants_json(accept: bytes) -> bool:
     """Whether the client named JSON in `Accept`; a bare */* gets text, as curl's user reads it."""
     return b"json" in accept.lower()
-
-
-@lru_cache(maxsize=1)
-def _http_date(second: int) -> str:
-    return formatdate(second, usegmt=True)
 
 
 def answer(
@@ -45,7 +41,7 @@ def answer(
     connection = "Connection: close\r\n" if close else ""
     head = (
         f"HTTP/1.1 {status} {_reason(status)}\r\n"
-        f"Date: {_http_date(int(now))}\r\n"
+        f"Date: {http_date(int(now))}\r\n"
         f"Content-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\n"
         f"{extra}{connection}\r\n"

@@ -5,9 +5,10 @@ moves the bytes. A transaction outlives no connection: whichever side is lost
 tells it, and after `done` it hears nothing more.
 """
 
-from time import monotonic_ns
+from time import monotonic_ns, time
 from typing import TYPE_CHECKING
 
+from proxy.core.date import http_date
 from proxy.core.exchange import Exchange
 from proxy.core.forward import response_bytes
 from proxy.core.framing import BodyReader, ChunkedReader, CloseReader, LengthReader
@@ -200,18 +201,23 @@ class Transaction(Tries):
                 self.keep_alive = False
                 self.payload = []
         else:
-            self.plain = self.keep_alive and not self._route.tells_id
+            self.plain = self.keep_alive and head.dated and not self._route.tells_id
         if self._client.write_paused:  # since a time when there was no connection to pause
             self.pause_response()
 
     def special_head(self, head: ResponseHead) -> bytes:
-        """The head for an HTTP/1.0 client, with the request's id, or after which it closes."""
+        """The head for an HTTP/1.0 client, with the request's id, or after which it closes.
+
+        And one that its backend has not dated: whoever passes it on has to (RFC 9110 §6.6.1).
+        """
         if not self.keep_alive:
             option = b"close"
         else:
             option = b"keep-alive" if self.prepared.head.minor_version == 0 else b""
         chunked = head.chunked and self.payload is None
         rules, lines = self.response_rules, self.own_lines
+        if not head.dated:
+            lines += b"Date: %b\r\n" % http_date(int(time())).encode("ascii")
         return response_bytes(head, rules, connection=option, chunked=chunked, lines=lines)
 
     @property

@@ -26,6 +26,7 @@ class ResponseHead(msgspec.Struct):
     content_length: int  # -1: not given
     chunked: bool
     upgrade: bytes
+    dated: bool  # has a Date
 
 
 def parse_response_head(raw: bytes) -> ResponseHead:
@@ -60,6 +61,7 @@ def parse_response_head(raw: bytes) -> ResponseHead:
         framing.content_length,
         chunked,
         framing.upgrade,
+        b"\r\ndate:" in raw.lower(),
     )
 
 
