@@ -36,6 +36,7 @@ _KNOWN = {
     b"proxy-connection": HOP_BY_HOP,
     b"proxy-authenticate": HOP_BY_HOP,
     b"proxy-authorization": HOP_BY_HOP,
+    b"proxy": HOP_BY_HOP,  # no field at all: CGI backends would take it for HTTP_PROXY (httpoxy)
     b"http2-settings": HOP_BY_HOP,  # goes with the h2c upgrade, which is never passed on
     b"trailer": HOP_BY_HOP,
     b"forwarded": FORWARDING,
