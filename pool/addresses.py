@@ -7,6 +7,7 @@ the edge never meets a form that two parsers read differently. No Django in here
 
 import ipaddress
 import re
+import string
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -15,13 +16,15 @@ UNIX = "unix:"
 HOST_OF_BACKEND = "backend"
 MAX_SOCKET_PATH = 100  # bytes; sockaddr_un has room for 108 on Linux, 104 on BSD and macOS
 
-# RFC 1123 §2.1 host names; "_" too, because container platforms hand out such names.
 _PORT = re.compile(r"[0-9]{1,5}")
+# RFC 1123 §2.1 host names; "_" too, because container platforms hand out such names.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _LOOKS_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ENCODED_DOT_OR_SLASH = re.compile(r"%(?:2e|2f|5c)", re.IGNORECASE)
+_OCTET = re.compile(rb"%[0-9A-Fa-f]{2}")
+_UNRESERVED = frozenset(b"-._~" + (string.ascii_letters + string.digits).encode())
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+")
 _STATUS_RANGE = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
 
@@ -152,7 +155,17 @@ def normalise_path_prefix(text: str) -> str:
         raise ValueError("Remove the encoded dot, slash or backslash (%2e, %2f, %5c).")
     if any(segment in (".", "..") for segment in text.split("/")):
         raise ValueError('Remove the segments "." and "..".')
-    return text.removesuffix("/") or "/"
+    return normalise_encoding(text.encode("ascii")).decode("ascii").removesuffix("/") or "/"
+
+
+def normalise_encoding(path: bytes) -> bytes:
+    """The one spelling of all that differ in their percent-encoding (RFC 3986 §6.2.2)."""
+    return _OCTET.sub(_normal_octet, path) if b"%" in path else path
+
+
+def _normal_octet(match: re.Match[bytes]) -> bytes:
+    octet = int(match[0][1:], 16)
+    return bytes([octet]) if octet in _UNRESERVED else match[0].upper()
 
 
 def normalise_request_target(text: str) -> str:

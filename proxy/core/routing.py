@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from pool.addresses import normalise_encoding
 from pool.choices import HeaderAction
 from pool.snapshot import HeaderRule, RouteSpec
 from proxy.core.pool import Pool
@@ -39,13 +40,19 @@ class Route:
         self.tells_id = headers.request_id
         others = (_NO_OTHER_ID,) if self.tells_id else ()
         self.response_rules = made_ready(headers.response_rules + spec.response_rules + others)
-        self.prefix = spec.path_prefix.encode("ascii").rstrip(b"/")
+        self.prefix = normalise_encoding(spec.path_prefix.encode("ascii")).rstrip(b"/")
 
     def stripped(self, target: bytes) -> bytes:
         """`target` as the backend sees it."""
-        if not self.spec.strip_prefix or not self.prefix or not target.startswith(self.prefix):
+        if not self.spec.strip_prefix or not self.prefix:
             return target
-        rest = target[len(self.prefix) :]
+        start = self.prefix
+        if not target.startswith(start):  # spelt in another way
+            segments = target.partition(b"?")[0].split(b"/", start.count(b"/") + 1)
+            start = b"/".join(segments[: self.prefix.count(b"/") + 1])
+            if normalise_encoding(start) != self.prefix:
+                return target
+        rest = target[len(start) :]
         return rest if rest.startswith(b"/") else b"/" + rest
 
 
@@ -108,6 +115,7 @@ class Router:
 
     def _candidates(self, path: bytes) -> list[bytes]:
         """The prefixes of `path` that end at a segment's end, the longest first."""
+        path = normalise_encoding(path)
         candidates = [b""]
         position = 0
         for _ in range(self._max_segments):

@@ -205,7 +205,14 @@ def test_a_bad_host_is_refused_with_the_fix(text, fix):
 
 @pytest.mark.parametrize(
     ("text", "normalised"),
-    [("/", "/"), ("/api", "/api"), ("/api/", "/api"), ("/a%20b", "/a%20b"), ("/a.b", "/a.b")],
+    [
+        ("/", "/"),
+        ("/api", "/api"),
+        ("/api/", "/api"),
+        ("/a%20b", "/a%20b"),
+        ("/%61%3a", "/a%3A"),
+        ("/a.b", "/a.b"),
+    ],
 )
 def test_a_path_prefix_has_one_spelling(text, normalised):
     assert addresses.normalise_path_prefix(text) == normalised

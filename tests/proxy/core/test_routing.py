@@ -144,6 +144,26 @@ def test_of_two_spellings_of_one_route_the_higher_priority_wins(
     assert winner(router, "h", "/api/x") == (1 if first > second else 2)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "path"),
+    [
+        ("/api", "/%61pi/x"),
+        ("/api/v1", "/api/%761"),
+        ("/caf%C3%A9", "/caf%c3%a9"),
+        ("/%7Eanna", "/~anna/x"),
+        ("/~anna", "/%7eanna"),
+    ],
+)
+def test_a_prefix_is_found_however_it_is_encoded(
+    router_of: RouterOf, prefix: str, path: str
+) -> None:
+    assert winner(router_of({"path_prefix": prefix}), "h", path) == 1
+
+
+def test_an_encoded_slash_ends_no_segment(router_of: RouterOf) -> None:
+    assert winner(router_of({"path_prefix": "/a/b"}), "h", "/a%2Fb") is None
+
+
 def test_no_route_is_none(router_of: RouterOf) -> None:
     assert winner(router_of(), "h", "/") is None
 
@@ -161,6 +181,10 @@ def test_no_route_is_none(router_of: RouterOf) -> None:
         ("/api", b"/api//x", b"//x"),
         ("/", b"/x?q", b"/x?q"),
         ("/", b"*", b"*"),
+        ("/api", b"/%61p%69/x%2Fy?%61", b"/x%2Fy?%61"),
+        ("/api", b"/a%70i", b"/"),
+        ("/a/b", b"/%61/%62/c/d", b"/c/d"),
+        ("/caf%C3%A9", b"/caf%c3%a9/x", b"/x"),
     ],
 )
 def test_the_prefix_is_stripped_and_a_path_is_left(
