@@ -194,10 +194,12 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         patience = self.cfg.graceful_timeout - LEAVE_TIMEOUT - FAREWELL
         deadline = self.loop.time() + max(0, patience)
         close_idle_at = min(self.loop.time() + DRAIN_GRACE, deadline)
-        while edge.clients and self.loop.time() < deadline:
+        shaking_hands = self.tls is not None  # who does is no client yet
+        while (edge.clients or shaking_hands) and self.loop.time() < deadline:
             self.notify()
             if self.loop.time() >= close_idle_at:
                 edge.close_idle_clients()
+                shaking_hands = False
             await asyncio.sleep(0.05)
         edge.end_clients()
         deadline = self.loop.time() + FAREWELL
