@@ -39,7 +39,9 @@ STALLED = 30.0  # seconds in which a client has to read something of the last re
 LINGER = 2.0  # seconds in which a client may still read an error (RFC 9112 §9.6)
 # For how long one may go on sending: many read nothing before they have sent it all. nginx's.
 LINGER_SENDING = 30.0
-NEWCOMER = 3.0  # seconds in which a client that has connected is expected to say what for
+# Seconds without a request after which a draining worker closes a connection. Whoever has
+# just connected, or asks every second, will most likely ask again, perhaps in that instant.
+QUIET = 3.0
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
@@ -346,15 +348,15 @@ class ClientConnection(asyncio.Protocol):
 
     def close_idle(self) -> None:
         """Not if a request has come that a busy loop has not read yet: it would be destroyed."""
-        waits = self.idle and not self._closing and not self._is_new
+        waits = self.idle and not self._closing and self._is_quiet
         if waits and not flow.unheard_bytes(self.transport):
             self._close_kindly()
 
     @property
-    def _is_new(self) -> bool:
-        """Whether its first request may well be on the way: its client has only just connected."""
-        connected = self.deadline - self.edge.settings.keep_alive_timeout  # before any request
-        return self._prepared is None and self.edge.now < connected + NEWCOMER
+    def _is_quiet(self) -> bool:
+        """Of an idle one: whether it was neither made nor used lately."""
+        since = self.deadline - self.edge.settings.keep_alive_timeout
+        return self.edge.now >= since + QUIET
 
     def cut(self, *, reset: bool) -> None:
         """End the connection so that the response cannot be taken for complete (RFC 9112 §8).
