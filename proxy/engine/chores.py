@@ -15,7 +15,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from pool.bus import EDGE_REPORT_INTERVAL, EdgeReport
-from proxy.engine.access_log import FLUSH_INTERVAL
 from proxy.engine.edge import Edge
 from proxy.engine.feed import Feed
 from proxy.engine.live import LiveBoard
@@ -73,7 +72,7 @@ class Chores:
         for orphans in self._orphans:
             self._ship(orphans.ship, ORPHAN_INTERVAL)
         if edge.access_log is not None:
-            self._ship(edge.access_log.flush, FLUSH_INTERVAL)
+            self._ship(edge.access_log.flush_soon, 0)
 
     def follow(self, chore: Callable[[], object], pause: float) -> None:
         """Do `chore` again and again, `pause` seconds after the last time, while there is work."""

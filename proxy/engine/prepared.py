@@ -55,7 +55,7 @@ class Prepared(msgspec.Struct, eq=False):
     key: bytes | None = None  # what the pool's hash key says of it, where the algorithm needs one
     claim: Claim | None = None  # where the pool is sticky
     rate_tag: int = 0  # whose counter it is for, where the route has a rate limit
-    subject: str = ""  # what the access log says of it, once it was asked
+    subject: bytes = b""  # what the access log says of it, once it was asked
 
     def prefix_for(self, backend: Backend) -> bytes:
         """`prefix` where the pool sends each backend its own host."""
@@ -182,7 +182,7 @@ def prepare_again(previous: Prepared, raw: bytes, limits: HeadLimits) -> Prepare
         _prefixes={},
         key=_key(head, route, previous.client),
         rate_tag=_rate_tag(head, route, previous.client),
-        subject="",
+        subject=b"",
     )
 
 

@@ -41,7 +41,7 @@ class File(LogFile):
         return [json.loads(line) for line in b"".join(self.slices).splitlines()]
 
 
-def written(noted: End, subject: str = NOBODY) -> dict[str, Any]:
+def written(noted: End, subject: bytes = NOBODY) -> dict[str, Any]:
     log = AccessLog(File(), 1)
     log.add(subject, noted)
     line: dict[str, Any] = json.loads(log.take(1))
@@ -120,6 +120,25 @@ def test_a_long_queue_is_written_in_slices() -> None:
     assert [line["request_id"] for line in file.lines] == [str(number) for number in range(1000)]
     assert len(file.slices) > 2
     assert all(data.endswith(b"}\n") for data in file.slices)
+
+
+def test_a_slice_is_written_as_soon_as_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_log, "FLUSH_INTERVAL", 3600)
+    file = File()
+    log = AccessLog(file, 1)
+    for _ in range(250):
+        log.add(NOBODY, answered())
+    asyncio.run(log.flush_soon())
+    assert len(file.lines) == 250
+
+
+def test_less_than_a_slice_is_written_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_log, "FLUSH_INTERVAL", 0.01)
+    file = File()
+    log = AccessLog(file, 1)
+    log.add(NOBODY, answered())
+    asyncio.run(log.flush_soon())
+    assert len(file.lines) == 1
 
 
 def test_the_oldest_are_lost_when_nothing_can_be_written_and_it_is_told_once(
