@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.engine.downstream import QUIET
 from proxy.engine.flow import PEER_FULL
 from proxy.engine.outbox import LARGE
 from proxy.engine.upstream import UpstreamConnection
@@ -126,6 +127,7 @@ def test_a_backend_is_held_back_whose_client_stopped_reading_before_it_was_conne
 def test_a_worker_that_drains_sends_what_waits_before_it_closes(stage: Stage) -> None:
     client = stage.client
     ask(stage, client).data_received(HELLO)
+    stage.edge.now += QUIET
     stage.edge.close_idle_clients()
     assert client.statuses == [b"200"]
     assert client.transport.closed
