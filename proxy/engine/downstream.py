@@ -317,7 +317,7 @@ class ClientConnection(asyncio.Protocol):
         elif self._transaction is not None:
             self.wait(LINGER)
             self._transaction.timed_out()
-        elif self._buffer:
+        elif self._buffer or self._head_begun:
             self._refuse(RequestTimeout())
         else:
             self._close_kindly()
