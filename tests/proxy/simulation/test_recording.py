@@ -92,7 +92,7 @@ def test_the_lines_that_the_edge_writes_are_read(tmp_path: Path) -> None:
     """Heads 5 ms apart; each is sent 2 ms later, to a backend that takes 10 ms."""
     log = AccessLog(LogFile(str(tmp_path / "log")), 1)
     backend = Backend(BackendSpec(id=1, name="a", url="http://127.0.0.1:9001"))
-    subject = '"client":"192.0.2.1","path":"/a","pool":"web"'
+    subject = b'"client":"192.0.2.1","path":"/a","pool":"web"'
     for start in (10**9, 10**9 + 5_000_000):
         sent, end = start + 2_000_000, start + 12_000_000
         told = End(b"id", 200, Cause.COMPLETE, 1, 1, start, end, backend, attempts=1)
