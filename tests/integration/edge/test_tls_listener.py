@@ -1,5 +1,6 @@
 """TLS between the clients and the edge, with gunicorn's --certfile and --keyfile."""
 
+import os
 import signal
 import socket
 import ssl
@@ -284,6 +285,24 @@ def test_a_hup_takes_a_good_certificate_and_survives_a_broken_one(
         edge.wait_for(edge.number)
         assert served(edge) == good
     certificate.renew()
+
+
+def test_who_shakes_hands_when_the_worker_drains_is_served(
+    start_edge: Callable[..., Edge], backend: MakeBackend, certificate: Certificate
+) -> None:
+    """With no client left: whoever has not shaken hands yet is none."""
+    edge = start_edge(*certificate.options, tls=certificate.context)
+    edge.serve(backend("a").spec())
+    (worker,) = edge.workers
+    late = socket.create_connection(("127.0.0.1", edge.port), timeout=10)
+    with Client(edge.port, tls=edge.tls) as witness:
+        assert witness.get().status == 200
+        os.kill(worker, signal.SIGTERM)
+        wait_until("it drains", lambda: witness.get().closes)
+    time.sleep(0.2)  # a client that is slow
+    with late, certificate.context.wrap_socket(late, server_hostname="shop.test") as client:
+        client.sendall(request_bytes("GET"))
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_sessions_are_resumed(edge: Edge, backend: MakeBackend, certificate: Certificate) -> None:
