@@ -21,6 +21,9 @@ MakeBackend = Callable[..., Backend]
 StartEdge = Callable[..., Edge]
 
 BY_KEY = ("maglev", "ring_hash")
+# Maglev trades a few moves (about one key in a hundred) for even shares; which ones depends
+# on the ids. Of 60 keys it moved two at most, with 500 sets of ids.
+MOVES_TOO = {"maglev": 6, "ring_hash": 0}
 PATHS = [f"/{number}" for number in range(60)]
 
 
@@ -182,7 +185,8 @@ def test_only_the_keys_of_an_ill_backend_move_and_they_come_back(
     policy = BalancingPolicy(hash_key="path", bounded_load=0)
     edge.serve(*specs, algorithm=algorithm, balancing=policy)
     before, after = (in_this_process(algorithm, some) for some in (specs, specs[1:]))
-    assert [path for path in PATHS if before[path] not in ("a", after[path])] == []
+    moves_too = [path for path in PATHS if before[path] not in ("a", after[path])]
+    assert len(moves_too) <= MOVES_TOO[algorithm]
     wait_until("its tables are made", lambda: placement(edge) == before)
     edge.say_health(specs[0], HealthState.UNHEALTHY)
     wait_until("its keys have moved", lambda: placement(edge) == after)
