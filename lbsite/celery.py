@@ -71,6 +71,8 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # Redis may be away for as long as it likes
     broker_connection_timeout=2,
+    broker_channel_error_retry=True,  # Redis may answer and yet take no writes
+    worker_consumer="lbsite.consumer:PatientConsumer",
     broker_transport_options={
         # No task runs for minutes: what a killed worker had fetched comes back soon.
         "visibility_timeout": 120,
