@@ -7,11 +7,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from redis import Redis, ResponseError
 
 from analytics.batches import MalformedBatch, decode_batch
-from pool.bus import TRAFFIC_FIELD, TRAFFIC_STREAM, TrafficBatch
+from pool.bus import REQUESTS_STREAM, TRAFFIC_FIELD, TRAFFIC_STREAM, TrafficBatch
 
 logger = logging.getLogger(__name__)
 
 BAD_STREAM = "%s:bad"  # of a stream's messages that are no batches, with "why"
+BAD_STREAMS = [BAD_STREAM % stream for stream in (TRAFFIC_STREAM, REQUESTS_STREAM)]
 BAD_KEPT = 1000
 GROUP = "analytics"
 # One name for all: who reads does not matter, only for how long nobody was done with it.

@@ -24,6 +24,7 @@ PERIODIC_TASKS: dict[str, float] = {
     "pool.circuits.tasks.tell": 1,
     "pool.alerts.tasks.read_timeline": 1,
     "pool.alerts.tasks.deliver": 1,
+    "lbsite.tasks.mend": 2,
     "pool.tasks.republish": 3,
     "pool.tasks.track_edges": 5,
     "pool.tasks.prune": 300,

@@ -233,7 +233,7 @@ local reply = {encoded}
 for _, one in ipairs(news) do
   local change = one.before .. ' → ' .. one.after
   if one.before == one.after then change = 'stays ' .. one.after end
-  redis.call(
+  redis.pcall(  -- its key may have been made another type: what is told decides nothing
     'XADD', events, 'MAXLEN', '~', 10000, '*',
     'e', cjson.encode({
       kind = one.kind, at = one.at, backend_id = tonumber(id), data = one,
@@ -243,8 +243,8 @@ for _, one in ipairs(news) do
     })
   )
   if operation.type == 'merge' then
-    redis.call('RPUSH', alone, cjson.encode({backend_id = tonumber(id), told = one}))
-    redis.call('LTRIM', alone, -1000, -1)
+    redis.pcall('RPUSH', alone, cjson.encode({backend_id = tonumber(id), told = one}))
+    redis.pcall('LTRIM', alone, -1000, -1)
     redis.call('EXPIRE', alone, 3600)  -- nobody asks for those of a pool with one tier
   end
   reply[#reply + 1] = cjson.encode(one)

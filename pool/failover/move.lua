@@ -14,9 +14,10 @@ done = tonumber(done)
 if (redis.call('HGET', failover, pool) or '') ~= before then return 0 end
 if done > 0 and redis.call('LINDEX', alone, done - 1) ~= last then return 0 end
 redis.call('LTRIM', alone, done, -1)
-for i = 9, #ARGV do redis.call('RPUSH', moves, ARGV[i]) end
+-- pcall: traffic moves, even if its key has been made another type and nothing can be told.
+for i = 9, #ARGV do redis.pcall('RPUSH', moves, ARGV[i]) end
 if after == '' then redis.call('HDEL', failover, pool) else redis.call('HSET', failover, pool, after) end
-if move ~= '' then redis.call('RPUSH', moves, move) end
-redis.call('LTRIM', moves, -10000, -1)  -- while the database is away
+if move ~= '' then redis.pcall('RPUSH', moves, move) end
+redis.pcall('LTRIM', moves, -10000, -1)  -- while the database is away
 if change ~= '' then redis.call('PUBLISH', channel, change) end
 return 1

@@ -33,6 +33,7 @@ from pool.outliers.release import Release
 from pool.panic.events import write_alarms
 from pool.panic.watch import PanicWatch
 from pool.snapshot import HealthPolicy, SnapshotError, TlsPolicy, decode
+from pool.wrong_type import is_wrong_type, passing_over
 
 logger = logging.getLogger(__name__)
 
@@ -81,15 +82,25 @@ class Prober:
         self._recorder.flush()
         try:
             plan = self._current_plan()
-            self._failover.follow(self._clock())
-            events.write_moves(self._redis)
-            self._panic.follow(self._clock())
-            write_alarms(self._redis)
+            self._follow()
             self._run_due(plan)
         except RedisError as error:
+            if is_wrong_type(error):
+                self._synced_at = 0.0  # once the key is mended, what it held is missing
             self._say_redis_failing(error)
             return
         self._redis_failing = False
+
+    def _follow(self) -> None:
+        """Bring up what goes by health. Where a key is of the wrong type, the others go on."""
+        with passing_over():
+            self._failover.follow(self._clock())
+        with passing_over():
+            events.write_moves(self._redis)
+        with passing_over():
+            self._panic.follow(self._clock())
+        with passing_over():
+            write_alarms(self._redis)
 
     def close(self) -> None:
         """Give running probes a moment to end, and write what they found.
@@ -136,7 +147,9 @@ class Prober:
 
     def _current_plan(self) -> Plan:
         """From the snapshot in Redis; the last one known while Redis has none."""
-        raw = self._redis.get(SNAPSHOT_KEY)
+        raw = None
+        with passing_over():
+            raw = self._redis.get(SNAPSHOT_KEY)
         if isinstance(raw, bytes) and raw != self._raw:
             try:
                 snapshot = decode(raw)
@@ -207,7 +220,8 @@ class Prober:
             following = Next.after(target, after, now)
             failover = None
             if before.state is not after.state:
-                failover = self._failover.foresee(target.backend_id, after.state, now)
+                with passing_over():
+                    failover = self._failover.foresee(target.backend_id, after.state, now)
             recorded = self._schedule.record(
                 claim, known, after, following, failover, target.circuit
             )
@@ -229,7 +243,8 @@ class Prober:
         )
         passed = outcome.result is not ProbeResult.FAIL
         if target.returns_to and passed and after.state is not HealthState.UNHEALTHY:
-            self._release.passed(target.returns_to, target.backend_id, now)
+            with passing_over():
+                self._release.passed(target.returns_to, target.backend_id, now)
 
     def _say_redis_failing(self, error: RedisError) -> None:
         if not self._redis_failing:

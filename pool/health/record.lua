@@ -32,11 +32,12 @@ end
 if pool ~= '' then
   redis.call('HSET', failover, pool, state_after)
   if move ~= '' then
-    redis.call('RPUSH', moves, move)
-    redis.call('LTRIM', moves, -10000, -1)  -- as in failover/move.lua
+    redis.pcall('RPUSH', moves, move)  -- as in failover/move.lua
+    redis.pcall('LTRIM', moves, -10000, -1)
   end
   if floor_change ~= '' then redis.call('PUBLISH', floor_channel, floor_change) end
 end
 if change ~= '' then redis.call('PUBLISH', channel, change) end
-if #KEYS >= 8 then step_circuit({unpack(KEYS, 8)}, {unpack(ARGV, 17)}) end
+-- The verdict stands, whatever the circuits' key holds.
+if #KEYS >= 8 then pcall(step_circuit, {unpack(KEYS, 8)}, {unpack(ARGV, 17)}) end
 return 1

@@ -12,5 +12,6 @@ local current = redis.call('HGET', ejections, pool) or ''
 if current ~= before then return current end
 if after == '' then redis.call('HDEL', ejections, pool) else redis.call('HSET', ejections, pool, after) end
 redis.call('PUBLISH', channel, change)
-for i = 6, #ARGV do redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'e', ARGV[i]) end
+-- pcall: who is out is out, even if the events' key has been made another type.
+for i = 6, #ARGV do redis.pcall('XADD', events, 'MAXLEN', '~', 10000, '*', 'e', ARGV[i]) end
 return 1

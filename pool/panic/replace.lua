@@ -8,9 +8,9 @@ local panic, alarms = unpack(KEYS)
 local pool, before, after, alarm = unpack(ARGV)
 
 if (redis.call('HGET', panic, pool) or '') ~= before then return 0 end
-if after == '' then redis.call('HDEL', panic, pool) else redis.call('HSET', panic, pool, after) end
-if alarm ~= '' then
+if alarm ~= '' then  -- first: what cannot be told must not be remembered as told
   redis.call('RPUSH', alarms, alarm)
   redis.call('LTRIM', alarms, -10000, -1)  -- while the database is away
 end
+if after == '' then redis.call('HDEL', panic, pool) else redis.call('HSET', panic, pool, after) end
 return 1

@@ -83,23 +83,20 @@ class Circuits:
         if not steps:
             return
         answers = await self._ask(shared, steps, now)
-        if answers is None:
-            self._agreement.decide_alone(steps, now)
-        else:
-            self._agreement.agreed(steps, answers)
+        self._agreement.answered(steps, answers, now)
 
     async def _ask(
         self, shared: RedisCircuits, steps: Sequence[Step], now: float
-    ) -> list[Circuit] | None:
+    ) -> list[Circuit | None]:
         """What Redis says; None while it is away, or says what nobody can read."""
         clock = asyncio.get_running_loop().time
         if clock() < self._retry_at:
-            return None
+            return [None] * len(steps)
         try:
             async with asyncio.timeout(PATIENCE):
                 answers = await shared.apply(steps, now)
         except (RedisError, OSError, TimeoutError, *MALFORMED) as error:
             log.debug("circuits are decided without Redis: %s", error)
             self._retry_at = clock() + RETRY
-            return None
-        return [circuit for circuit, _ in answers]
+            return [None] * len(steps)
+        return [answer and answer[0] for answer in answers]

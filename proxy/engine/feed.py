@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from pool import bus
 from pool.bus import EdgeReport, FailoverState, FloorChange, HealthChange, HealthStatus
 from pool.snapshot import SnapshotError, decode
+from pool.wrong_type import PassedOver, passing_over
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.core.steps import Steps, at_once
 from proxy.engine.edge import Edge
@@ -44,6 +45,7 @@ class Feed:
         self._load_report = LoadReport(redis, report.worker_id)
         self._raw = b""  # the snapshot that was last looked at, as it was encoded
         self._away = False
+        self._passed_over = PassedOver(log)
         self._caught_up = asyncio.Event()
 
     def load_file(self) -> None:
@@ -138,17 +140,29 @@ class Feed:
             self._edge.set_floor(pool_id, state.floor)
 
     async def _read_all(self) -> None:
-        raw = await self._redis.get(bus.SNAPSHOT_KEY)
+        raw = None
+        with self._passed_over.reading(bus.SNAPSHOT_KEY):
+            raw = await self._redis.get(bus.SNAPSHOT_KEY)
         if isinstance(raw, bytes) and raw != self._raw:
             if await in_slices(self._take_snapshot(raw)):
                 await asyncio.to_thread(self._save, raw)
-            await self._report_snapshot()
-        await self._read_floors()  # first: a backend that is well again may have to wait
+            with passing_over():
+                await self._report_snapshot()
+        # First: a backend that is well again may have to wait.
+        with self._passed_over.reading(bus.FAILOVER_KEY):
+            await self._read_floors()
+        with self._passed_over.reading(bus.HEALTH_KEY):
+            await self._read_health()
+        with self._passed_over.reading(bus.CIRCUITS_KEY):
+            circuits = await self._redis.hgetall(bus.CIRCUITS_KEY)
+            await in_slices(self._edge.circuits.take_all(circuits))
+        with self._passed_over.reading(bus.EJECTIONS_KEY):
+            self._edge.outliers.take_all(await self._redis.hgetall(bus.EJECTIONS_KEY))
+
+    async def _read_health(self) -> None:
         records = await self._redis.hgetall(bus.HEALTH_KEY)
         statuses = await in_slices(read_records(records, HealthStatus, "health of backend", log))
         await in_slices(self._edge.set_all_health(statuses))
-        await in_slices(self._edge.circuits.take_all(await self._redis.hgetall(bus.CIRCUITS_KEY)))
-        self._edge.outliers.take_all(await self._redis.hgetall(bus.EJECTIONS_KEY))
 
     def _take_snapshot(self, raw: bytes) -> Steps[bool]:
         """Run the snapshot in `raw` if it can be run; the last good one stays otherwise.
@@ -198,7 +212,8 @@ class Feed:
     async def report(self) -> None:
         """Tell what this worker runs and has; silently not, while Redis is away."""
         try:
-            await self._report_snapshot()
+            with self._passed_over.reading(bus.EDGES_KEY):
+                await self._report_snapshot()
             await self._load_report.send(self._edge.connections, self._edge.clock.now)
         except (RedisError, OSError) as error:
             log.debug("not reported: %s", error)

@@ -6,9 +6,10 @@ neither. While Redis is away, the last that was read holds.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from threading import Event, Lock, Thread
 from time import monotonic, monotonic_ns, sleep, time
+from typing import Any
 
 import msgspec
 from redis import Redis, RedisError
@@ -19,6 +20,7 @@ from pool import bus
 from pool.bus import FailoverState, HealthStatus
 from pool.outliers.records import Ejection, read_ejections
 from pool.snapshot import PoolSpec, RouteSpec, Snapshot, SnapshotError, decode
+from pool.wrong_type import PassedOver
 from proxy.client.decisions import Decisions
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.core.configuration import Configuration
@@ -27,6 +29,14 @@ from proxy.core.steps import at_once
 from proxy.stores.records import CHANNELS, read_records
 from proxy.stores.redis import ThreadedRedisCircuits
 from proxy.stores.timing import BATCH, IDLE_TICK, PATIENCE, REREAD_INTERVAL, RETRY, TICK
+
+_KEYS = (
+    bus.SNAPSHOT_KEY,
+    bus.FAILOVER_KEY,
+    bus.HEALTH_KEY,
+    bus.EJECTIONS_KEY,
+    bus.CIRCUITS_KEY,
+)
 
 log = logging.getLogger("lbsite.client")
 
@@ -50,6 +60,7 @@ class Published:
         self._raw = b""
         self._announced = False  # something that has not been read yet
         self._away = False
+        self._passed_over = PassedOver(log)
         self._starting = Lock()
         self._started = False
 
@@ -123,26 +134,28 @@ class Published:
         if not steps:
             return
         try:
-            circuits = self._shared.apply(steps, now)
+            answers = self._shared.apply(steps, now)
         except (RedisError, *bus.MALFORMED):
             with decisions.lock:
                 decisions.circuits.decide_alone(steps, now)
             raise
         with decisions.lock:
-            decisions.circuits.agreed(steps, circuits)
+            decisions.circuits.answered(steps, [one and one[0] for one in answers], now)
 
     # --- configuration and health ---
 
     def _read(self) -> None:
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.get(bus.SNAPSHOT_KEY)
-            for key in (bus.FAILOVER_KEY, bus.HEALTH_KEY, bus.EJECTIONS_KEY, bus.CIRCUITS_KEY):
+            snapshot, *hashes = _KEYS
+            pipe.get(snapshot)
+            for key in hashes:
                 pipe.hgetall(key)
-            raw, floors, health, ejections, circuits = pipe.execute()
+            replies = pipe.execute(raise_on_error=False)
+        raw, floors, health, ejections, circuits = self._readable(replies)
         if self._away:
             log.warning("Redis is back")
             self._away = False
-        if raw is not None and raw != self._raw:
+        if raw and raw != self._raw:
             self._take_snapshot(raw)
         decisions = self.decisions
         statuses = at_once(read_records(health, HealthStatus, "health of backend", log))
@@ -155,6 +168,16 @@ class Published:
                 pool.set_all_health(statuses)
                 show_ejected(pool, _ejected(pool.spec, ejections))
             at_once(decisions.circuits.take_all(circuits))
+
+    def _readable(self, replies: list[Any]) -> Iterator[Any]:
+        """What is of a wrong type is as good as lost."""
+        for key, reply in zip(_KEYS, replies, strict=True):
+            found = {}
+            with self._passed_over.reading(key):
+                if isinstance(reply, Exception):
+                    raise reply
+                found = reply
+            yield found
 
     def _take_snapshot(self, raw: bytes) -> None:
         self._raw = raw

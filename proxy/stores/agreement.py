@@ -273,6 +273,15 @@ class Agreement:
         steps = [(number, operation, one.terms) for number, (one, _, _) in self._breakers.items()]
         self.decide_alone(steps, self._now())
 
+    def answered(
+        self, steps: Sequence[Step], circuits: Sequence[Circuit | None], now: float
+    ) -> None:
+        """The shared circuits after each of `steps`; None of one: nobody could be asked."""
+        told = [(step, circuit) for step, circuit in zip(steps, circuits, strict=True) if circuit]
+        self.agreed([step for step, _ in told], [circuit for _, circuit in told])
+        alone = [step for step, one in zip(steps, circuits, strict=True) if one is None]
+        self.decide_alone(alone, now)
+
     def agreed(self, steps: Sequence[Step], circuits: Sequence[Circuit]) -> None:
         """The shared circuits after each of `steps`."""
         merged = {backend_id for backend_id, operation, _ in steps if _is_merge(operation)}

@@ -6,6 +6,12 @@
 -- More than may be is not remembered: edges that did not know of each other for a
 -- moment have let it through, and must not be punished for as long as they like.
 
+-- What is no number, or of another type, counts for nothing and is written over.
+local function due_of(key)
+  local found = redis.pcall('GET', key)
+  return type(found) == 'string' and tonumber(found) or 0
+end
+
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local debts = {}
@@ -13,7 +19,7 @@ for number, key in ipairs(KEYS) do
   local taken = tonumber(ARGV[3 * number - 2])
   local interval = tonumber(ARGV[3 * number - 1])
   local most = tonumber(ARGV[3 * number])
-  local due = math.max(tonumber(redis.call('GET', key) or 0), now)
+  local due = math.max(due_of(key), now)
   due = math.min(due + taken * interval, now + 2 * most)
   if due > now then
     redis.call('SET', key, string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000))

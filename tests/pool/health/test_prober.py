@@ -9,11 +9,24 @@ import pytest
 from django.db import OperationalError
 from redis import ConnectionError as RedisAway
 
-from pool.bus import HEALTH_CHANNEL, HEALTH_KEY, SNAPSHOT_KEY, HealthChange, HealthStatus
+from pool.bus import (
+    CIRCUITS_KEY,
+    EJECTIONS_KEY,
+    FAILOVER_KEY,
+    FAILOVER_MOVES,
+    HEALTH_CHANNEL,
+    HEALTH_KEY,
+    PANIC_ALARMS,
+    PANIC_KEY,
+    SNAPSHOT_KEY,
+    HealthChange,
+    HealthStatus,
+)
 from pool.choices import EventKind, HealthState, ProbeResult
 from pool.health.probe import Outcome
 from pool.health.prober import Prober
-from pool.health.schedule import CLAIMS_KEY, DUE_KEY
+from pool.health.schedule import CLAIMS_KEY, DUE_KEY, PACE_KEY, PLAN_KEY, STANDING_KEY
+from pool.mending import KINDS, Mender
 from pool.models import Backend, Event, HealthRecord, Pool
 from pool.snapshot import BackendSpec, HealthPolicy, PoolSpec, build, encode
 from tests.integration.edge.harness.waiting import wait_until
@@ -403,3 +416,48 @@ def test_no_claim_is_left_behind(prober, clock, backends, redis_client):
 def test_without_a_configuration_there_is_nothing_to_do(make_prober, clock, redis_client, answers):
     make_prober().tick()
     assert answers.asked == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [FAILOVER_KEY, FAILOVER_MOVES, PANIC_KEY, PANIC_ALARMS, EJECTIONS_KEY, CIRCUITS_KEY],
+)
+def test_keys_of_others_that_are_of_a_wrong_type_keep_no_probe(
+    make_prober, clock, backends, answers, redis_client, key
+):
+    publish(redis_client, fall=1)
+    prober = make_prober()
+    redis_client.set(key, "slip")
+    _tick(prober, clock, 10)
+    answers.by_origin["http://h1:80"] = REFUSED
+    _tick(prober, clock, 10)
+    assert _status(redis_client, backends[0]).state is HealthState.UNHEALTHY
+    del answers.by_origin["http://h1:80"]
+    _tick(prober, clock, 10)
+    assert _status(redis_client, backends[0]).state is HealthState.HEALTHY
+    assert HealthRecord.objects.filter(backend=backends[0], result="fail").exists()
+
+
+def test_probing_goes_on_by_the_last_snapshot_while_its_key_is_of_a_wrong_type(
+    prober, clock, backends, answers, redis_client
+):
+    _tick(prober, clock)
+    redis_client.delete(SNAPSHOT_KEY)
+    redis_client.rpush(SNAPSHOT_KEY, "slip")
+    answers.asked.clear()
+    _tick(prober, clock, 20)
+    assert {*answers.asked} == {"http://h1:80", "http://h2:80"}
+
+
+@pytest.mark.parametrize("key", [DUE_KEY, PLAN_KEY, PACE_KEY, CLAIMS_KEY, STANDING_KEY])
+def test_a_schedule_that_was_spoilt_is_whole_again_with_the_tick_after_its_mending(
+    prober, clock, backends, answers, redis_client, key
+):
+    _tick(prober, clock)
+    redis_client.delete(key)
+    redis_client.set(key, "slip")
+    prober.tick()
+    Mender().mend(redis_client, KINDS)
+    answers.asked.clear()
+    _tick(prober, clock, 8)
+    assert {*answers.asked} == {"http://h1:80", "http://h2:80"}
