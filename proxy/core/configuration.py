@@ -1,5 +1,7 @@
 """A snapshot made ready to run: routes compiled, live state of what stays kept."""
 
+from msgspec.structs import replace
+
 from pool.snapshot import EMPTY, PoolSpec, Snapshot
 from proxy.core.balancing import Balancer, UnknownAlgorithm, balancer_class
 from proxy.core.clock import Clock
@@ -10,6 +12,8 @@ from proxy.core.steps import Steps, at_once, in_parts
 from proxy.core.sticky import Stickiness, build_stickiness, is_sticky
 from proxy.core.tier import Algorithm
 from proxy.errors import NoBackend, NoRoute, ProxyError
+
+_FREED = 20  # pools, each with all its backends
 
 
 class Configuration:
@@ -30,7 +34,8 @@ class Configuration:
         `sticky_key`: what clients' marks are made with; without it no pool is sticky.
 
         `in_steps`: the caller goes through `prepare()`, `arrange()` and `take_over()` itself,
-        since `previous` has requests. Until the last of them it is as if there were no other.
+        since `previous` has requests. Until the last of them it is as if there were no other;
+        with it, or before, requests go by this one.
         """
         self._algorithms = _algorithms_of(snapshot)
         self.snapshot = snapshot
@@ -47,7 +52,7 @@ class Configuration:
         self._new: list[Pool] = []
         if not in_steps:
             at_once(self.prepare())
-            self.take_over()
+            at_once(self.take_over())
 
     def prepare(self) -> Steps[None]:
         """Make what is new, beside `previous`."""
@@ -89,14 +94,40 @@ class Configuration:
             yield from pool.arrange()
             yield
 
-    def take_over(self) -> None:
+    def take_over(self) -> Steps[None]:
         """Take the place of `previous`, of which nothing may be used any more but by its requests.
 
-        In one go for all pools: a request goes by the old configuration or by the new one.
+        Pool by pool, since a request has to do with one: that has taken over before the
+        first request which goes by this configuration (`route`).
         """
         for pool in self._new:
             pool.take_over()
+            yield
         self._previous, self._new = None, []
+
+    def let_go(self) -> Steps[None]:
+        """Free what requests that have their route need no more, while another one is in place.
+
+        All that many pools had would else go in one go, and with the last of the requests.
+        """
+        remains = [*self.snapshot.pools, *self.snapshot.routes, *self.routes, *self.pools.values()]
+        remains += [*self.sticky.values(), *self._marks.values()]
+        yield
+        self.snapshot = replace(self.snapshot, pools=(), routes=())
+        self.router, self.routes = Router(()), []
+        yield
+        self.pools, self.pool_of_backend = {}, {}
+        self.sticky, self._marks = {}, {}
+        while remains:
+            del remains[-_FREED:]
+            yield
+
+    def route(self, host: bytes, path: bytes) -> Route | None:
+        """Where a request goes that goes by this configuration."""
+        route = self.router.match(host, path)
+        if route is not None and not route.pool.ready:
+            route.pool.take_over()
+        return route
 
     def no_route(self) -> ProxyError:
         """What a request is told that none matches. Before the first snapshot one may yet come."""

@@ -40,7 +40,7 @@ class Pool:
     chosen nevertheless, in panic, may well fail. `queue`: None where nothing limits what
     the backends have at once. `selective`: whether a try may be over before its end,
     by its time or by its status, which `unwanted` tells. `changes`: how often it was worked
-    out anew who serves.
+    out anew who serves. `ready`: whether it has taken over.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Pool:
         self.algorithm = algorithm
         self.floor = 0
         self.changes = 0
+        self.ready = False
         self.tiers: dict[int, Tier] = {}
         self._offset = offset
         self.clock = clock
@@ -101,12 +102,15 @@ class Pool:
     def take_over(self) -> None:
         """Serve from now on in the place of `previous`, with which it shares what has state.
 
-        Nobody may see some of this and not the rest of it.
+        Nobody may see some of this and not the rest of it. The second time it does nothing.
         """
+        if self.ready:
+            return
         previous = self._previous
         later = previous is not None and previous.changes != self._as_of
         if later or self._arrangement is None:
             at_once(self.arrange())  # somebody has gone down meanwhile, or has come up
+        self.ready = True
         for backend, spec in self._changed.items():
             backend.configure(spec)
         if self.queue is not None:
@@ -187,7 +191,11 @@ class Pool:
 
     def refresh(self) -> None:
         """Work out anew who serves, and tell the tiers' algorithms."""
-        self._serve(at_once(self._arranged()))
+        if self.ready:
+            self._serve(at_once(self._arranged()))
+        else:  # `previous` is told what `backends` do as well: it serves no more
+            self._arrangement = None
+            self.take_over()
 
     def _arranged(self) -> Steps[_Arrangement]:
         """Who serves as things are now, worked out without a change to anything."""

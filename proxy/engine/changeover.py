@@ -1,10 +1,11 @@
 """From one configuration to the next while requests are served.
 
 First all that can fail, then what is new, made beside what runs: until then nothing
-has changed, and it may be given up at any time. Then one step in which requests go
-over, those of all pools at once; last what each backend can be told for itself, at
-whatever time. Between two steps there are requests, sweeps, the circuits' task and
-drains, but no other news of the control plane: one task takes them, one after another.
+has changed, and it may be given up at any time. Then one step from which on requests go
+by the new one; last what each pool and each backend can be told for itself, at whatever
+time, a pool before its first request. Between two steps there are requests, sweeps, the
+circuits' task and drains, but no other news of the control plane: one task takes them,
+one after another.
 """
 
 from typing import TYPE_CHECKING
@@ -38,25 +39,28 @@ class Changeover:
         circuits = yield from edge.circuits.prepare(configuration)
         yield from self._prepare_connections()
         yield from self._live.add(list(self._new))
+        watches = yield from edge.outliers.prepare(configuration)
+        shared = yield from edge.rates.prepare(configuration)
         yield from configuration.arrange()  # last: who is well now is likely to be so then
 
         previous = edge.configuration
-        configuration.take_over()
         before = edge.circuits.take_over(circuits)
-        watches = edge.outliers.take_over(configuration)
-        edge.rates.configure(configuration)
+        watched = edge.outliers.take_over(watches)
+        edge.rates.take_over(shared)
         edge.counters.configuration_changed()
         queues = self._take_queues()
         leaving = self._take_connections()
         edge.configuration = configuration
         yield
 
+        yield from configuration.take_over()
         yield from self._live.show(list(self._backends), queues)
         yield from edge.circuits.settle(configuration, before)
-        yield from edge.outliers.settle(configuration, watches)
+        yield from edge.outliers.settle(configuration, watched)
         # What nobody needs any more goes in steps as well: with its connections goes the backend.
-        del previous, before, watches
+        del before, watches, watched
         yield
+        yield from previous.let_go()
         while leaving:
             for connections in leaving[-PART:]:
                 connections.close()

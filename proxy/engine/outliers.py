@@ -8,10 +8,10 @@ holds before the others when they can be asked again.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from redis.exceptions import RedisError
@@ -50,27 +50,27 @@ class Watch:
         self.suspects: dict[int, str] = {}
         self.returns: dict[int, str] = {}
         self._sweep_at = 0.0
+        self._previous = previous
         if previous is not None:
-            self._go_on_from(previous)
+            self._compare(previous.pool.backends)
 
-    def _go_on_from(self, previous: "Watch") -> None:
-        """Also with what was not settled when the configuration came."""
+    def _compare(self, known: Mapping[int, Backend]) -> None:
+        backends = self.pool.backends
+        for number in backends.keys() & known.keys():
+            if backends[number] is not known[number]:
+                self.returns[number] = "its URL was changed"
+
+    def take_over(self) -> None:
+        """Go on from the previous one, also with what was not settled when this one came."""
+        previous, self._previous = self._previous, None
+        if previous is None:
+            return
         self.state, self.raw, self.alone = previous.state, previous.raw, previous.alone
         self._sweep_at = previous._sweep_at
-        backends, known = self.pool.backends, previous.pool.backends
-        moved = {
-            number
-            for number in backends.keys() & known.keys()
-            if backends[number] is not known[number]
-        }
-        unsettled = backends.keys() - moved
-        self.returns = {
-            **{number: why for number, why in previous.returns.items() if number in unsettled},
-            **dict.fromkeys(moved, "its URL was changed"),
-        }
-        self.suspects = {
-            number: cause for number, cause in previous.suspects.items() if number in unsettled
-        }
+        if previous.returns or previous.suspects:
+            stay = self.pool.backends.keys() - self.returns.keys()
+            self.suspects = {one: why for one, why in previous.suspects.items() if one in stay}
+            self.returns |= {one: why for one, why in previous.returns.items() if one in stay}
 
     def suspect(self, backend_id: int, cause: str) -> None:
         self.suspects[backend_id] = cause
@@ -134,6 +134,13 @@ class Watch:
         show_ejected(self.pool, {number: one for number, one in ejections if not one.ended})
 
 
+class Watches(NamedTuple):
+    """`gone`: servers that leave. What is under way there must not speak against others."""
+
+    by_pool: dict[int, Watch]
+    gone: list[Backend]
+
+
 class Outliers:
     """`wake` is called when there is something to agree on."""
 
@@ -142,19 +149,31 @@ class Outliers:
         self._watches: dict[int, Watch] = {}
         self._retry_at = 0.0  # the loop's time
 
-    def take_over(self, configuration: Configuration) -> dict[int, Watch]:
-        """Watch these pools from now on; whom it was until now. With the pools' own `take_over()`.
+    def prepare(self, configuration: Configuration) -> Steps[Watches]:
+        """Make watches for these pools, beside those of now."""
+        watches = Watches({}, [])
+        for pools in in_parts(configuration.pools.items()):
+            for number, pool in pools:
+                if pool.spec.outlier.enabled:
+                    known = self._watches.get(number)
+                    watches.by_pool[number] = Watch(pool, self._wake, known)
+            yield
+        for part in in_parts(self._watches.items()):
+            for number, watch in part:
+                watches.gone.extend(_gone(watch.pool, configuration.pools.get(number)))
+            yield
+        return watches
+
+    def take_over(self, watches: Watches) -> dict[int, Watch]:
+        """Watch by these from now on; by which it was until now.
 
         Not in steps: who has agreed on an ejection afterwards refreshes the pool as it is now.
         """
-        known = self._watches
-        self._watches = {
-            number: Watch(pool, self._wake, known.get(number))
-            for number, pool in configuration.pools.items()
-            if pool.spec.outlier.enabled
-        }
-        for number, watch in known.items():
-            _forget_gone(watch.pool, configuration.pools.get(number))
+        known, self._watches = self._watches, watches.by_pool
+        for watch in self._watches.values():
+            watch.take_over()
+        for backend in watches.gone:
+            backend.monitor = None
         return known
 
     def settle(self, configuration: Configuration, known: Mapping[int, Watch]) -> Steps[None]:
@@ -255,14 +274,13 @@ class Outliers:
             raise
 
 
-def _forget_gone(before: Pool, now: Pool | None) -> None:
-    """What requests under way at servers that have left tell must not speak against others."""
+def _gone(before: Pool, now: Pool | None) -> Iterator[Backend]:
     if now is before:
         return
     stay = now.backends if now is not None else {}
     for number, backend in before.backends.items():
         if stay.get(number) is not backend:
-            backend.monitor = None
+            yield backend
 
 
 def _let_go(pool: Pool) -> None:

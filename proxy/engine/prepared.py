@@ -118,7 +118,7 @@ def prepare(
         raise BadRequest("The path contains dot segments.")
     route = None
     if head.path != HEALTH_PATH:
-        route = configuration.router.match(head.host, head.path)
+        route = configuration.route(head.host, head.path)
     claim = _take_claim(head, route, configuration, peer)
     client = _client(head, peer, trusts) if peer.trusted else peer.address
     prefix = _common_prefix(head, route, peer)

@@ -20,7 +20,8 @@ from redis.exceptions import RedisError
 from pool.choices import RateScope
 from proxy.core.configuration import Configuration
 from proxy.core.rate_limit import WORDS, RateLimit, tag_of
-from proxy.core.steps import in_parts
+from proxy.core.routing import Route
+from proxy.core.steps import Steps, in_parts
 from proxy.core.words import Words
 from proxy.engine.mapped import map_file
 from proxy.stores.rate_limit import RedisRates, Taken
@@ -28,6 +29,8 @@ from proxy.stores.timing import BATCH, PATIENCE, RETRY
 
 IDLE = 0.25  # seconds between two looks at the limits of whole routes that nobody took from
 _AT_ONCE = 500  # counters in one call of the script, which nothing else of Redis' can go between
+
+Shared = tuple[int, RateLimit]  # by its counter's tag
 
 log = logging.getLogger("lbsite.edge")
 
@@ -45,25 +48,34 @@ class Rates:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._words: Words | None = None  # not before there is a limit
-        self._whole: list[tuple[int, RateLimit]] = []  # shared, with a counter for all requests
+        self._whole: list[Shared] = []  # with a counter for all requests
         self._taken: dict[int, tuple[RateLimit, int]] = {}
         self._news = asyncio.Event()
         self._away = False
 
-    def configure(self, configuration: Configuration) -> None:
+    def prepare(self, configuration: Configuration) -> Steps[list[Shared]]:
         """Give each route that has a limit its own; the counters stay."""
-        self._whole = []
-        for route in configuration.routes:
-            policy = route.spec.rate_limit
-            if not policy.requests:
-                continue
-            if self._words is None:
-                self._words = self._make_table()
-            limit = route.limit = RateLimit(route.id, policy, self._words)
-            if policy.scope is RateScope.SHARED:
-                limit.told = partial(self._tell, limit)
-                if not policy.key:
-                    self._whole.append((tag_of(route.id, b""), limit))
+        whole: list[Shared] = []
+        for part in in_parts(configuration.routes):
+            for route in part:
+                if route.spec.rate_limit.requests:
+                    self._limit(route, whole)
+            yield
+        return whole
+
+    def take_over(self, whole: list[Shared]) -> None:
+        """Share what `prepare()` has returned from now on."""
+        self._whole = whole
+
+    def _limit(self, route: Route, whole: list[Shared]) -> None:
+        policy = route.spec.rate_limit
+        if self._words is None:
+            self._words = self._make_table()
+        limit = route.limit = RateLimit(route.id, policy, self._words)
+        if policy.scope is RateScope.SHARED:
+            limit.told = partial(self._tell, limit)
+            if not policy.key:
+                whole.append((tag_of(route.id, b""), limit))
 
     def _make_table(self) -> Words:
         try:

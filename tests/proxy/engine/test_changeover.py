@@ -1,7 +1,10 @@
 """A configuration is taken up in steps, and whatever comes between two of them sees it whole."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import gc
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +117,7 @@ def edge(make_edge: Callable[[], Edge]) -> Edge:
 
 def pool_of(edge: Edge, number: int = 1) -> Pool:
     """As a request finds it."""
-    route = edge.configuration.router.match(b"p%d" % number, b"/")
+    route = edge.configuration.route(b"p%d" % number, b"/")
     assert route is not None
     return route.pool
 
@@ -132,10 +135,10 @@ def open_circuit(edge: Edge, number: int) -> None:
     edge.circuits.hear(msgspec.json.encode(CircuitChange(backend_id=number, circuit=OPEN)))
 
 
-def check_whole(edge: Edge) -> int:
-    """That requests go by one snapshot in all respects; its number."""
+def check_whole(edge: Edge, pools: Sequence[int] = (1, 2)) -> int:
+    """That requests to these go by one snapshot in all respects; its number."""
     running = edge.configuration.snapshot
-    for number in (1, 2):
+    for number in pools:
         pool, (spec,) = pool_of(edge, number), [s for s in running.pools if s.id == number]
         assert pool.spec == spec
         assert chosen(edge, number) == ids_in(running, number)
@@ -151,14 +154,71 @@ def check_whole(edge: Edge) -> int:
     return running.number
 
 
-def test_between_any_two_steps_requests_go_by_one_of_the_two(edge: Edge) -> None:
-    running = [check_whole(edge)]
-    running += [check_whole(edge) for _ in edge.steps(NEW)]
+@pytest.mark.parametrize("pools", [(1, 2), (2, 1), (1,), (2,)])
+def test_between_any_two_steps_requests_go_by_one_of_the_two(
+    edge: Edge, pools: Sequence[int]
+) -> None:
+    running = [check_whole(edge, pools)]
+    running += [check_whole(edge, pools) for _ in edge.steps(NEW)]
     running += [check_whole(edge)]
     assert running == sorted(running)
     assert running[0] == 1
     assert running[-1] == 2
     assert len(running) > 10
+
+
+def test_no_step_is_longer_for_there_being_more_pools(edge: Edge) -> None:
+    """They go over one by one, after the step with which requests do."""
+    pools = tuple(
+        PoolSpec(id=number, name=f"p{number}", backends=(backend_spec(number),))
+        for number in range(1, 40)
+    )
+    routes = tuple(RouteSpec(id=one.id, pool_id=one.id, host=one.name) for one in pools)
+    edge.apply(build(3, pools, routes))
+    heavier = tuple(
+        msgspec.structs.replace(pool, backends=(backend_spec(pool.id, weight=2),)) for pool in pools
+    )
+    ready = [
+        sum(pool.ready for pool in edge.configuration.pools.values())
+        for _ in edge.steps(build(4, heavier, routes))
+        if edge.configuration.snapshot.number == 4
+    ]
+    assert max(after - before for before, after in pairwise([0, *ready])) == 1
+    assert ready[-1] == len(pools)
+
+
+def test_a_request_takes_its_pool_over_and_no_other(edge: Edge) -> None:
+    for _ in edge.steps(NEW):
+        if edge.configuration.snapshot.number == 2:
+            break
+    first, second = edge.configuration.pools.values()
+    assert not first.ready
+    assert check_whole(edge, [2]) == 2
+    assert second.ready
+    assert not first.ready
+
+
+def test_a_request_by_the_old_configuration_is_tried_on_whoever_serves_in_the_new_one(
+    edge: Edge,
+) -> None:
+    old = pool_of(edge)
+    for _ in edge.steps(NEW):
+        known = ids_in(NEW) if edge.configuration.pools[1].ready else ids_in(OLD)
+        if edge.configuration.snapshot.number == 2:
+            picked = {backend.id for _ in range(2 * COUNT + 10) if (backend := old.choose())}
+            assert picked == known
+
+
+def test_what_it_replaces_is_let_go_of_though_somebody_still_has_its_configuration(
+    edge: Edge,
+) -> None:
+    """As clients have that are connected and ask for nothing."""
+    old = edge.configuration
+    pool = weakref.ref(pool_of(edge))
+    edge.apply(NEW)
+    gc.collect()
+    assert pool() is None
+    assert old.snapshot.number == 1
 
 
 def test_a_snapshot_with_an_unknown_algorithm_changes_nothing(edge: Edge) -> None:

@@ -156,7 +156,8 @@ def state(edge: Edge) -> dict[str, Any]:
     second=snapshots(2),
     before=news,
     after=news,
-    announced=st.lists(st.tuples(st.integers(0, 40), st.sampled_from(IDS)), max_size=6),
+    announced=st.lists(st.tuples(st.integers(0, 60), st.sampled_from(IDS)), max_size=6),
+    asked=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 3)), max_size=20),
 )
 def test_it_ends_as_if_it_had_been_done_at_once(
     first: Snapshot,
@@ -164,6 +165,7 @@ def test_it_ends_as_if_it_had_been_done_at_once(
     before: News,
     after: News,
     announced: Sequence[tuple[int, int]],
+    asked: Sequence[tuple[int, int]],
 ) -> None:
     loop = asyncio.new_event_loop()
     with tempfile.TemporaryDirectory() as folder:
@@ -173,8 +175,9 @@ def test_it_ends_as_if_it_had_been_done_at_once(
             before.read(edge)
         in_steps, once = edges
         for step, _ in enumerate(in_steps.steps(second)):
-            for pool in in_steps.configuration.pools.values():
-                pool.choose()
+            for at, number in asked:
+                if at == step and (route := in_steps.configuration.route(b"p%d" % number, b"/")):
+                    route.pool.choose()
             for at, number in announced:
                 if at == step:
                     after.announce(in_steps, number)

@@ -80,7 +80,7 @@ def test_rate_limits_hold_without_room_for_the_machines_counters(tmp_path: Path)
     route = RouteSpec(id=1, pool_id=1, rate_limit=limit)
     configuration = Configuration(build(1, (PoolSpec(id=1, name="shop"),), (route,)))
     with no_file_beyond(4096):
-        Rates(tmp_path / "rates").configure(configuration)
+        at_once(Rates(tmp_path / "rates").prepare(configuration))
     found = configuration.routes[0].limit
     assert found is not None
     now = 10**12

@@ -48,7 +48,7 @@ class Worker:
             id=1, name="shop", algorithm="round_robin", outlier=POLICY, backends=backends
         )
         self.configuration = Configuration(build(1, (pool,), ()), self.configuration)
-        known = self.outliers.take_over(self.configuration)
+        known = self.outliers.take_over(at_once(self.outliers.prepare(self.configuration)))
         at_once(self.outliers.settle(self.configuration, known))
 
     def fail(self, name: str) -> None:
