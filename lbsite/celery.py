@@ -84,7 +84,7 @@ app.conf.update(
     },
     # Tasks wait for sockets and the database, not for the processor.
     worker_pool="threads",
-    worker_concurrency=8,
+    worker_concurrency=len(PERIODIC_TASKS) + 4,  # each may wait, and ticks of probing overlap
     worker_prefetch_multiplier=1,
     beat_scheduler="lbsite.beat:PatientScheduler",
     beat_schedule=beat_schedule(PERIODIC_TASKS),

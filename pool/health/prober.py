@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Lock
 
 from django.db import DatabaseError
 from redis import Redis, RedisError
@@ -67,6 +68,7 @@ class Prober:
         self._threads = threads
         self._release = Release(redis)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="probe")
+        self._telling = Lock()
         self._running: set[Future[None]] = set()
         self._probe = probe
         self._clock = clock
@@ -96,9 +98,16 @@ class Prober:
         with passing_over():
             self._failover.follow(self._clock())
         with passing_over():
-            events.write_moves(self._redis)
-        with passing_over():
             self._panic.follow(self._clock())
+        if self._telling.acquire(blocking=False):  # or another tick waits for the database
+            try:
+                self._tell()
+            finally:
+                self._telling.release()
+
+    def _tell(self) -> None:
+        with passing_over():
+            events.write_moves(self._redis)
         with passing_over():
             write_alarms(self._redis)
 

@@ -25,7 +25,7 @@ def prober() -> Prober:
     )
 
 
-@shared_task
+@shared_task(overlaps=True)
 def tick() -> None:
     prober().tick()
 

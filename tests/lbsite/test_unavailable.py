@@ -1,6 +1,7 @@
 """While the database or Redis cannot be used, people and logs are told so, briefly."""
 
 import logging
+from threading import Event, Thread
 
 import pytest
 from django.contrib.auth.models import User
@@ -8,7 +9,9 @@ from django.db import OperationalError
 from django.test import Client
 from redis import ConnectionError as RedisConnectionError
 
+from lbsite.celery import PERIODIC_TASKS, app
 from pool import publish
+from pool.health.tasks import tick
 from pool.tasks import republish
 from tests.lbsite.test_settings import run
 
@@ -70,6 +73,35 @@ def test_a_task_that_waits_says_so_once_and_when_it_goes_on(monkeypatch, caplog)
         f"{republish.name} goes on",
     ]
     assert "Traceback" not in caplog.text
+
+
+def test_a_task_that_hangs_takes_one_thread_and_is_not_said_to_go_on(monkeypatch, caplog):
+    caplog.set_level(logging.WARNING)
+    hangs, let_go = Event(), Event()
+
+    def hang():
+        hangs.set()
+        let_go.wait(20)
+        raise OperationalError("locked")
+
+    monkeypatch.setattr(publish, "republish_if_lost", failing(OperationalError("locked")))
+    republish.apply()
+    monkeypatch.setattr(publish, "republish_if_lost", hang)
+    first = Thread(target=republish.apply)
+    first.start()
+    assert hangs.wait(20)
+    assert republish.apply().state == "IGNORED"  # at once
+    let_go.set()
+    first.join()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{republish.name} waits. DATABASE_URL: the database cannot be used: locked"
+    ]
+
+
+def test_there_is_a_thread_for_each_task_that_hangs_and_ticks_of_probing_overlap():
+    assert app.conf.worker_concurrency > len(PERIODIC_TASKS)
+    assert tick.overlaps
+    assert not republish.overlaps
 
 
 def test_a_fault_of_ours_in_a_task_is_told_with_its_traceback(monkeypatch, caplog):

@@ -461,3 +461,22 @@ def test_a_schedule_that_was_spoilt_is_whole_again_with_the_tick_after_its_mendi
     answers.asked.clear()
     _tick(prober, clock, 8)
     assert {*answers.asked} == {"http://h1:80", "http://h2:80"}
+
+
+def test_ticks_go_on_while_one_waits_for_the_database_to_tell_it_something(
+    prober, clock, answers, monkeypatch
+):
+    waits, let_go = threading.Event(), threading.Event()
+
+    def hang(_):
+        waits.set()
+        let_go.wait(60)
+
+    monkeypatch.setattr("pool.health.prober.write_alarms", hang)
+    first = threading.Thread(target=prober.tick)
+    first.start()
+    assert waits.wait(20)
+    _tick(prober, clock)
+    assert {*answers.asked} == {"http://h1:80", "http://h2:80"}
+    let_go.set()
+    first.join()
