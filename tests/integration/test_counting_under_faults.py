@@ -34,6 +34,7 @@ SEED = int(os.environ.get("LB_TEST_SEED", "1"))
 ANSWERS = 1_000_000 if LONG else 50_000
 RATE = 20_000 if LONG else 4_000
 PATIENCE = 1200.0 if LONG else 120.0
+AWAY = 30 if LONG else 8  # seconds
 BACKENDS = ("a", "b", "c")
 DATABASES = ("sqlite", "postgresql")
 
@@ -145,3 +146,44 @@ def test_a_killed_worker_may_only_have_counted_what_was_on_its_way(stage: Stage)
         )
         print(f"{excess} of {tally.unanswered} unanswered requests are counted")
         assert 0 <= excess <= tally.unanswered
+
+
+def lock_the_database(stage: Stage, _: Faults, enough: Callable[[], bool]) -> None:
+    with stage.database.lock():
+        stage.product.wait_until(enough, "the answers")
+
+
+def stop_redis(stage: Stage, _: Faults, enough: Callable[[], bool]) -> None:
+    redis = stage.product.program("redis")
+    redis.suspend()
+    try:
+        stage.product.wait_until(enough, "the answers")
+    finally:
+        redis.resume()
+
+
+def kill_aggregators(_: Stage, faults: Faults, enough: Callable[[], bool]) -> None:
+    while not enough():
+        faults.crash("before-commit")
+        faults.kill_celery()
+
+
+@pytest.mark.parametrize("break_it", [lock_the_database, stop_redis, kill_aggregators])
+def test_a_thousand_requests_a_second_are_answered_and_counted_while(
+    stage: Stage, break_it: Callable[[Stage, Faults, Callable[[], bool]], None]
+) -> None:
+    """What they go by is away for long, and not gone: none waits for it, and all is made up for."""
+    product = stage.product
+    before = reported(product)
+    faults = Faults(product, stage.database, SEED)
+    with Clients(product.port, 1000 * AWAY, 1000, SEED) as clients:
+        break_it(stage, faults, lambda: clients.have_enough)
+        tally = clients.end(PATIENCE)
+    faults.drain()
+    after = reported(product)
+    assert tally.unanswered == tally.lost_connections == 0
+    assert {kind.partition(" ")[0] for kind in tally.answers} == {*BACKENDS}
+    for step in STEPS:
+        counted = after[step] - before.get(step, Counter())
+        counted.pop(" bytes", None)
+        assert counted == received(tally)

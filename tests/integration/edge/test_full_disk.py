@@ -11,7 +11,9 @@ import pytest
 
 from proxy.engine.folder import ROOM, folders_for
 from tests.integration.edge.harness.backend import Backend
+from tests.integration.edge.harness.backend_process import BackendProcess
 from tests.integration.edge.harness.client import Client
+from tests.integration.edge.harness.constant_load import ConstantLoad
 from tests.integration.edge.harness.ports import ReservedPort
 from tests.integration.edge.harness.processes import Edge, RedisServer
 from tests.integration.edge.harness.waiting import wait_until
@@ -94,3 +96,27 @@ def test_workers_that_start_on_a_full_disk_serve_and_lose_no_count(
     edge.stop()
     assert edge.counted() == asked == 40
     assert [*disk.rglob("*.board"), *folders_for(disk)[1].glob("*.board")] == []
+
+
+def test_a_disk_that_fills_up_at_1000_requests_a_second_costs_none_and_no_count(
+    edge: Edge, disk: Path, processes: list[BackendProcess]
+) -> None:
+    backends = [process.spec for process in processes]
+    edge.serve(*backends[:2], workers=2)
+    with ConstantLoad(edge.port) as load:
+        fill(disk / "fill")
+        edge.wait_for_workers_to_go_on(3)
+        edge.serve(*backends, workers=2)  # which cannot be kept for a cold start
+        before = {*edge.workers}
+        edge.signal(signal.SIGHUP)
+        wait_until(
+            "new workers serve",
+            lambda: len({report.pid for report in edge.reports(edge.number)} - before) == 2,
+        )
+        wait_until("the old ones have left", lambda: not before & {*edge.workers})
+        (disk / "fill").unlink()
+        edge.wait_for_workers_to_go_on(1)
+    seen = load.seen
+    assert seen.failures == []
+    assert seen.answered == seen.sent
+    wait_until("each is counted once", lambda: edge.counted() == sum(seen.answered.values()))
