@@ -76,3 +76,20 @@ def test_beat_is_seen_whether_anything_takes_its_ticks_or_not(
     monkeypatch.setattr("lbsite.seen._pulse.said", {})
     scheduler.apply_entry(entry)
     assert redis_client.get(BEAT_KEY)
+
+
+@pytest.mark.parametrize("key", ["celery", "_kombu.binding.celery", "unacked", "unacked_index"])
+def test_celerys_keys_of_a_wrong_type_are_put_right_by_the_time_of_the_next_look(
+    scheduler: PatientScheduler,
+    entry: ScheduleEntry,
+    redis_client: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    key: str,
+) -> None:
+    """Workers could not: they get no task then."""
+    redis_client.set(key, "slip")
+    scheduler.apply_entry(entry)
+    assert redis_client.type(key) != b"string"
+    assert f"{key} in Redis was a string" in caplog.text
+    assert redis_client.llen("celery") == 1
