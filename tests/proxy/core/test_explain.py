@@ -9,8 +9,9 @@ from pool.choices import AdminState, HealthState, TierMode
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, TierPolicy
 from proxy.core.balancing import balancer_class
 from proxy.core.explain import PassedOver, explain_pool, explain_routes, rehearse
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
 from proxy.core.routing import Route, Router
+from proxy.core.succession import build_pool
 
 UNHEALTHY = HealthStatus(state=HealthState.UNHEALTHY, since=0, reason="HTTP 503")
 
