@@ -42,6 +42,7 @@ PURE = [
     "pool.snapshot",
     "pool.tiers",
     "pool.tls",
+    "pool.trouble",
     "pool.health.hysteresis",
     "pool.health.plan",
     "pool.health.probe",
