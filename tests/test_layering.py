@@ -39,6 +39,7 @@ PURE = [
     "pool.failover.store",
     "pool.hash_key",
     "pool.header_rules",
+    "pool.obstacles",
     "pool.snapshot",
     "pool.tiers",
     "pool.tls",

@@ -28,6 +28,7 @@ from pool.bus import (
 from pool.choices import AdminState, HealthState
 from pool.circuits.records import LoneChange
 from pool.failover.decide import Move
+from pool.obstacles import Obstacle
 from pool.outage import Known
 from pool.outliers.records import read_ejections
 from pool.snapshot import PoolSpec
@@ -51,7 +52,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return read_state(self.raw)
 
     @property
-    def out(self) -> dict[int, str]:
+    def out(self) -> dict[int, Obstacle]:
         """Why a backend cannot serve, by the ids of those that cannot."""
         why = {number: known.why_out(self.pool) for number, known in self.known.items()}
         return {number: reason for number, reason in why.items() if reason}
