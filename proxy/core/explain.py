@@ -12,17 +12,12 @@ from math import isfinite
 import msgspec
 
 from pool.choices import AdminState
-from pool.obstacles import Obstacle
+from pool.obstacles import DETAILS, Obstacle
 from pool.tiers import Share
 from proxy.core.backend import Backend
 from proxy.core.balancing.base import NOTHING
 from proxy.core.pool import Pool
 from proxy.core.routing import Route, Router
-
-_ADMIN_STATES = {
-    AdminState.DRAINING: "It keeps what it has and gets nothing new.",
-    AdminState.MAINTENANCE: "An operator has taken it out of service.",
-}
 
 
 class RouteView(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +147,7 @@ def _view_backend(
     score = None
     if backend in tried:
         reason: Obstacle | None = Obstacle.TRIED
-        detail = "This request has tried it already."
+        detail = DETAILS[Obstacle.TRIED]
     elif share is None:
         reason, detail = _not_serving(pool, backend)
     else:
@@ -178,9 +173,10 @@ def _not_serving(pool: Pool, backend: Backend) -> tuple[Obstacle, str]:
     """Why it has no place among those that take part."""
     spec = backend.spec
     if spec.admin_state is not AdminState.ACTIVE:
-        return Obstacle(spec.admin_state.value), _ADMIN_STATES[spec.admin_state]
+        order = Obstacle(spec.admin_state.value)
+        return order, DETAILS[order]
     if not spec.weight:
-        return Obstacle.NO_WEIGHT, "It gets no new clients."
+        return Obstacle.NO_WEIGHT, DETAILS[Obstacle.NO_WEIGHT]
     if backend.out:
         return _out(backend)
     stood_in_for = pool.backends.get(spec.backup_of)
@@ -219,10 +215,7 @@ def _cannot_now(backend: Backend) -> tuple[Obstacle, str]:
         return Obstacle.FULL, f"{backend.load()} of {limit} in flight."
     if backend.out:
         return _out(backend)
-    return (
-        Obstacle.CIRCUIT_TRIED,
-        "A few requests find out whether it has recovered; it gets no others.",
-    )
+    return Obstacle.CIRCUIT_TRIED, DETAILS[Obstacle.CIRCUIT_TRIED]
 
 
 def rehearse(pool: Pool, key: bytes | None, picks: int) -> Rehearsal:

@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from pool.admin.badges import BLUE, GREEN, GREY, ORANGE, RED, badge
 from pool.admin.figures import Figure
 from pool.admin.history import Table
-from pool.obstacles import Obstacle
+from pool.obstacles import Obstacle, short
 from proxy.core.explain import BackendView, PoolView, RouteView, TierView
 from proxy.explain.answer import Answer, By, Choice
 
@@ -170,7 +170,7 @@ def _state(view: BackendView, choice: Choice | None) -> SafeString:
         return badge("chosen", GREEN)
     if view.passed_over is None:
         return badge("may serve", BLUE)
-    return badge(view.passed_over.replace("_", " "), _COLOURS.get(view.passed_over, GREY))
+    return badge(short(view.passed_over), _COLOURS.get(view.passed_over, GREY))
 
 
 def _note(answer: Answer) -> str:
