@@ -5,12 +5,9 @@ No Django in here.
 
 from typing import NamedTuple
 
-import msgspec
-
-from pool.bus import MALFORMED, HealthStatus
+from pool.bus import HealthStatus, read_record
 from pool.choices import CircuitMode, CircuitState, HealthState
-from pool.circuits.records import SHUT
-from pool.circuits.script import read_circuit
+from pool.circuits.records import SHUT, Circuit
 from pool.obstacles import Obstacle
 from pool.snapshot import PoolSpec
 
@@ -47,14 +44,10 @@ class Known(NamedTuple):
 
 
 def _health(record: bytes | None) -> HealthState | None:
-    try:
-        return msgspec.json.decode(record, type=HealthStatus).state if record else None
-    except MALFORMED:
-        return None
+    status = read_record(record, HealthStatus)
+    return status.state if status is not None else None
 
 
 def _circuit(record: bytes | None) -> CircuitState | None:
-    try:
-        return read_circuit(record).state if record else None
-    except MALFORMED:
-        return None
+    circuit = read_record(record, Circuit)
+    return circuit.state if circuit is not None else None

@@ -24,6 +24,7 @@ from pool.bus import (
     FailoverState,
     FloorChange,
     by_id,
+    read_record,
 )
 from pool.choices import AdminState, HealthState
 from pool.circuits.records import LoneChange
@@ -172,10 +173,7 @@ def _reading(pool: PoolSpec, replies: Iterator[Any]) -> Reading:
 
 def read_state(raw: bytes | None) -> FailoverState:
     """The state in `raw`; a fresh one if there is none that this version can read."""
-    try:
-        return msgspec.json.decode(raw, type=FailoverState) if raw else FailoverState()
-    except MALFORMED:
-        return FailoverState()
+    return read_record(raw, FailoverState) or FailoverState()
 
 
 def _readable(alone: Iterable[bytes]) -> Iterable[LoneChange]:
