@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from proxy.core.forward import response_bytes, switching_bytes
-from proxy.core.framing import BodyReader, CloseReader, response_reader
+from proxy.core.framing import LAST_CHUNK, BodyReader, CloseReader, chunk, response_reader
 from proxy.core.head.message import HEAD_END
 from proxy.core.head.response import ResponseHead, check_unfinished
 from proxy.engine.flow import ReadGate
@@ -138,6 +138,8 @@ class UpstreamConnection(asyncio.Protocol):
         payload = transaction.payload
         taken = reader.feed(data[size:], payload) if len(data) > size else 0
         body = b"".join(payload) if payload is not None else data[size : size + taken]
+        if transaction.chunks:
+            body = chunk(body)
         if reader.done:
             reusable = head.keep_alive and size + taken == len(data)
             self._complete(transaction, head_bytes + body, reusable=reusable)
@@ -186,7 +188,7 @@ class UpstreamConnection(asyncio.Protocol):
             raise BadResponse("The backend switched protocols without having been asked.")
         self._reader = CloseReader()
         self._known = None
-        transaction.begin_response(head, until_close=True)
+        transaction.begin_response(head, until_close=False)
         answer = switching_bytes(head, transaction.response_rules, transaction.own_lines)
         transaction.switch_protocols(answer + rest)
 
@@ -203,6 +205,8 @@ class UpstreamConnection(asyncio.Protocol):
             payload.clear()
         taken = reader.feed(data, payload)
         body = b"".join(payload) if payload is not None else data[:taken]
+        if transaction.chunks:
+            body = chunk(body)
         if reader.done:
             known = self._known
             reusable = known is not None and known.parsed.keep_alive and taken == len(data)
@@ -266,7 +270,8 @@ class UpstreamConnection(asyncio.Protocol):
             return
         reader = self._reader
         if reader is not None and reader.until_close and self._eof and error is None:
-            cast("Transaction", transaction).complete(b"")
+            answered = cast("Transaction", transaction)
+            answered.complete(LAST_CHUNK if answered.chunks else b"")
         elif reader is not None:
             transaction.try_failed(ResponseCut())
         elif self.answering:
