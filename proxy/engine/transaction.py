@@ -106,8 +106,9 @@ class Transaction(Tries):
         sending = self._sending
         if sending is not None:
             data = sending.behind(data)
-            self._client.gate.open(flow.CONNECTING)
-            self._client.gate.open(flow.PEER_FULL)  # closed for a connection that is gone
+            gate = self._client.gate
+            if gate.reasons:  # full was a connection that is gone
+                gate.open(flow.CONNECTING | flow.PEER_FULL)
         timeouts = self._exchange.pool.spec.timeouts
         self._client.wait(timeouts.response if self._body is None else timeouts.idle)
         connection.begin(self, prepared.head.method, data)
