@@ -257,7 +257,12 @@ class Transaction(Tries):
         self._client.wait(self._idle)
         self._client.write(data)
 
-    def complete(self, data: bytes) -> None:
+    def relay_head(self, data: bytes) -> None:
+        """The response's head, whose content is too large to be copied behind it."""
+        self._bytes_out = len(data)
+        self._client.late += data
+
+    def complete(self, data: bytes | memoryview) -> None:
         """The last part of the response."""
         # First: the connection may serve another request already, which a write that
         # fills the client's buffer must not pause.
