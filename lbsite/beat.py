@@ -13,6 +13,7 @@ from redis import RedisError
 from lbsite.seen import say_beat
 from pool.connection import redis_client
 from pool.mending import Mender
+from pool.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +22,12 @@ MEND_INTERVAL = 2.0  # seconds
 
 
 class PatientScheduler(PersistentScheduler):
-    _waits = False
     _mend_at = 0.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._failure = Trouble(
+            logger, "ticks are not sent: %s", "ticks are sent again", level=logging.ERROR
+        )
         self._mender = Mender()
         super().__init__(*args, **kwargs)
 
@@ -34,13 +37,9 @@ class PatientScheduler(PersistentScheduler):
         try:
             self._send(entry, producer)
         except (SchedulingError, RedisError) as error:
-            if not self._waits:
-                logger.error("ticks are not sent: %s", error)
-            self._waits = True
+            self._failure.met(error)
             return
-        if self._waits:
-            logger.warning("ticks are sent again")
-        self._waits = False
+        self._failure.over()
 
     def _send(self, entry: ScheduleEntry, producer: Any) -> None:
         self._mend_queue()

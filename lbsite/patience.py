@@ -13,6 +13,7 @@ from celery import Task
 from celery.exceptions import Ignore
 
 from lbsite.unavailable import AWAY, in_words
+from pool.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +27,9 @@ class PatientTask(Task):
     abstract = True
     throws = AWAY
     overlaps = False
-    _waits = False
 
     def __init__(self) -> None:
+        self._absence = Trouble(logger, "%s waits. %s", "%s goes on", level=logging.ERROR)
         self._running = Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -42,11 +43,8 @@ class PatientTask(Task):
             self._running.release()
 
     def on_failure(self, exc: Exception, *_: Any) -> None:
-        if isinstance(exc, AWAY) and not self._waits:
-            self._waits = True
-            logger.error("%s waits. %s", self.name, in_words(exc))
+        if isinstance(exc, AWAY):
+            self._absence.met(self.name, in_words(exc))
 
     def on_success(self, *_: Any) -> None:
-        if self._waits:
-            self._waits = False
-            logger.warning("%s goes on", self.name)
+        self._absence.over(self.name)

@@ -34,6 +34,7 @@ from pool.outliers.release import Release
 from pool.panic.events import write_alarms
 from pool.panic.watch import PanicWatch
 from pool.snapshot import HealthPolicy, SnapshotError, TlsPolicy, decode
+from pool.trouble import Trouble
 from pool.wrong_type import is_wrong_type, passing_over
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class Prober:
         self._raw: object = None
         self._plan: Plan = NO_PLAN
         self._synced_at = 0.0
-        self._redis_failing = False
+        self._absence = Trouble(logger, "probing waits for Redis (%s)", level=logging.ERROR)
 
     def tick(self) -> None:
         """Write what earlier ticks found, then start what is due until the next one."""
@@ -89,9 +90,9 @@ class Prober:
         except RedisError as error:
             if is_wrong_type(error):
                 self._synced_at = 0.0  # once the key is mended, what it held is missing
-            self._say_redis_failing(error)
+            self._absence.met(error)
             return
-        self._redis_failing = False
+        self._absence.over()
 
     def _follow(self) -> None:
         """Bring up what goes by health. Where a key is of the wrong type, the others go on."""
@@ -207,7 +208,7 @@ class Prober:
             if self._clock() < claim.expiry:
                 self._conclude(claim, target, self._ask(target))
         except RedisError as error:
-            self._say_redis_failing(error)  # the claim expires, and the probe is run again
+            self._absence.met(error)  # the claim expires, and the probe is run again
         except Exception:
             logger.exception("the probe of %s was not concluded", target.name)
 
@@ -254,11 +255,6 @@ class Prober:
         if target.returns_to and passed and after.state is not HealthState.UNHEALTHY:
             with passing_over():
                 self._release.passed(target.returns_to, target.backend_id, now)
-
-    def _say_redis_failing(self, error: RedisError) -> None:
-        if not self._redis_failing:
-            logger.error("probing waits for Redis (%s)", error)
-        self._redis_failing = True
 
 
 def _log_change(target: Target, before: HealthState, after: HealthState, found: Outcome) -> None:

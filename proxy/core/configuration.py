@@ -10,6 +10,7 @@ from proxy.core.pool import Pool
 from proxy.core.routing import Route, Router
 from proxy.core.steps import Steps, at_once, in_parts
 from proxy.core.sticky import Stickiness, build_stickiness, is_sticky
+from proxy.core.succession import Succession
 from proxy.core.tier import Algorithm
 from proxy.errors import NoBackend, NoRoute, ProxyError
 
@@ -49,7 +50,7 @@ class Configuration:
         self._clock = clock or Clock()
         self._sticky_key = sticky_key
         self._marks: dict[int, Marks] = {}
-        self._new: list[Pool] = []
+        self._successions: list[Succession] = []
         if not in_steps:
             at_once(self.prepare())
             at_once(self.take_over())
@@ -75,8 +76,9 @@ class Configuration:
         main, fallback = self._algorithms[spec.algorithm], self._algorithms[spec.balancing.fallback]
         algorithm = Algorithm(main, fallback, spec.balancing)
         pool = Pool(spec, algorithm, self._offset, self._clock, previous)
-        yield from pool.make_backends()
-        self._new.append(pool)
+        succession = Succession(pool, previous)
+        yield from succession.make_backends()
+        self._successions.append(succession)
         return pool
 
     def _make_sticky(self, pool: Pool, key: bytes) -> Steps[None]:
@@ -90,8 +92,8 @@ class Configuration:
 
     def arrange(self) -> Steps[None]:
         """Work out who will serve, so that `take_over()` has less to do."""
-        for pool in self._new:
-            yield from pool.arrange()
+        for succession in self._successions:
+            yield from succession.arrange()
             yield
 
     def take_over(self) -> Steps[None]:
@@ -100,10 +102,10 @@ class Configuration:
         Pool by pool, since a request has to do with one: that has taken over before the
         first request which goes by this configuration (`route`).
         """
-        for pool in self._new:
-            pool.take_over()
+        for succession in self._successions:
+            succession.take_over()
             yield
-        self._previous, self._new = None, []
+        self._previous, self._successions = None, []
 
     def let_go(self) -> Steps[None]:
         """Free what requests that have their route need no more, while another one is in place.
@@ -125,8 +127,8 @@ class Configuration:
     def route(self, host: bytes, path: bytes) -> Route | None:
         """Where a request goes that goes by this configuration."""
         route = self.router.match(host, path)
-        if route is not None and not route.pool.ready:
-            route.pool.take_over()
+        if route is not None and route.pool.pending is not None:
+            route.pool.pending()
         return route
 
     def no_route(self) -> ProxyError:

@@ -153,6 +153,14 @@ class ChunkedReader(BodyReader):
         return line[:-2], end + 1
 
 
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def chunk(content: bytes) -> bytes:
+    """`content` in the chunked transfer coding. No chunk of nothing: that one is the last."""
+    return b"%x\r\n%b\r\n" % (len(content), content) if content else b""
+
+
 _NO_BODY_STATUSES = frozenset([204, 304])
 
 

@@ -56,6 +56,7 @@ class Transaction(Tries):
     _first_byte = NEVER  # microseconds of the backend's own until its head was there
     _bytes_out = 0
     _continued = False  # an interim response has been passed on
+    chunks = False  # content without a length or a coding goes out in chunks
     _until_close = False  # only a reset can tell the client that it was cut short
 
     def __init__(self, client: "ClientConnection", prepared: Prepared, route: "Route") -> None:
@@ -105,11 +106,17 @@ class Transaction(Tries):
         sending = self._sending
         if sending is not None:
             data = sending.behind(data)
-            self._client.gate.open(flow.CONNECTING)
-            self._client.gate.open(flow.PEER_FULL)  # closed for a connection that is gone
+            gate = self._client.gate
+            if gate.reasons:  # full was a connection that is gone
+                gate.open(flow.CONNECTING | flow.PEER_FULL)
         timeouts = self._exchange.pool.spec.timeouts
-        self._client.wait(timeouts.response if self._body is None else timeouts.idle)
-        connection.begin(self, prepared.head.method, data)
+        connection.begin(self, prepared.head.method)
+        if self._body is None:
+            self._client.wait(timeouts.response)
+            self._edge.outbox.add_request(connection.transport, data)
+        else:
+            self._client.wait(timeouts.idle)
+            connection.transport.write(data)
 
     @property
     def request_complete(self) -> bool:
@@ -189,17 +196,18 @@ class Transaction(Tries):
         claim = self.prepared.claim
         if claim is not None and backend is not None:
             self.response_rules = claim.response_rules(backend)
-        if until_close:
-            self._until_close = True
-            self.keep_alive = False
-        elif self._body is not None or self._edge.draining:
+        if self._body is not None or self._edge.draining:
             self.keep_alive = False
         if self.prepared.head.minor_version == 0:
             self.plain = False
-            if head.chunked:  # RFC 9112 §6.1: no transfer coding for HTTP/1.0
+            if until_close or head.chunked:  # RFC 9112 §6.1: no transfer coding for HTTP/1.0
                 self._until_close = True
                 self.keep_alive = False
                 self.payload = []
+        elif until_close:
+            # What a time-out or a reset cuts short can then be told from what is complete.
+            self.plain = False
+            self.chunks = True
         else:
             self.plain = self.keep_alive and head.dated and not self._route.tells_id
         if self._client.write_paused:  # since a time when there was no connection to pause
@@ -214,7 +222,7 @@ class Transaction(Tries):
             option = b"close"
         else:
             option = b"keep-alive" if self.prepared.head.minor_version == 0 else b""
-        chunked = head.chunked and self.payload is None
+        chunked = self.chunks or (head.chunked and self.payload is None)
         rules, lines = self.response_rules, self.own_lines
         if not head.dated:
             lines += b"Date: %b\r\n" % http_date(int(time())).encode("ascii")
@@ -232,7 +240,8 @@ class Transaction(Tries):
 
     def switch_protocols(self, data: bytes) -> None:
         """Become a tunnel: what either side sends is passed on until one of them ends."""
-        self.tunnel = True
+        self.tunnel = self._until_close = True
+        self.keep_alive = False
         self._switched = monotonic_ns()
         self._idle = self._edge.settings.tunnel_timeout
         self._body = CloseReader()
@@ -253,7 +262,12 @@ class Transaction(Tries):
         self._client.wait(self._idle)
         self._client.write(data)
 
-    def complete(self, data: bytes) -> None:
+    def relay_head(self, data: bytes) -> None:
+        """The response's head, whose content is too large to be copied behind it."""
+        self._bytes_out = len(data)
+        self._client.late += data
+
+    def complete(self, data: bytes | memoryview) -> None:
         """The last part of the response."""
         # First: the connection may serve another request already, which a write that
         # fills the client's buffer must not pause.

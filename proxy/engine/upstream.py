@@ -6,12 +6,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from proxy.core.forward import response_bytes, switching_bytes
-from proxy.core.framing import BodyReader, CloseReader, response_reader
+from proxy.core.framing import LAST_CHUNK, BodyReader, CloseReader, chunk, response_reader
 from proxy.core.head.message import HEAD_END
 from proxy.core.head.response import ResponseHead, check_unfinished
 from proxy.engine.flow import ReadGate
 from proxy.engine.hedge import Hedge
 from proxy.engine.known_heads import KnownHead
+from proxy.engine.outbox import LARGE
 from proxy.errors import (
     BackendReset,
     BadResponse,
@@ -66,11 +67,10 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.gate = ReadGate(self.transport)
 
-    def begin(self, transaction: Requester, method: bytes, data: bytes) -> None:
-        """Send a request; what comes back belongs to `transaction`."""
+    def begin(self, transaction: Requester, method: bytes) -> None:
+        """A request is about to be sent: what comes back belongs to `transaction`."""
         self._transaction = transaction
         self._method = method
-        self.transport.write(data)
 
     @property
     def answering(self) -> bool:
@@ -128,8 +128,13 @@ class UpstreamConnection(asyncio.Protocol):
         if 0 < length == len(data) - size and head.status != 304 and self._method != b"HEAD":
             # All of it in one piece, as most responses come: no reader has to find its end.
             transaction.begin_response(head, until_close=False)
-            data = self._head_bytes(transaction, known) + data[size:]
-            self._complete(transaction, data, reusable=head.keep_alive)
+            head_bytes = self._head_bytes(transaction, known)
+            if length > LARGE:
+                transaction.relay_head(head_bytes)
+                content = memoryview(data)[size:]
+                self._complete(transaction, content, reusable=head.keep_alive)
+            else:
+                self._complete(transaction, head_bytes + data[size:], reusable=head.keep_alive)
             return
         reader = response_reader(self._method, head.status, length, head.chunked, BadResponse)
         self._reader = reader
@@ -138,6 +143,8 @@ class UpstreamConnection(asyncio.Protocol):
         payload = transaction.payload
         taken = reader.feed(data[size:], payload) if len(data) > size else 0
         body = b"".join(payload) if payload is not None else data[size : size + taken]
+        if transaction.chunks:
+            body = chunk(body)
         if reader.done:
             reusable = head.keep_alive and size + taken == len(data)
             self._complete(transaction, head_bytes + body, reusable=reusable)
@@ -186,7 +193,7 @@ class UpstreamConnection(asyncio.Protocol):
             raise BadResponse("The backend switched protocols without having been asked.")
         self._reader = CloseReader()
         self._known = None
-        transaction.begin_response(head, until_close=True)
+        transaction.begin_response(head, until_close=False)
         answer = switching_bytes(head, transaction.response_rules, transaction.own_lines)
         transaction.switch_protocols(answer + rest)
 
@@ -203,6 +210,8 @@ class UpstreamConnection(asyncio.Protocol):
             payload.clear()
         taken = reader.feed(data, payload)
         body = b"".join(payload) if payload is not None else data[:taken]
+        if transaction.chunks:
+            body = chunk(body)
         if reader.done:
             known = self._known
             reusable = known is not None and known.parsed.keep_alive and taken == len(data)
@@ -210,7 +219,9 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             transaction.relay(body)
 
-    def _complete(self, transaction: "Transaction", data: bytes, *, reusable: bool) -> None:
+    def _complete(
+        self, transaction: "Transaction", data: bytes | memoryview, *, reusable: bool
+    ) -> None:
         # Given back before the transaction goes on: its next request can then use it.
         if reusable and transaction.request_complete:
             self._transaction = None
@@ -266,7 +277,8 @@ class UpstreamConnection(asyncio.Protocol):
             return
         reader = self._reader
         if reader is not None and reader.until_close and self._eof and error is None:
-            cast("Transaction", transaction).complete(b"")
+            answered = cast("Transaction", transaction)
+            answered.complete(LAST_CHUNK if answered.chunks else b"")
         elif reader is not None:
             transaction.try_failed(ResponseCut())
         elif self.answering:

@@ -168,7 +168,7 @@ def test_idle_connections_are_told_to_close_while_the_worker_drains(
 def test_a_body_that_the_workers_end_cuts_short_never_looks_complete(
     start_edge: StartEdge, backend: MakeBackend
 ) -> None:
-    """Without a length only a reset tells it from a whole one."""
+    """In chunks by the missing last one, and in HTTP/1.0 by nothing but a reset."""
 
     def begin(call: Call) -> None:
         call.send(b"HTTP/1.1 200 OK\r\n\r\nhalf")
@@ -176,12 +176,15 @@ def test_a_body_that_the_workers_end_cuts_short_never_looks_complete(
 
     edge = start_edge("--graceful-timeout", "3")
     edge.serve(backend("a", begin).spec())
-    with Client(edge.port) as client:
+    with Client(edge.port) as client, Client(edge.port) as old:
         client.send(request_bytes("GET"))
-        assert (client.head()[0], client.stream.read(4)) == (200, b"half")
+        assert (client.head()[0], client.chunk()) == (200, b"half")
+        old.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert (old.head()[0], old.stream.read(4)) == (200, b"half")
         edge.stop()
+        assert client.stream.read() == b""
         with pytest.raises(ConnectionResetError):
-            client.stream.read()
+            old.stream.read()
 
 
 def test_a_connection_that_was_promised_to_stay_open_serves_once_more_while_draining(

@@ -202,9 +202,10 @@ def test_errors_are_readable_while_the_client_still_sends(edge: Edge, backend: M
         assert client.response().status == 408
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize("until_close", [False, True])
 def test_an_answer_that_breaks_off_never_looks_complete(
-    edge: Edge, backend: MakeBackend, until_close: bool
+    edge: Edge, backend: MakeBackend, until_close: bool, version: bytes
 ) -> None:
     length = b"" if until_close else b"Content-Length: 10\r\n"
 
@@ -214,7 +215,8 @@ def test_an_answer_that_breaks_off_never_looks_complete(
 
     edge.serve(backend("a", break_off).spec())
     with Client(edge.port, tls=edge.tls) as client:
-        answer = client.get()
+        client.send(b"GET / HTTP/%b\r\nHost: a\r\n\r\n" % version)
+        answer = client.response()
         assert (answer.status, answer.complete) == (200, False)
 
 

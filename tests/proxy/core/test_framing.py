@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.framing import (
+    LAST_CHUNK,
     MAX_CHUNK_LINE,
     MAX_TRAILERS,
     BodyReader,
     ChunkedReader,
     CloseReader,
     LengthReader,
+    chunk,
     response_reader,
 )
 from proxy.errors import BadRequest, BadResponse
@@ -222,3 +224,12 @@ def test_the_framing_of_a_response(
     assert type(reader) is kind
     assert reader.done is done
     assert reader.until_close is (kind is CloseReader)
+
+
+# --- made ---
+
+
+@given(st.lists(st.binary(max_size=40)))
+def test_what_is_framed_in_chunks_is_read_as_it_was(pieces: list[bytes]) -> None:
+    raw = b"".join(map(chunk, pieces)) + LAST_CHUNK
+    assert feed(chunked(), [raw + NEXT]) == (raw, b"".join(pieces))

@@ -179,7 +179,7 @@ def test_no_step_is_longer_for_there_being_more_pools(edge: Edge) -> None:
         msgspec.structs.replace(pool, backends=(backend_spec(pool.id, weight=2),)) for pool in pools
     )
     ready = [
-        sum(pool.ready for pool in edge.configuration.pools.values())
+        sum(pool.pending is None for pool in edge.configuration.pools.values())
         for _ in edge.steps(build(4, heavier, routes))
         if edge.configuration.snapshot.number == 4
     ]
@@ -192,10 +192,10 @@ def test_a_request_takes_its_pool_over_and_no_other(edge: Edge) -> None:
         if edge.configuration.snapshot.number == 2:
             break
     first, second = edge.configuration.pools.values()
-    assert not first.ready
+    assert first.pending
     assert check_whole(edge, [2]) == 2
-    assert second.ready
-    assert not first.ready
+    assert not second.pending
+    assert first.pending
 
 
 def test_a_request_by_the_old_configuration_is_tried_on_whoever_serves_in_the_new_one(
@@ -203,7 +203,7 @@ def test_a_request_by_the_old_configuration_is_tried_on_whoever_serves_in_the_ne
 ) -> None:
     old = pool_of(edge)
     for _ in edge.steps(NEW):
-        known = ids_in(NEW) if edge.configuration.pools[1].ready else ids_in(OLD)
+        known = ids_in(NEW) if edge.configuration.pools[1].pending is None else ids_in(OLD)
         if edge.configuration.snapshot.number == 2:
             picked = {backend.id for _ in range(2 * COUNT + 10) if (backend := old.choose())}
             assert picked == known

@@ -116,13 +116,23 @@ class Client:
 
     def _chunks(self) -> tuple[bytes, bool]:
         parts = []
-        while line := self.stream.readline():
-            size = int(line.partition(b";")[0], 16)
-            parts.append(self.stream.read(size))
-            end = self.stream.readline()
-            if not size or len(parts[-1]) < size:
-                return b"".join(parts), not size and end == b"\r\n"
-        return b"".join(parts), False
+        try:
+            while part := self.chunk():
+                parts.append(part)
+        except (ConnectionError, ssl.SSLEOFError):
+            return b"".join(parts), False
+        return b"".join(parts), True
+
+    def chunk(self) -> bytes:
+        """The content of the next chunk; nothing of the last one."""
+        line = self.stream.readline()
+        if not line:
+            raise ConnectionError("there is no last chunk")
+        size = int(line.partition(b";")[0], 16)
+        content = self.stream.read(size)
+        if len(content) < size or self.stream.readline() != b"\r\n":
+            raise ConnectionError("a chunk was cut short")
+        return content
 
     def ends(self) -> bool:
         """Whether the edge closes the connection without another byte."""
