@@ -165,9 +165,11 @@ class RevisionViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet)
     @extend_schema(responses=RevisionChangeSerializer(many=True))
     @action(detail=True, permission_classes=[MayRollBack], pagination_class=None)
     def rollback(self, request: Request, **_: Any) -> Response:
-        """What a rollback to this revision would change now."""
+        """What a rollback to this revision would change now. Refused if that would be."""
+        revision = self.get_object()
         with model_errors_as_answers():
-            changes = restore.preview_rollback(self.get_object())
+            changes = restore.preview_rollback(revision)
+            restore.rehearse_rollback(revision)
         return Response(RevisionChangeSerializer(changes, many=True).data)
 
     @extend_schema(request=None, responses=RevisionSerializer)

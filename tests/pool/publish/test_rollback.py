@@ -7,7 +7,7 @@ from django.db.models import Max
 from pool.compilation import compile_configuration
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
 from pool.policies import POOL_GROUPS
-from pool.restore import rollback
+from pool.restore import rehearse_rollback, rollback
 from pool.revise import PublishError
 from pool.snapshot import decode
 
@@ -53,6 +53,7 @@ def before(commit, published, one, route, certificate):
 
 
 def assert_restored(before, commit, published):
+    rehearse_rollback(before)
     with commit():
         rollback(before, by="anna")
     snapshot = decode(before.snapshot.encode())
