@@ -110,6 +110,9 @@ class RevisionChangeSerializer(serializers.Serializer[Any]):
     fields = serializers.DictField(  # type: ignore[assignment]
         help_text="Each field that changes, with its old and new value."
     )
+    pools = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Ids of those that it is about."
+    )
 
 
 class EventViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):

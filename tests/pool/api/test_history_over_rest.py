@@ -99,6 +99,7 @@ def test_what_a_rollback_would_change_is_told_and_not_done(boss, reader, commit)
             "id": Pool.objects.get(name="shop").pk,
             "name": "shop",
             "fields": {},
+            "pools": [Pool.objects.get(name="shop").pk],
         }
     ]
     assert Pool.objects.count() == 2

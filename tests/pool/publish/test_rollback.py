@@ -146,7 +146,7 @@ def test_a_changed_admin_state_is_on_the_timeline(before, commit, published, one
     with commit():
         one.drain()
     assert_restored(before, commit, published)
-    event = Event.objects.filter(backend=one).first()
+    event = Event.objects.filter(backend=one, kind="admin_state_changed").first()
     assert (event.data["from"], event.data["to"], event.actor) == ("draining", "active", "anna")
 
 
