@@ -26,13 +26,17 @@ class Kind(StrEnum):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """`fields` maps each field that changed to its old and new value; `id` says which row."""
+    """`fields` maps each field that changed to its old and new value; `id` says which row.
+
+    `pools`: ids of those that it is about; what moves is about two.
+    """
 
     action: Action
     kind: Kind
     id: int
     name: str
     fields: dict[str, tuple[Any, Any]] = {}
+    pools: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.kind} {self.name} {self.action}"
@@ -69,10 +73,12 @@ def summarise(changes: list[Change]) -> str:
 def _compare(key: tuple[Kind, int], before: _Items, after: _Items) -> Change | None:
     kind, row_id = key
     old, new = before.get(key), after.get(key)
+    pools = _pools(key, old, new)
     if new is None:
-        return Change(action=Action.REMOVED, kind=kind, id=row_id, name=before[key].name)
+        name = before[key].name
+        return Change(action=Action.REMOVED, kind=kind, id=row_id, name=name, pools=pools)
     if old is None:
-        return Change(action=Action.ADDED, kind=kind, id=row_id, name=new.name)
+        return Change(action=Action.ADDED, kind=kind, id=row_id, name=new.name, pools=pools)
     names = {**old.fields, **new.fields}
     pairs = {name: (old.fields.get(name), new.fields.get(name)) for name in names}
     fields = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
@@ -82,7 +88,16 @@ def _compare(key: tuple[Kind, int], before: _Items, after: _Items) -> Change | N
         fields["backup_of"] = _names(Kind.BACKEND, fields["backup_of"], before, after)
     if not fields:
         return None
-    return Change(action=Action.CHANGED, kind=kind, id=row_id, name=new.name, fields=fields)
+    return Change(
+        action=Action.CHANGED, kind=kind, id=row_id, name=new.name, fields=fields, pools=pools
+    )
+
+
+def _pools(key: tuple[Kind, int], *items: _Item | None) -> tuple[int, ...]:
+    kind, row_id = key
+    if kind is Kind.POOL:
+        return (row_id,)
+    return tuple(sorted({item.fields["pool"] for item in items if item}))
 
 
 def _items(snapshot: Snapshot) -> Iterator[tuple[tuple[Kind, int], _Item]]:

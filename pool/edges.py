@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from django.conf import settings
@@ -91,11 +91,19 @@ def track_edges(now: float | None = None) -> None:
         tell_of(report, EventKind.EDGE_JOINED, f"joined with version {report.version}", joined)
     if not _looked_lately(redis, now):
         return
+    for name in sorted(known.keys() - alive):
+        _tell_of_leaving(redis, known[name], planned=name not in reports)
+    # Not before it is told: who finds none takes it that the edge has signed off.
     for name in sorted(reports.keys() - alive):
         redis.hdel(EDGES_KEY, name)
-    for name in sorted(known.keys() - alive):
-        left = partial(redis.hdel, KNOWN_EDGES_KEY, name)
-        tell_of(known[name], EventKind.EDGE_LEFT, "left", left, Severity.WARNING)
+
+
+def _tell_of_leaving(redis: "Redis", report: EdgeReport, *, planned: bool) -> None:
+    """A worker that is stopped, or has others in its place, takes its report away itself."""
+    words = "left" if planned else "has gone silent: killed, hung, or cut off from Redis"
+    severity = Severity.INFO if planned else Severity.WARNING
+    left = partial(redis.hdel, KNOWN_EDGES_KEY, report.worker_id)
+    tell_of(report, EventKind.EDGE_LEFT, words, left, severity, planned=planned)
 
 
 def _looked_lately(redis: "Redis", now: float) -> bool:
@@ -113,6 +121,7 @@ def tell_of(
     words: str,
     remember: Callable[[], object],
     severity: Severity = Severity.INFO,
+    **data: Any,
 ) -> None:
     """Tell the timeline, and undo that if `remember`, in Redis, finds that somebody else has.
 
@@ -123,7 +132,7 @@ def tell_of(
             kind,
             f"Edge {report.host}, pid {report.pid}, {words}",
             severity=severity,
-            data={"worker_id": report.worker_id, "host": report.host, "pid": report.pid},
+            data={"worker_id": report.worker_id, "host": report.host, "pid": report.pid} | data,
         )
         if not remember():
             transaction.set_rollback(True)

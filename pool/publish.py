@@ -28,6 +28,7 @@ from django.utils import timezone
 from redis import RedisError, WatchError
 
 from pool.actor import Actor, acting_as, current_actor
+from pool.applied import tell_of_applied
 from pool.bus import SNAPSHOT_CHANNEL, SNAPSHOT_KEY, read_record
 from pool.choices import EventKind, Severity
 from pool.connection import redis_client
@@ -162,17 +163,16 @@ def _record_published(result: _Result) -> None:
     revision = result.revision
     waiting = Revision.objects.filter(number__lte=revision.number, published_at=None)
     with transaction.atomic():
-        applied = waiting.update(published_at=timezone.now())
+        # Locked, so that of two publishers one tells.
+        applied = list(waiting.select_for_update().defer("snapshot").order_by("number"))
+        if applied:
+            waiting.update(published_at=timezone.now())
         if result.foreign:
             held = f"Redis held revision {result.foreign.number} of another database"
             _record_republished(revision, held)
         elif applied:
-            Event.objects.record(
-                EventKind.CONFIGURATION_APPLIED,
-                f"Revision {revision.number}: {revision.summary}",
-                actor=revision.actor,
-                data={"revision": revision.number},
-            )
+            for one in applied:
+                tell_of_applied(one)
         elif result.written:
             _record_republished(revision, "Redis had lost it")
     if applied:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db.models import Model, ProtectedError, RestrictedError
 
 
 @contextmanager
@@ -17,6 +18,16 @@ def told_of(row: str) -> Iterator[None]:
             for field, problems in error.message_dict.items()
         }
         raise ValidationError(told) from error
+
+
+def users_in_words(error: ProtectedError | RestrictedError) -> str:
+    """The rows that keep others from being deleted, such as "route shop.test/"."""
+    rows: set[Model]
+    if isinstance(error, ProtectedError):
+        rows = error.protected_objects
+    else:
+        rows = error.restricted_objects
+    return ", ".join(sorted(f"{row._meta.verbose_name} {row}" for row in rows))
 
 
 def in_words(error: ValidationError) -> str:

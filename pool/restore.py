@@ -1,10 +1,12 @@
 """Snapshot → models: the way back."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import models, transaction
-from django.db.models import CharField, F, Value
+from django.db import IntegrityError, models, transaction
+from django.db.models import CharField, F, ProtectedError, RestrictedError, Value
+from django.db.models.deletion import Collector
 from django.db.models.functions import Cast, Concat
 
 from pool.actor import Actor, acting_as
@@ -14,7 +16,7 @@ from pool.models import Backend, Pool, Revision, Route
 from pool.policies import POOL_GROUPS, RATE_LIMIT, to_column
 from pool.policies.health import HEALTH_OVERRIDES
 from pool.publish import schedule
-from pool.refusals import told_of
+from pool.refusals import told_of, users_in_words
 from pool.revise import PublishError
 from pool.snapshot import (
     BackendSpec,
@@ -36,22 +38,64 @@ MODELS: dict[Kind, type[Pool] | type[Backend] | type[Route]] = {
 _PARKED = {Kind.POOL: ("name", "~"), Kind.BACKEND: ("name", "~"), Kind.ROUTE: ("path_prefix", "/?")}
 
 
+_Remove = Callable[[models.QuerySet[Any]], object]
+
+
 def preview_rollback(revision: Revision) -> list[Change]:
-    """What a rollback would change now; PublishError as of `rollback`."""
+    """What a rollback would change now; PublishError if it cannot be read."""
     return _changes_to(_target(revision))
+
+
+def rehearse_rollback(revision: Revision) -> None:
+    """Raise what `rollback` would, and change nothing: done, and undone in the end."""
+    target = _target(revision)
+    with transaction.atomic(), _conflicts_told(revision):
+        restore(target, remove=_would_remove)
+        transaction.set_rollback(True)
 
 
 def rollback(revision: Revision, by: Actor) -> None:
     """Make the configuration what it was in `revision`; it is published as a new revision.
 
-    PublishError if the revision was written by a version whose snapshots this
-    one does not read; ValidationError if today's rules refuse it: its message_dict
-    says of a backend's field "backend web/a, url".
+    PublishError if the revision was written by a version whose snapshots this one does not
+    read, or if what is there now, or is done at the same time, leaves no room for it;
+    ValidationError if today's rules refuse it: its message_dict says of a backend's field
+    "backend web/a, url". Either way nothing is changed.
     """
     target = _target(revision)
-    with transaction.atomic(), acting_as(by):
+    # Around the transaction: some constraints are checked when it ends.
+    with _conflicts_told(revision), transaction.atomic(), acting_as(by):
         schedule(f"Rolled back to revision {revision.number}")
         restore(target)
+
+
+@contextmanager
+def _conflicts_told(revision: Revision) -> Iterator[None]:
+    refused = f"Cannot roll back to revision {revision.number}"
+    try:
+        yield
+    except (ProtectedError, RestrictedError) as error:
+        users = users_in_words(error)
+        raise PublishError(
+            f"{refused}: what it would remove is used by {users}. Change or delete that first."
+        ) from error
+    except _Taken as error:
+        raise PublishError(
+            f"{refused}: somebody else saved the like of {error} at the same time. Try again."
+        ) from error
+    except IntegrityError as error:
+        raise PublishError(
+            f"{refused}: somebody else changed the same at the same time. Try again."
+        ) from error
+
+
+class _Taken(Exception):
+    """Names the row that the database refused, although the models' rules let it pass."""
+
+
+def _would_remove(rows: models.QuerySet[Any]) -> None:
+    """Raise what their deletion would: it takes long where there are many health records."""
+    Collector(using=rows.db, origin=rows).collect(rows)
 
 
 def _target(revision: Revision) -> Snapshot:
@@ -66,11 +110,12 @@ def _changes_to(target: Snapshot) -> list[Change]:
     return compare(build(0, *compile_configuration()), target)
 
 
-def restore(target: Snapshot) -> None:
+def restore(target: Snapshot, remove: _Remove = models.QuerySet.delete) -> None:
     """Make the models say what `target` says, keeping ids. Call it in a transaction.
 
     Rows that are equal already are not touched, and rows that stay are changed
-    rather than replaced: their health records and events stay with them.
+    rather than replaced: their health records and events stay with them. `remove` is
+    for pools and backends.
     """
     ids: dict[tuple[Kind, Action], set[int]] = {
         (kind, action): set() for kind in Kind for action in Action
@@ -79,11 +124,11 @@ def restore(target: Snapshot) -> None:
         ids[change.kind, change.action].add(change.id)
     for kind in Kind:
         _park(kind, ids[kind, Action.CHANGED] | ids[kind, Action.REMOVED])
-    _delete(Kind.ROUTE, ids)
+    _rows(Kind.ROUTE, ids[Kind.ROUTE, Action.REMOVED]).delete()
     for kind in Kind:
         _save(kind, ids[kind, Action.CHANGED] | ids[kind, Action.ADDED], target)
-    _delete(Kind.BACKEND, ids)
-    _delete(Kind.POOL, ids)
+    for kind in (Kind.BACKEND, Kind.POOL):
+        remove(_rows(kind, ids[kind, Action.REMOVED]))
 
 
 def _park(kind: Kind, ids: set[int]) -> None:
@@ -91,10 +136,6 @@ def _park(kind: Kind, ids: set[int]) -> None:
     column, prefix = _PARKED[kind]
     number = Cast(F("pk"), CharField())
     _rows(kind, ids).update(**{column: Concat(Value(prefix), number, output_field=CharField())})
-
-
-def _delete(kind: Kind, ids: dict[tuple[Kind, Action], set[int]]) -> None:
-    _rows(kind, ids[kind, Action.REMOVED]).delete()
 
 
 def _save(kind: Kind, ids: set[int], target: Snapshot) -> None:
@@ -105,8 +146,16 @@ def _save(kind: Kind, ids: set[int], target: Snapshot) -> None:
             row = existing.get(row_id) or model(pk=row_id)
             for name, value in columns.items():
                 setattr(row, name, value)
-            with told_of(f"{kind} {row}"):
+            with told_of(f"{kind} {row}"), _taken_told_of(f"{kind} {row}"):
                 row.save()
+
+
+@contextmanager
+def _taken_told_of(row: str) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise _Taken(row) from error
 
 
 def _rows(kind: Kind, ids: set[int]) -> models.QuerySet[Any]:

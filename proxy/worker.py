@@ -160,7 +160,7 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             server.close()
         await asyncio.sleep(0)  # until those that were accepted last are among the clients
         await self._drain()
-        await chores.end()
+        await chores.end(planned=not self._orphaned)
 
     async def _listen(self, sock: socket.socket) -> asyncio.Server:
         tls = self.tls
@@ -173,9 +173,14 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
             backlog=self.cfg.backlog,
         )
 
+    @property
+    def _orphaned(self) -> bool:
+        """Whether the arbiter has died: then nobody replaces this worker."""
+        return bool(self.ppid != os.getppid())
+
     async def _beat(self) -> None:
         """Tell the arbiter once a second that this worker lives, until it shall stop."""
-        while self.alive and self.ppid == os.getppid():
+        while self.alive and not self._orphaned:
             self.notify()
             if self.edge.counters.requests >= self.max_requests:
                 self.log.info("Restarting after %d requests", self.edge.counters.requests)

@@ -15,10 +15,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer, ValidationError
 
-from analytics.api.formats import RENDERERS, Negotiation, table_response, wants_table
 from analytics.api.queries import SpanQuery, bad_parameters_as_answers
 from analytics.api.shapes import columns_of, shape_of
 from analytics.models import TrafficRollup
+from pool.api.formats import RENDERERS, Negotiation, table_response, wants_table
 from pool.api.permissions import ModelPermissions
 from pool.api.strict import KnownParameters
 

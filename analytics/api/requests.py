@@ -14,7 +14,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from analytics.api.formats import RENDERERS, Negotiation, table_response, wants_table
 from analytics.api.queries import TIME, bad_parameters_as_answers, text_field
 from analytics.api.shapes import columns_of, shape_of
 from analytics.reports.scope import parse_scope
@@ -23,6 +22,7 @@ from analytics.requests.models import RequestRecord
 from analytics.requests.rows import RequestRow, row_of
 from analytics.requests.search import Search
 from pool.api.fields import NamedChoiceField
+from pool.api.formats import RENDERERS, Negotiation, table_response, wants_table
 from pool.api.pagination import TimePage
 from pool.api.permissions import ModelPermissions
 from pool.api.strict import KnownParameters

@@ -19,6 +19,7 @@ from analytics.reports.sides import Sides
 from analytics.reports.significance import (
     PROPORTIONS,
     RANKS,
+    latencies_matter,
     percentiles_differ,
     proportions_differ,
 )
@@ -29,6 +30,7 @@ _TIMED = ("total",)
 
 BETTER, WORSE, CHANGED = "better", "worse", "changed"
 NO_CLEAR_CHANGE, TOO_FEW, NOT_JUDGED = "no clear change", "too few to tell", "not judged"
+TOO_SMALL = "too small to matter"
 
 
 @dataclass(frozen=True)
@@ -169,12 +171,10 @@ def _error_rate(a: _Measured, b: _Measured) -> Change:
 def _percentile(name: str, a: _Measured, b: _Measured) -> Change:
     before, after = (getattr(one.latency, name, None) for one in (a, b))
     differ = percentiles_differ(a.times, b.times, QUANTILES[name])
-    return Change(
-        figure=f"{name}_ms",
-        **_difference(before, after),
-        judgment=_judge(differ, worse=(after or 0) > (before or 0)),
-        test=RANKS,
-    )
+    judgment = _judge(differ, worse=(after or 0) > (before or 0))
+    if differ and not latencies_matter(before or 0, after or 0):
+        judgment = TOO_SMALL
+    return Change(figure=f"{name}_ms", **_difference(before, after), judgment=judgment, test=RANKS)
 
 
 def _share(name: Name, a: _Measured, b: _Measured) -> ShareChange:

@@ -1,15 +1,22 @@
-"""Whether two numbers differ by more than chance: two plain tests, both at 99 %."""
+"""Whether two numbers differ by more than chance, two plain tests, both at 99 %; and by enough.
+
+With enough requests the least difference is no chance: one of latencies has to matter, too.
+"""
 
 from collections.abc import Mapping
 from math import ceil, floor, sqrt
 
-from proxy.core.histogram import bucket_bounds
+from proxy.core.histogram import bucket_bounds, bucket_index
 
 Z = 2.576  # two-sided 99 % of a normal distribution
 _LEAST = 10  # values on either side, and beyond a percentile
+_LEAST_MS = 1.0  # what nobody waits for, and what a busy scheduler comes to
 
 PROPORTIONS = "two-proportion z-test with continuity correction, 99 %"
-RANKS = "99 % confidence ranges of the percentile, by ranks, do not overlap"
+RANKS = (
+    "99 % confidence ranges of the percentile, by ranks, do not overlap; less than 1 ms, or than "
+    "the histogram tells apart (6 %), is too small to matter"
+)
 
 
 def proportions_differ(part_a: int, whole_a: int, part_b: int, whole_b: int) -> bool | None:
@@ -29,6 +36,12 @@ def percentiles_differ(a: Mapping[int, int], b: Mapping[int, int], q: float) -> 
     if range_a is None or range_b is None:
         return None
     return range_a[1] <= range_b[0] or range_b[1] <= range_a[0]
+
+
+def latencies_matter(before: float, after: float) -> bool:
+    """Milliseconds, as histograms tell them. In neighbouring buckets they may be nearly equal."""
+    first, second = (bucket_index(round(1000 * ms)) for ms in (before, after))
+    return abs(after - before) >= _LEAST_MS and abs(first - second) > 1
 
 
 def confidence_range(counts: Mapping[int, int], q: float) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ import msgspec
 from django.utils.safestring import SafeString
 
 from pool.admin.badges import BLUE, GREEN, RED, badge
+from pool.admin.field_labels import field_label
 from pool.diff import Action, Change
 
 _COLOURS = {Action.ADDED: GREEN, Action.REMOVED: RED, Action.CHANGED: BLUE}
@@ -21,7 +22,10 @@ def changes_table(changes: list[Change]) -> dict[str, list[Any]]:
 
 def _rows(change: Change) -> list[list[Any]]:
     what = [_badge(change), f"{change.kind.value.capitalize()} {change.name}"]
-    fields = [[name, _value(old), _value(new)] for name, (old, new) in change.fields.items()]
+    fields = [
+        [field_label(change.kind, name), _value(old), _value(new)]
+        for name, (old, new) in change.fields.items()
+    ]
     return [[*what, *field] for field in fields or [["-", "-", "-"]]]
 
 

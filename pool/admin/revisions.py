@@ -23,7 +23,7 @@ from pool.admin.edges import EdgesNow
 from pool.diff import Change
 from pool.models import Revision
 from pool.refusals import in_words
-from pool.restore import preview_rollback, rollback
+from pool.restore import preview_rollback, rehearse_rollback, rollback
 from pool.revise import PublishError
 from pool.words import counted
 
@@ -114,14 +114,8 @@ class RevisionAdmin(ReadOnlyAdmin):
     def _roll_back(self, request: HttpRequest, revision: Revision) -> HttpResponse:
         try:
             rollback(revision, request.user)
-        except PublishError as error:
-            messages.error(request, str(error))
-        except ValidationError as error:
-            messages.error(
-                request,
-                f"Cannot roll back to revision {revision.number}, because today's rules refuse "
-                f"it. {in_words(error)}",
-            )
+        except (PublishError, ValidationError) as error:
+            messages.error(request, _refusal(revision, error))
         else:
             messages.success(request, f"The configuration is that of revision {revision.number}.")
             warn_of_waiting_revision(request)
@@ -151,8 +145,20 @@ def _attach_edge_counts(revisions: Iterable[Any]) -> None:
 
 
 def _preview(revision: Revision) -> dict[str, Any]:
-    """What a rollback would change now, or why it cannot be done."""
+    """What a rollback would change now, and why it cannot be done, if so."""
+    preview: dict[str, Any] = {}
     try:
-        return {"changes": changes_table(preview_rollback(revision))}
-    except PublishError as error:
-        return {"error": str(error)}
+        preview["changes"] = changes_table(preview_rollback(revision))
+        rehearse_rollback(revision)
+    except (PublishError, ValidationError) as error:
+        preview["error"] = _refusal(revision, error)
+    return preview
+
+
+def _refusal(revision: Revision, error: PublishError | ValidationError) -> str:
+    if isinstance(error, PublishError):
+        return str(error)
+    return (
+        f"Cannot roll back to revision {revision.number}, because today's rules refuse it. "
+        f"{in_words(error)}"
+    )

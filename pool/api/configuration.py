@@ -118,8 +118,18 @@ class BackendSerializer(SavingSerializer):
         }
 
 
+class _Withheld(serializers.ReadOnlyField):
+    def get_attribute(self, instance: Any) -> None:
+        return None
+
+
 class PoolSerializer(SavingSerializer):
-    backends = BackendSerializer(many=True, read_only=True)
+    backends = BackendSerializer(
+        many=True,
+        read_only=True,
+        allow_null=True,
+        help_text="Null for who may not view backends.",
+    )
     traffic = serializers.SerializerMethodField(
         help_text="Where the traffic goes now; null while Redis cannot say."
     )
@@ -139,6 +149,14 @@ class PoolSerializer(SavingSerializer):
             "outlook",
             "backends",
         ]
+
+    def get_fields(self) -> dict[str, Any]:
+        """In the place of backends nothing is read for who may not view them."""
+        fields = super().get_fields()
+        request = self.context.get("request")
+        if request is not None and not request.user.has_perm("pool.view_backend"):
+            fields["backends"] = _Withheld(read_only=True)
+        return fields
 
     @extend_schema_field(TrafficSerializer(allow_null=True))
     def get_traffic(self, pool: Pool) -> Any:

@@ -11,6 +11,7 @@ from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
 from rest_framework.settings import api_settings
 
+from pool.refusals import users_in_words
 from pool.revise import PublishError
 
 
@@ -36,11 +37,10 @@ def model_errors_as_answers() -> Iterator[None]:
         }
         raise serializers.ValidationError(fields) from error
     except ProtectedError as error:
-        rows = error.protected_objects
-        users = ", ".join(sorted(f"{row._meta.verbose_name} {row}" for row in rows))
+        users = users_in_words(error)
         raise Conflict(f"Still used by {users}: change or delete these first.") from error
     except RestrictedError as error:
-        users = ", ".join(sorted(str(row) for row in error.restricted_objects))
+        users = users_in_words(error)
         raise Conflict(f"Stood in for by {users}: change or delete that first.") from error
     except IntegrityError as error:
         raise Conflict("Somebody else changed the same at the same time: try again.") from error

@@ -1,9 +1,10 @@
 """What happened: events, probes, revisions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, serializers, viewsets
+from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,9 +12,10 @@ from rest_framework.response import Response
 from pool import restore
 from pool.api import filters
 from pool.api.errors import model_errors_as_answers
+from pool.api.exported import Exported
 from pool.api.pagination import Page, TimePage
 from pool.api.permissions import MayRollBack, ModelPermissions
-from pool.api.strict import KnownParameters, KnownRows
+from pool.api.strict import KnownRows
 from pool.diff import Action, Kind
 from pool.history.causes import causes_of, effects_of
 from pool.models import Backend, Event, HealthRecord, Pool, Revision
@@ -110,9 +112,12 @@ class RevisionChangeSerializer(serializers.Serializer[Any]):
     fields = serializers.DictField(  # type: ignore[assignment]
         help_text="Each field that changes, with its old and new value."
     )
+    pools = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Ids of those that it is about."
+    )
 
 
-class EventViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
+class EventViewSet(Exported, KnownRows, viewsets.ReadOnlyModelViewSet):
     """The timeline, newest first."""
 
     permission_classes = [ModelPermissions]
@@ -120,13 +125,19 @@ class EventViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
     serializer_class = EventSerializer
     filterset_class = filters.EventFilter
     pagination_class = TimePage
+    columns = (
+        *("id", "at", "kind", "severity", "pool", "backend"),
+        *("message", "data", "actor", "caused_by"),
+    )
     causes: dict[int, Event] = {}
 
     def paginate_queryset(self, queryset: Any) -> Any:
-        """Looks the causes of a page up at once."""
         page = super().paginate_queryset(queryset)
-        self.causes = causes_of(page or [])
+        self.look_up(page or [])
         return page
+
+    def look_up(self, rows: Sequence[Event]) -> None:
+        self.causes = causes_of(rows)
 
     def get_serializer_class(self) -> type[EventSerializer]:
         if self.action == "retrieve":
@@ -135,14 +146,14 @@ class EventViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
 
     def get_object(self) -> Event:
         event = super().get_object()
-        self.causes = causes_of([event])
+        self.look_up([event])
         return event
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "causes": self.causes}
 
 
-class HealthRecordViewSet(KnownParameters, mixins.ListModelMixin, viewsets.GenericViewSet):
+class HealthRecordViewSet(Exported):
     """Every probe, newest first. What a backend counts as now is its `health`."""
 
     permission_classes = [ModelPermissions]
@@ -150,24 +161,34 @@ class HealthRecordViewSet(KnownParameters, mixins.ListModelMixin, viewsets.Gener
     serializer_class = HealthRecordSerializer
     filterset_class = filters.HealthRecordFilter
     pagination_class = TimePage
+    columns = (
+        *("id", "at", "pool", "backend", "result", "status"),
+        *("latency_ms", "reason", "excerpt", "state", "omitted"),
+    )
 
 
-class RevisionViewSet(KnownParameters, KnownRows, viewsets.ReadOnlyModelViewSet):
+class RevisionViewSet(Exported, KnownRows, viewsets.ReadOnlyModelViewSet):
     """Every configuration that was ever published, newest first."""
 
     permission_classes = [ModelPermissions]
     queryset = Revision.objects.defer("snapshot")
     serializer_class = RevisionSerializer
     pagination_class = Page
+    columns = (
+        *("number", "created_at", "published_at", "actor", "summary"),
+        "content_hash",
+    )
     lookup_field = "number"
     lookup_value_regex = "[0-9]{1,18}"
 
     @extend_schema(responses=RevisionChangeSerializer(many=True))
     @action(detail=True, permission_classes=[MayRollBack], pagination_class=None)
     def rollback(self, request: Request, **_: Any) -> Response:
-        """What a rollback to this revision would change now."""
+        """What a rollback to this revision would change now. Refused if that would be."""
+        revision = self.get_object()
         with model_errors_as_answers():
-            changes = restore.preview_rollback(self.get_object())
+            changes = restore.preview_rollback(revision)
+            restore.rehearse_rollback(revision)
         return Response(RevisionChangeSerializer(changes, many=True).data)
 
     @extend_schema(request=None, responses=RevisionSerializer)

@@ -57,7 +57,8 @@ def _gain_in_pool(event: Event, cause: Event) -> bool:
 
 
 def _same_person(event: Event, cause: Event) -> bool:
-    return bool(event.actor) and event.actor == cause.actor
+    elsewhere = event.pool_id is not None and event.pool_id != cause.pool_id
+    return bool(event.actor) and event.actor == cause.actor and not elsewhere
 
 
 _LOSS = _Rule(

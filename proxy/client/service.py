@@ -49,7 +49,7 @@ class _Traffic(msgspec.Struct):
 
 class _Pool(msgspec.Struct):
     algorithm: str
-    backends: list[_Backend]
+    backends: list[_Backend] | None  # None: the token's user may not view them
     traffic: _Traffic | None
 
 
@@ -113,14 +113,19 @@ class Service:
         response.raise_for_status()
         if response.status_code != requests.codes.ok:
             raise requests.HTTPError(f"{self._url} answered {response.status_code}")
-        self._take(members, msgspec.json.decode(response.content, type=_Pool))
+        pool = msgspec.json.decode(response.content, type=_Pool)
+        if pool.backends is None:
+            raise requests.HTTPError(f"{self._url}: the token's user may not view backends")
+        self._take(members, pool.algorithm, pool.backends, pool.traffic)
         self._tag = response.headers.get("ETag", "")
 
-    def _take(self, members: Members, pool: _Pool) -> None:
-        members.replace(_specs(pool.backends), pool.algorithm)
-        if pool.traffic is not None:  # else the service itself does not know: its Redis is away
-            health = {backend.url: _health(backend) for backend in pool.backends}
-            members.set_health(health, pool.traffic.floor)
+    def _take(
+        self, members: Members, algorithm: str, backends: list[_Backend], traffic: _Traffic | None
+    ) -> None:
+        members.replace(_specs(backends), algorithm)
+        if traffic is not None:  # else the service itself does not know: its Redis is away
+            health = {backend.url: _health(backend) for backend in backends}
+            members.set_health(health, traffic.floor)
 
     def __repr__(self) -> str:
         return f"<Service {self._url}>"

@@ -92,12 +92,15 @@ class Chores:
                 self._log.exception("A chore of the edge failed; it is tried again")
             await asyncio.sleep(pause)
 
-    async def end(self) -> None:
-        """No client is left: say what is to be said, in `LEAVE_TIMEOUT` seconds at most."""
+    async def end(self, *, planned: bool) -> None:
+        """No client is left: say what is to be said, in `LEAVE_TIMEOUT` seconds at most.
+
+        What is not planned is not signed off: whoever watches shall notice.
+        """
         self._live.close()
         for task in self._following:
             task.cancel()
-        delivered, _ = await asyncio.gather(self._leave(), self._flush_access_log())
+        delivered, _ = await asyncio.gather(self._leave(planned), self._flush_access_log())
         for task in self._shipping:
             task.cancel()
         await asyncio.gather(*self._shipping, return_exceptions=True)
@@ -107,14 +110,15 @@ class Chores:
         await self._redis.aclose()
         await self._impatient.aclose()
 
-    async def _leave(self) -> bool:
+    async def _leave(self, planned: bool) -> bool:
         """Whether the last counts have arrived; if not, they are another worker's to send."""
         delivered = False
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT):
                 delivered = await self._shipper.tick()
                 await self._edge.request_log.ship(self._redis)
-                await self.feed.sign_off()
+                if planned:
+                    await self.feed.sign_off()
         except TimeoutError:
             self._log.warning("Redis is away: what it has not confirmed stays on the board")
         return delivered

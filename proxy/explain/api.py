@@ -16,7 +16,8 @@ from pool.obstacles import Obstacle
 from proxy.explain.answer import Answer, By, Unanswerable, explain
 from proxy.explain.question import Question, QuestionError
 
-RIGHTS = ("pool.view_pool", "pool.view_route")  # it shows nothing but what these do
+# It shows nothing but what these do.
+RIGHTS = ("pool.view_pool", "pool.view_backend", "pool.view_route")
 
 
 def may_explain(user: Any) -> bool:

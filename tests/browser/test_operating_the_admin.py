@@ -169,7 +169,7 @@ def test_a_revision_is_rolled_back(pages, web, published_weights):
     assert published_weights()["a"] == 9
     pages.open(f"pool/revision/{first.pk}/change/")
     pages.click_through(pages.link("Roll back to this"))
-    assert "weight" in pages.text
+    assert "Weight" in pages.text
     pages.click_through(pages.find("button[name=_rollback]"))
     assert f"The configuration is that of revision {first.number}." in pages.text
     assert published_weights()["a"] == 1

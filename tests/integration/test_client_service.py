@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import requests
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from pytest_django.live_server_helper import LiveServer
 from redis import Redis
 from rest_framework.authtoken.models import Token
@@ -63,6 +63,13 @@ def start(live_server: LiveServer, rows: list[Row], token: str) -> Iterator[Star
 def shares(lb: LoadBalancer, count: int = 6) -> dict[str, int]:
     answers = [lb.get("/").json()["backend"] for _ in range(count)]
     return {name: answers.count(name) for name in sorted(set(answers))}
+
+
+def test_it_says_so_if_the_user_of_its_token_may_not_view_backends(start: Start) -> None:
+    user = User.objects.create_user("half")
+    user.user_permissions.set(Permission.objects.filter(codename="view_pool"))
+    with pytest.raises(requests.HTTPError, match="may not view backends"):
+        start(token=Token.objects.create(user=user).key)
 
 
 def test_it_takes_backends_and_follows_weights_and_states(start: Start, rows: list[Row]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 
 from pool.bus import EDGE_REPORT_EXPIRY, EDGES_KEY, KNOWN_EDGES_KEY
-from pool.choices import EventKind
+from pool.choices import EventKind, Severity
 from pool.edges import SIGNS_ALONE, SWAP_SECONDS, read_edges, track_edges
 from pool.fingerprint import fingerprint
 from pool.models import Event, Revision
@@ -97,7 +97,7 @@ def test_of_two_workers_that_see_an_edge_one_tells(report, redis_client, monkeyp
     assert not Event.objects.exists()
 
 
-def test_leaving_is_told_once_and_the_report_is_forgotten(report, redis_client):
+def test_silence_is_told_once_as_a_warning_and_the_report_is_forgotten(report, redis_client):
     report()
     track_edges(now=NOW)
     track_edges(now=NOW + EDGE_REPORT_EXPIRY + 1)
@@ -106,7 +106,26 @@ def test_leaving_is_told_once_and_the_report_is_forgotten(report, redis_client):
         EventKind.EDGE_JOINED,
         EventKind.EDGE_LEFT,
     ]
+    left = Event.objects.first()
+    assert left.severity == Severity.WARNING
+    assert left.message.startswith("Edge edge-1, pid 42, has gone silent")
+    assert left.data["planned"] is False
     assert not redis_client.hexists(EDGES_KEY, "w1")
+
+
+def test_silence_is_no_farewell_when_the_database_is_back(report, monkeypatch):
+    def away(*_, **__):
+        raise OperationalError("away")
+
+    report()
+    track_edges(now=NOW)
+    track_edges(now=NOW + EDGE_REPORT_EXPIRY + 1)  # which gives it time, after so long a pause
+    with monkeypatch.context() as patch:
+        patch.setattr(type(Event.objects), "record", away)
+        with pytest.raises(OperationalError):
+            track_edges(now=NOW + EDGE_REPORT_EXPIRY + 2)
+    track_edges(now=NOW + EDGE_REPORT_EXPIRY + 3)
+    assert Event.objects.first().severity == Severity.WARNING
 
 
 def test_an_edge_has_not_left_because_redis_was_away(report):
@@ -121,12 +140,15 @@ def test_an_edge_has_not_left_because_redis_was_away(report):
     assert [event.data["worker_id"] for event in left] == ["w2"]
 
 
-def test_an_edge_that_takes_its_report_away_has_left(report, redis_client):
+def test_an_edge_that_takes_its_report_away_has_left_as_planned(report, redis_client):
     report()
     track_edges(now=NOW)
     redis_client.hdel(EDGES_KEY, "w1")
     track_edges(now=NOW + 1)
-    assert Event.objects.first().kind == EventKind.EDGE_LEFT
+    left = Event.objects.first()
+    assert (left.kind, left.severity) == (EventKind.EDGE_LEFT, Severity.INFO)
+    assert left.message == "Edge edge-1, pid 42, left"
+    assert left.data["planned"] is True
 
 
 def test_a_report_of_another_version_is_passed_over(report, redis_client):

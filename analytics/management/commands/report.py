@@ -13,11 +13,11 @@ from django.db import DatabaseError
 from rest_framework.exceptions import ValidationError
 from rich.console import Console
 
-from analytics.api.formats import csv_lines
 from analytics.api.queries import bad_parameters_as_answers
 from analytics.api.shapes import columns_of
 from analytics.terminal.kinds import KINDS, Kind
 from analytics.terminal.tables import render
+from pool.api.formats import csv_lines
 
 _WIDTH = sys.maxsize  # of what goes to a file or a program, which wants names to be whole
 

@@ -16,7 +16,7 @@ export const SUBJECTS = [
 
 /** Marks of what happened between two times, the oldest first, and whether some are left out.
  *
- * Changes of the configuration are of no pool, and are asked for apart, so that a backend
+ * Changes of the configuration are asked for apart, those of all pools, so that a backend
  * that goes up and down does not crowd them out.
  */
 export async function fetchMarks(url, view, [since, until], signal) {

@@ -109,6 +109,26 @@ def test_what_did_not_change_is_not_judged_by_chance(batch, row, clock):
     assert {one.judgment for one in report.backends} == {"no clear change"}
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "judgment"),
+    [
+        (1000, 1060, "too small to matter"),
+        (1000, 1900, "too small to matter"),
+        (1000, 3000, "worse"),
+        (3000, 1000, "better"),
+        (102_000, 104_000, "too small to matter"),  # of neighbouring buckets
+        (100_000, 120_000, "worse"),
+    ],
+)
+def test_a_clear_change_of_latency_has_to_matter(batch, row, clock, before, after, judgment):
+    edge = NOW - timedelta(minutes=30)
+    for minute in range(1, 59):
+        at = NOW - timedelta(minutes=minute)
+        us = before if at < edge else after
+        store.add([batch(row((us,) * 60), at=int(at.timestamp()))], NOW)
+    assert change(compared(clock, period="30m"), "p50_ms").judgment == judgment
+
+
 def test_a_period_is_compared_with_what_was_before_it(clock):
     report = compared(clock, period="1h")
     assert report.before.until == report.after.since

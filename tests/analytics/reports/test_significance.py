@@ -6,6 +6,7 @@ import pytest
 
 from analytics.reports.significance import (
     confidence_range,
+    latencies_matter,
     percentiles_differ,
     proportions_differ,
     tolerance,
@@ -75,3 +76,18 @@ def test_few_requests_tell_nothing_of_a_percentile():
 def test_more_requests_tolerate_less():
     assert tolerance(0.5, 0) == 1.0
     assert tolerance(0.5, 100) > tolerance(0.5, 10_000) > 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "matters"),
+    [
+        (0.1, 1.0, False),
+        (0.1, 1.2, True),
+        (1.0, 1.06, False),
+        (101.9, 104.1, False),
+        (97.0, 106.0, True),
+    ],
+)
+def test_latencies_have_to_differ_by_a_millisecond_and_more_than_a_bucket(before, after, matters):
+    assert latencies_matter(before, after) is matters
+    assert latencies_matter(after, before) is matters

@@ -63,7 +63,7 @@ def test_the_list_says_who_changed_what(admin, history):
 def test_a_revision_shows_each_change_with_both_values(admin, history):
     page = admin.get(reverse("admin:pool_revision_change", args=[history[1].pk]))
     (row,) = page.context["changes"]["rows"]
-    assert row[1:] == ["Backend web/one", "weight", "1", "9"]
+    assert row[1:] == ["Backend web/one", "Weight", "1", "9"]
 
 
 def test_the_list_says_how_many_edges_run_a_revision(admin, history, run_on_edge):
@@ -80,7 +80,7 @@ def test_a_revision_waits_while_redis_is_away(admin, one, redis_away):
 def test_asking_for_a_rollback_shows_what_it_would_change_and_changes_nothing(admin, history, one):
     page = admin.get(rollback_url(history[0]))
     (row,) = page.context["changes"]["rows"]
-    assert row[1:] == ["Backend web/one", "weight", "9", "1"]
+    assert row[1:] == ["Backend web/one", "Weight", "9", "1"]
     one.refresh_from_db()
     assert one.weight == 9
 

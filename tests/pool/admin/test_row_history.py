@@ -30,7 +30,7 @@ def shifted(one, redis_client):
 
 def test_a_backends_history_tells_what_was_changed_outside_the_admin(admin, shifted):
     newest, *_ = told(history(admin, shifted))
-    assert newest == ["olga", "Backend web/one", "weight", "1", "9"]
+    assert newest == ["olga", "Backend web/one", "Weight", "1", "9"]
 
 
 def test_a_pools_history_has_its_backends_even_under_its_former_name(admin, shifted):
@@ -39,8 +39,8 @@ def test_a_pools_history_has_its_backends_even_under_its_former_name(admin, shif
     pool.save()
     publish("nils")
     rows = told(history(admin, pool))
-    assert ["nils", "Pool shop", "name", "web", "shop"] in rows
-    assert ["olga", "Backend web/one", "weight", "1", "9"] in rows
+    assert ["nils", "Pool shop", "Name", "web", "shop"] in rows
+    assert ["olga", "Backend web/one", "Weight", "1", "9"] in rows
 
 
 def test_a_history_has_nothing_of_other_rows(admin, shifted, redis_client):

@@ -118,6 +118,6 @@ def test_a_backend_is_not_deleted_under_its_stand_in(boss, one, web):
     answer = boss.delete(f"{URL}backends/one/")
     assert (answer.status_code, answer.json()) == (
         409,
-        {"detail": "Stood in for by web/spare: change or delete that first."},
+        {"detail": "Stood in for by backend web/spare: change or delete that first."},
     )
     assert boss.delete(URL).status_code == 204  # a pool goes with all of its backends

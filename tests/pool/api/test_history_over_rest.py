@@ -1,5 +1,7 @@
 """Events, health records and revisions: newest first, filtered, and a way back."""
 
+import csv
+import json
 from datetime import UTC, datetime
 from functools import partial
 
@@ -99,6 +101,7 @@ def test_what_a_rollback_would_change_is_told_and_not_done(boss, reader, commit)
             "id": Pool.objects.get(name="shop").pk,
             "name": "shop",
             "fields": {},
+            "pools": [Pool.objects.get(name="shop").pk],
         }
     ]
     assert Pool.objects.count() == 2
@@ -135,3 +138,43 @@ def test_a_time_beyond_those_of_utc_is_refused(boss, records, name, at):
     assert answer.status_code == 400
     words = "In UTC this is before the year 1 or after 9999; give a time between."
     assert answer.json() == {name: [words]}
+
+
+def table(answer):
+    text = b"".join(answer.streaming_content).decode()
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_events_are_a_file_with_causes_and_without_pages(boss, reader, one, monkeypatch):
+    monkeypatch.setattr("pool.api.exported._ROWS_AT_ONCE", 2)
+    tell = partial(Event.objects.record, backend=one)
+    down = tell(EventKind.HEALTH_CHANGED, "=1+1", data={"to": "unhealthy"})
+    tell(EventKind.HEALTH_CHANGED, "up", data={"to": "healthy"})
+    tell(EventKind.EJECTED, "out")
+    answer = reader.get("/api/v1/events/?format=csv&kind=health_changed")
+    assert answer["Content-Type"].startswith("text/csv")
+    assert answer["Content-Disposition"] == 'attachment; filename="events.csv"'
+    up, first = table(answer)
+    assert (up["message"], up["caused_by"], up["pool"]) == ("up", str(down.pk), "web")
+    assert first["message"] == "'=1+1"  # no formula
+    assert len(table(reader.get("/api/v1/events/?format=csv"))) == 3
+    refused = reader.get("/api/v1/events/?format=csv&limit=1")
+    assert (refused.status_code, list(refused.json())) == (400, ["limit"])
+
+
+def test_health_records_and_revisions_are_files(boss, nobody, one, commit):
+    HealthRecord.objects.create(backend=one, result="fail", state="unhealthy", reason="refused")
+    with commit():
+        boss.post("/api/v1/pools/", {"name": "shop"}, format="json")
+    (record,) = table(boss.get("/api/v1/health/?format=csv&pool=web"))
+    assert (record["backend"], record["reason"]) == ("one", "refused")
+    (revision,) = table(boss.get("/api/v1/revisions/?format=csv"))
+    assert (revision["number"], revision["actor"]) == ("1", "boss")
+    lines = b"".join(boss.get("/api/v1/revisions/?format=ndjson").streaming_content)
+    assert json.loads(lines)["diff"][0]["name"] == "web"
+    assert nobody.get("/api/v1/health/?format=csv").status_code == 403
+
+
+def test_one_event_is_no_file(boss, events):
+    number = Event.objects.first().pk
+    assert boss.get(f"/api/v1/events/{number}/?format=csv").status_code == 400

@@ -21,6 +21,18 @@ def test_what_is_refused_names_the_right_that_is_lacking(reader, nobody, web):
     assert reader.patch(url).json() == {"detail": "You lack the right pool.change_pool."}
 
 
+def test_backends_are_not_told_of_with_their_pool_to_who_may_not_view_them(one, redis_client):
+    user = User.objects.create_user("half")
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_pool", "change_pool"]))
+    client = APIClient()
+    client.force_login(user)
+    url = "/api/v1/pools/"
+    assert client.get(f"{url}web/backends/").status_code == 403
+    assert client.get(url).json()["results"][0]["backends"] is None
+    changed = client.patch(f"{url}web/", {"algorithm": "random"}, format="json")
+    assert (changed.json()["algorithm"], changed.json()["backends"]) == ("random", None)
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -45,9 +45,12 @@ def test_the_tick_publishes_what_was_saved_meanwhile(
 
     assert published().number == 2
     assert all(revision.published for revision in Revision.objects.all())
-    assert kinds() == [EventKind.CONFIGURATION_NOT_PUBLISHED] * 2 + [
-        EventKind.CONFIGURATION_APPLIED
-    ]
+    assert (
+        kinds()
+        == [EventKind.CONFIGURATION_NOT_PUBLISHED] * 2 + [EventKind.CONFIGURATION_APPLIED] * 2
+    )
+    told = Event.objects.order_by("id").values_list("message", flat=True)[2:]
+    assert list(told) == ["Revision 1: pool web added", "Revision 2: pool api added"]
 
 
 def test_the_tick_restores_what_redis_lost(commit, published, redis_client):

@@ -107,10 +107,45 @@ def test_a_revision_says_who_changed_what(commit, published, one):
                 "url": ["http://127.0.0.1:9001", "http://127.0.0.1:9009"],
                 "weight": [1, 5],
             },
+            "pools": [one.pool_id],
         }
     ]
     event = Event.objects.get(kind=EventKind.CONFIGURATION_APPLIED, data__revision=2)
     assert event.actor == "anna"
+    assert (event.pool, event.backend) == (one.pool, one)
+
+
+def test_each_pool_that_a_revision_changes_has_its_part_on_its_timeline(
+    commit, published, one, route
+):
+    with commit():
+        api = Pool.objects.create(name="api")
+        one.save()
+    with commit():
+        one.weight = 5
+        one.save()
+        one.pool.retry_attempts = 1
+        one.pool.save()
+        route.pool = api
+        route.save()
+    told = Event.objects.filter(data__revision=2).order_by("id")
+    moved = "route */ → api changed: pool web → api"
+    assert {event.pool: event.message for event in told} == {
+        api: f"Revision 2: {moved}",
+        one.pool: "Revision 2: pool web changed: retry.attempts 3 → 1; "
+        f"backend web/one changed: weight 1 → 5; {moved}",
+    }
+    assert {event.backend for event in told} == {None}
+
+
+def test_the_end_of_a_pool_is_told_by_its_name(commit, published, one):
+    with commit():
+        one.save()
+    with commit():
+        one.pool.delete()
+    event = Event.objects.get(data__revision=2)
+    assert (event.pool, event.backend, event.data["pool"]) == (None, None, "web")
+    assert event.message == "Revision 2: pool web removed; backend web/one removed"
 
 
 @pytest.mark.parametrize("backends", [1, 30])

@@ -7,7 +7,7 @@ from django.db.models import Max
 from pool.compilation import compile_configuration
 from pool.models import Backend, Event, HealthRecord, Pool, Revision, Route
 from pool.policies import POOL_GROUPS
-from pool.restore import rollback
+from pool.restore import rehearse_rollback, rollback
 from pool.revise import PublishError
 from pool.snapshot import decode
 
@@ -53,6 +53,7 @@ def before(commit, published, one, route, certificate):
 
 
 def assert_restored(before, commit, published):
+    rehearse_rollback(before)
     with commit():
         rollback(before, by="anna")
     snapshot = decode(before.snapshot.encode())
@@ -145,7 +146,7 @@ def test_a_changed_admin_state_is_on_the_timeline(before, commit, published, one
     with commit():
         one.drain()
     assert_restored(before, commit, published)
-    event = Event.objects.filter(backend=one).first()
+    event = Event.objects.filter(backend=one, kind="admin_state_changed").first()
     assert (event.data["from"], event.data["to"], event.actor) == ("draining", "active", "anna")
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pool.models import Backend, Revision
-from pool.restore import rollback
+from pool.restore import rehearse_rollback, rollback
 
 
 def swap_roles(one, spare):
@@ -35,6 +35,8 @@ def test_there_and_back(one, commit, published, change):
         change(one, spare)
     after = published().content_hash
     for number, expected in ((1, before), (2, after)):
+        revision = Revision.objects.get(number=number)
+        rehearse_rollback(revision)
         with commit():
-            rollback(Revision.objects.get(number=number), by="anna")
+            rollback(revision, by="anna")
         assert published().content_hash == expected

@@ -89,9 +89,9 @@ def client_of(user: User) -> APIClient:
 
 @pytest.fixture
 def reader(db: None) -> APIClient:
-    """May view pools and routes, and nothing else."""
+    """May view pools, backends and routes, and nothing else."""
     user = User.objects.create_user("reader", is_staff=True)
-    names = ["view_pool", "view_route"]
+    names = ["view_pool", "view_backend", "view_route"]
     user.user_permissions.set(Permission.objects.filter(codename__in=names))
     return client_of(user)
 
@@ -99,7 +99,8 @@ def reader(db: None) -> APIClient:
 @pytest.fixture
 def half_reader(db: None) -> APIClient:
     user = User.objects.create_user("half", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename="view_pool"))
+    names = ["view_pool", "view_route"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=names))
     return client_of(user)
 
 

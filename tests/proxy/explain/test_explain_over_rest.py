@@ -188,7 +188,7 @@ def test_records_of_another_version_are_left_out(ask, publish, specs, report, re
     assert backends(ask())["a"]["in_flight"] == 0
 
 
-def test_who_may_view_pools_and_routes_may_ask(half_reader, publish, specs, redis_client):
+def test_who_may_not_view_backends_may_not_ask(half_reader, publish, specs, redis_client):
     publish(*specs("a"))
     question = {"host": "shop.test"}
     assert half_reader.post("/api/v1/explain/", question).status_code == 403

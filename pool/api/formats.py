@@ -1,4 +1,4 @@
-"""Reports as tables: CSV for spreadsheets, NDJSON for programs, sent as they are written.
+"""Reports and lists as tables: CSV for spreadsheets, NDJSON for programs, sent as they are written.
 
 A report says in `columns` what its rows are called; REST framework chooses by `?format=`
 or Accept, and renders errors itself.
