@@ -85,8 +85,12 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.gate = flow.ReadGate(self.transport)
         self.peer = peer_of(self.transport, self.edge.settings.trusts)
+        crowded = self.edge.is_crowded
         self.edge.clients.add(self)
-        if not self.edge.has_room:
+        if crowded:
+            self._closing = self.edge.now
+            self.transport.abort()
+        elif not self.edge.has_room:
             self._refuse(TooManyConnections())
 
     def data_received(self, data: bytes) -> None:
