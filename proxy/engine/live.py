@@ -18,6 +18,7 @@ import logging
 import mmap
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
 
@@ -131,7 +132,8 @@ class LiveBoard:
             if path not in paths or other.is_dead():
                 other.close()
                 del self._others[path]
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # it has gone, or is none that a worker has made
+                    path.unlink()
             else:
                 other.read()
         self._connect(self._backends.values())
@@ -200,7 +202,7 @@ class _Other:
     @classmethod
     def open(cls, path: Path) -> "_Other | None":
         try:
-            return cls(os.open(path, os.O_RDONLY))
+            return cls(os.open(path, os.O_RDONLY | os.O_NONBLOCK))  # not even for a FIFO is waited
         except OSError:  # it has gone since the folder was listed, or no descriptor is left
             return None
 
