@@ -108,7 +108,7 @@ class ConnectionPool:
     def connect(self, waiter: Waiter, timeout: float) -> "Connecting":
         """Make a connection and hand it to `waiter`, or tell it why there is none."""
         ticket = Connecting(waiter)
-        task = self._loop.create_task(self._connect(ticket, timeout))
+        task = ticket.task = self._loop.create_task(self._connect(ticket, timeout))
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
         return ticket
@@ -167,7 +167,9 @@ class ConnectionPool:
 class Connecting:
     """A connection under way. `waiter` is None once nobody waits for it."""
 
-    __slots__ = ("waiter",)
+    __slots__ = ("task", "waiter")
+
+    task: asyncio.Task[None]
 
     def __init__(self, waiter: Waiter) -> None:
         self.waiter: Waiter | None = waiter
@@ -179,6 +181,14 @@ class Connecting:
             self.waiter.connected(connection)
         else:
             connection.release()
+
+    def give_up(self) -> None:
+        """Nobody waits any more: clients that come and go could take all descriptors.
+
+        As many as come while a backend that is silent has its time to answer.
+        """
+        self.waiter = None
+        self.task.cancel()
 
     def failed(self, error: ProxyError) -> None:
         if self.waiter is not None:
