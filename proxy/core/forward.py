@@ -79,7 +79,7 @@ def _forwarding(head: RequestHead, route: Route, peer: Peer, authority: bytes) -
         fields.append(_forwarded(peer, believed.get(b"forwarded"), authority))
     # What a proxy in front has stripped stands before what is stripped here.
     prefix = believed.get(b"x-forwarded-prefix", b"").rstrip(b"/")
-    if route.spec.strip_prefix:
+    if route.strips:
         prefix += route.prefix
     if prefix:
         fields.append(b"X-Forwarded-Prefix: %b\r\n" % prefix)

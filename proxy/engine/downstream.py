@@ -139,10 +139,12 @@ class ClientConnection(asyncio.Protocol):
         if transaction is not None and not transaction.done:
             transaction.client_lost()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         if self.late:
-            self.send_late()
-        self.transport.write(data)
+            late, self.late = self.late, b""
+            self.transport.writelines((late, data))  # one system call, and no copy
+        else:
+            self.transport.write(data)
 
     def send_late(self) -> None:
         data, self.late = self.late, b""

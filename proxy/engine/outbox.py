@@ -31,7 +31,7 @@ class Outbox:
         self._clients: list[ClientConnection] = []
         self._pause = 0  # so many responses are sent at once: turns are short
 
-    def add(self, client: "ClientConnection", data: bytes) -> None:
+    def add(self, client: "ClientConnection", data: bytes | memoryview) -> None:
         """Send `data` at the end of this turn, or right before whatever `client` is sent next."""
         if self._pause:
             self._pause -= 1

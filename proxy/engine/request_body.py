@@ -6,46 +6,39 @@ MAX_HELD = 65536  # bytes that wait for a connection before the client is paused
 
 
 class RequestBody:
-    __slots__ = ("_sent", "_sent_bytes", "_waiting", "_waiting_bytes")
+    """`at_hand`: whether all of it that was sent can be sent once more."""
+
+    __slots__ = ("_pieces", "_size", "at_hand")
 
     def __init__(self, data: bytes) -> None:
         """`data`: what has come with the head."""
-        self._waiting = [data]
-        self._waiting_bytes = len(data)
-        self._sent: list[bytes] | None = []  # None: it cannot be sent again
-        self._sent_bytes = 0
-
-    @property
-    def at_hand(self) -> bool:
-        """Whether all that was sent can be sent once more."""
-        return self._sent is not None
+        self._pieces = [data]  # all that has come, while it is at hand or waits
+        self._size = len(data)
+        self.at_hand = True
 
     def hold(self, data: bytes) -> bool:
         """Keep `data` for a connection; whether that is as much as may wait."""
-        self._waiting.append(data)
-        self._waiting_bytes += len(data)
-        return self._waiting_bytes > MAX_HELD
+        self._pieces.append(data)
+        self._size += len(data)
+        return self._size > MAX_HELD
 
     def behind(self, head: bytes) -> bytes:
         """What a new connection is sent: `head` and all of the body that has come."""
-        data = b"".join((head, *(self._sent or ()), *self._waiting))
-        if self._sent is not None:
-            self._sent += self._waiting
-            self._count(self._waiting_bytes)
-        self._waiting, self._waiting_bytes = [], 0
+        pieces = self._pieces
+        data = head + pieces[0] if len(pieces) == 1 else b"".join((head, *pieces))
+        if self._size > MAX_REPLAY_BODY:
+            self.forget()
         return data
 
     def sent(self, data: bytes) -> None:
         """`data` has been sent behind all before it."""
-        if self._sent is not None:
-            self._sent.append(data)
-            self._count(len(data))
+        if self.at_hand:
+            self._pieces.append(data)
+            self._size += len(data)
+            if self._size > MAX_REPLAY_BODY:
+                self.forget()
 
     def forget(self) -> None:
         """It will not be sent again."""
-        self._sent = None
-
-    def _count(self, size: int) -> None:
-        self._sent_bytes += size
-        if self._sent_bytes > MAX_REPLAY_BODY:
-            self._sent = None
+        self.at_hand = False
+        self._pieces = []

@@ -106,8 +106,9 @@ class Transaction(Tries):
         sending = self._sending
         if sending is not None:
             data = sending.behind(data)
-            self._client.gate.open(flow.CONNECTING)
-            self._client.gate.open(flow.PEER_FULL)  # closed for a connection that is gone
+            gate = self._client.gate
+            if gate.reasons:  # full was a connection that is gone
+                gate.open(flow.CONNECTING | flow.PEER_FULL)
         timeouts = self._exchange.pool.spec.timeouts
         self._client.wait(timeouts.response if self._body is None else timeouts.idle)
         connection.begin(self, prepared.head.method, data)
@@ -256,7 +257,12 @@ class Transaction(Tries):
         self._client.wait(self._idle)
         self._client.write(data)
 
-    def complete(self, data: bytes) -> None:
+    def relay_head(self, data: bytes) -> None:
+        """The response's head, whose content is too large to be copied behind it."""
+        self._bytes_out = len(data)
+        self._client.late += data
+
+    def complete(self, data: bytes | memoryview) -> None:
         """The last part of the response."""
         # First: the connection may serve another request already, which a write that
         # fills the client's buffer must not pause.

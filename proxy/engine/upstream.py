@@ -12,6 +12,7 @@ from proxy.core.head.response import ResponseHead, check_unfinished
 from proxy.engine.flow import ReadGate
 from proxy.engine.hedge import Hedge
 from proxy.engine.known_heads import KnownHead
+from proxy.engine.outbox import LARGE
 from proxy.errors import (
     BackendReset,
     BadResponse,
@@ -128,8 +129,13 @@ class UpstreamConnection(asyncio.Protocol):
         if 0 < length == len(data) - size and head.status != 304 and self._method != b"HEAD":
             # All of it in one piece, as most responses come: no reader has to find its end.
             transaction.begin_response(head, until_close=False)
-            data = self._head_bytes(transaction, known) + data[size:]
-            self._complete(transaction, data, reusable=head.keep_alive)
+            head_bytes = self._head_bytes(transaction, known)
+            if length > LARGE:
+                transaction.relay_head(head_bytes)
+                content = memoryview(data)[size:]
+                self._complete(transaction, content, reusable=head.keep_alive)
+            else:
+                self._complete(transaction, head_bytes + data[size:], reusable=head.keep_alive)
             return
         reader = response_reader(self._method, head.status, length, head.chunked, BadResponse)
         self._reader = reader
@@ -214,7 +220,9 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             transaction.relay(body)
 
-    def _complete(self, transaction: "Transaction", data: bytes, *, reusable: bool) -> None:
+    def _complete(
+        self, transaction: "Transaction", data: bytes | memoryview, *, reusable: bool
+    ) -> None:
         # Given back before the transaction goes on: its next request can then use it.
         if reusable and transaction.request_complete:
             self._transaction = None

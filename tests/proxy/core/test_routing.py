@@ -4,8 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pool.snapshot import PoolSpec, RouteSpec
+from proxy.core.balancing import balancer_class
 from proxy.core.routing import Route, Router
+from proxy.core.succession import build_pool
 
 RouterOf = Callable[..., Router]
 RouteOf = Callable[..., Route]
@@ -235,10 +240,10 @@ def test_thousands_of_routes_cost_no_more_than_ten(
         *({"host": f"*.w{n}.example.com", "path_prefix": f"/p{n}/q"} for n in range(count)),
         *({"host": "", "path_prefix": f"/p{n}"} for n in range(count)),
     )
-    for table in ("_exact", "_wildcard"):
-        counting = {host: _Counting(prefixes) for host, prefixes in getattr(router, table).items()}
-        monkeypatch.setattr(router, table, _Counting(counting))
-    monkeypatch.setattr(router, "_any", _Counting(router._any))
+    wildcard = {suffix: _Counting(table) for suffix, table in router._wildcard.items()}
+    monkeypatch.setattr(router, "_wildcard", _Counting(wildcard))
+    for table in ("_exact", "_any"):
+        monkeypatch.setattr(router, table, _Counting(getattr(router, table)))
     monkeypatch.setattr(_Counting, "asked", 0)
     assert winner(router, "a.w7.example.com", "/p7/q/r/s") == count + 8
     assert _Counting.asked <= 12
@@ -252,3 +257,44 @@ def test_a_path_of_a_thousand_segments_costs_no_more_than_the_deepest_route(
     monkeypatch.setattr(_Counting, "asked", 0)
     assert winner(router, "h", "/a" * 1000) == 1
     assert _Counting.asked <= 3
+
+
+# --- the same, worked out by looking at each route ---
+
+HOSTS = ("", "b", "a.b", "c.a.b", "*.b", "*.a.b")
+PREFIXES = ("/", "/x", "/x/y", "/z")
+
+
+def _fits(spec: RouteSpec, host: str, path: str) -> bool:
+    suffix = spec.host[1:]
+    host_fits = (
+        not spec.host
+        or spec.host == host
+        or (spec.host.startswith("*") and host.endswith(suffix) and host != suffix)
+    )
+    return host_fits and (path + "/").startswith(spec.path_prefix.rstrip("/") + "/")
+
+
+def _rank(spec: RouteSpec) -> tuple[int, bool, int, int, int]:
+    exact = spec.host != "" and not spec.host.startswith("*")
+    return spec.priority, exact, len(spec.host), len(spec.path_prefix), -spec.id
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(HOSTS), st.sampled_from(PREFIXES), st.integers(-2, 2)), max_size=8
+    ),
+    st.sampled_from(("", "b", "a.b", "c.a.b", "d", "x.c.a.b")),
+    st.sampled_from(("/", "/x", "/x/y", "/x/yy", "/z/1/2")),
+)
+def test_the_winner_is_whom_the_rules_say(
+    routes: list[tuple[str, str, int]], host: str, path: str
+) -> None:
+    specs = [
+        RouteSpec(id=number, pool_id=1, host=host, path_prefix=prefix, priority=priority)
+        for number, (host, prefix, priority) in enumerate(routes, 1)
+    ]
+    pool = build_pool(PoolSpec(id=1, name="p"), balancer_class("round_robin"), None, 0)
+    router = Router(Route(spec, pool) for spec in specs)
+    best = max((spec for spec in specs if _fits(spec, host, path)), key=_rank, default=None)
+    assert winner(router, host, path) == (None if best is None else best.id)
