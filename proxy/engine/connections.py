@@ -9,6 +9,7 @@ from pool.snapshot import TlsPolicy
 from proxy.core.backend import Backend
 from proxy.core.clock import Clock
 from proxy.engine.address import Address
+from proxy.engine.descriptors import NONE_LEFT
 from proxy.engine.known_heads import KnownHeads
 from proxy.engine.resolver import Resolver
 from proxy.engine.upstream import UpstreamConnection
@@ -17,7 +18,7 @@ from proxy.errors import ConnectFailed, ConnectTimeout, OutOfSockets, ProxyError
 log = logging.getLogger("lbsite.edge")
 
 IDLE = 60 * 10**9  # nanoseconds; a connection that was not used for so long is closed
-_OUT_OF_SOCKETS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+_OUT_OF_SOCKETS = NONE_LEFT | {errno.EADDRNOTAVAIL}
 
 
 class Waiter(Protocol):

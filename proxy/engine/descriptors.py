@@ -1,7 +1,9 @@
 """How many connections the system lets a worker have."""
 
+import errno
 import resource
 
+NONE_LEFT = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _PER_CLIENT = 2  # its own, and one for the backend that its request is at
 _OWN = 64  # listeners, Redis, boards, logs
 REFUSED = 64  # clients beyond the limit that are just being told so; any more are not told

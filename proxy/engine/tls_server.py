@@ -9,13 +9,14 @@ import socket
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 
+from proxy.engine.descriptors import NONE_LEFT
 from proxy.engine.downstream import ClientConnection
 
 if TYPE_CHECKING:
     from proxy.engine.edge import Edge
 
 _TOGETHER = 16  # connections that are taken in one go: each costs a tenth of a millisecond
-_RETRY = 1.0  # seconds until the next attempt where none can be taken: asyncio's
+RETRY = 1.0  # seconds until the next attempt where none can be taken: asyncio's
 
 
 class TlsServer:
@@ -38,11 +39,10 @@ class TlsServer:
         for _ in range(_TOGETHER):
             try:
                 client = self._listener.accept()[0]
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError:  # no descriptor is left: the loop would call at once, again and again
-                self._edge.loop.remove_reader(self._listener)
-                self._edge.loop.call_later(_RETRY, self.start)
+            except OSError as error:  # nobody waits, or who did has left
+                if error.errno in NONE_LEFT:  # or else the loop would call at once, for ever
+                    self._edge.loop.remove_reader(self._listener)
+                    self._edge.loop.call_later(RETRY, self.start)
                 return
             if self._edge.is_crowded:
                 client.close()
