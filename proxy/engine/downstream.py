@@ -85,12 +85,14 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.gate = flow.ReadGate(self.transport)
         self.peer = peer_of(self.transport, self.edge.settings.trusts)
-        crowded = self.edge.is_crowded
-        self.edge.clients.add(self)
+        edge = self.edge
+        edge.shaking_hands.pop(self, None)
+        crowded = edge.is_crowded
+        edge.clients.add(self)
         if crowded:
-            self._closing = self.edge.now
+            self._closing = edge.now
             self.transport.abort()
-        elif not self.edge.has_room:
+        elif not edge.has_room:
             self._refuse(TooManyConnections())
 
     def data_received(self, data: bytes) -> None:
@@ -354,13 +356,13 @@ class ClientConnection(asyncio.Protocol):
 
     def close_idle(self) -> None:
         """Not if a request has come that a busy loop has not read yet: it would be destroyed."""
-        waits = self.idle and not self._closing and self._is_quiet
+        waits = self.idle and not self._closing and self.is_quiet
         if waits and not flow.unheard_bytes(self.transport):
             self._close_kindly()
 
     @property
-    def _is_quiet(self) -> bool:
-        """Of an idle one: whether it was neither made nor used lately."""
+    def is_quiet(self) -> bool:
+        """Of one without a request: whether it was neither made nor used lately."""
         since = self.deadline - self.edge.settings.keep_alive_timeout
         return self.edge.now >= since + QUIET
 

@@ -24,7 +24,7 @@ from proxy.engine.circuits import Circuits
 from proxy.engine.connections import ConnectionPool
 from proxy.engine.counters import Counters
 from proxy.engine.descriptors import REFUSED
-from proxy.engine.downstream import QUIET, ClientConnection
+from proxy.engine.downstream import ClientConnection
 from proxy.engine.ends import Ends
 from proxy.engine.explained import ExplainedTransaction
 from proxy.engine.known_heads import KnownHeads
@@ -80,7 +80,7 @@ class Edge:
         self._response_heads = KnownHeads()
         # Clients.
         self.clients: set[ClientConnection] = set()
-        self.shaking_hands: dict[asyncio.Task[None], float] = {}  # over TLS; `now` at the start
+        self.shaking_hands: dict[ClientConnection, asyncio.Task[None]] = {}  # over TLS, as yet
         self.draining = False
         self.outbox = Outbox(loop)
         self.head_limits = settings.head_limits
@@ -232,13 +232,13 @@ class Edge:
     def close_idle_clients(self) -> None:
         for client in list(self.clients):
             client.close_idle()
-        for handshake, since in self.shaking_hands.items():
-            if self.now >= since + QUIET:
+        for client, handshake in self.shaking_hands.items():
+            if client.is_quiet:
                 handshake.cancel()
 
     def end_clients(self) -> None:
         """Answer or cut what is still under way, so that nothing cut short looks complete."""
-        for handshake in self.shaking_hands:
+        for handshake in self.shaking_hands.values():
             handshake.cancel()
         for client in list(self.clients):
             client.end()

@@ -38,28 +38,33 @@ class TlsServer:
     def _accept(self) -> None:
         for _ in range(_TOGETHER):
             try:
-                client = self._listener.accept()[0]
+                sock = self._listener.accept()[0]
             except OSError as error:  # nobody waits, or who did has left
                 if error.errno in NONE_LEFT:  # or else the loop would call at once, for ever
                     self._edge.loop.remove_reader(self._listener)
                     self._edge.loop.call_later(RETRY, self.start)
                 return
             if self._edge.is_crowded:
-                client.close()
-                continue
-            task = self._edge.loop.create_task(self._shake_hands(client))
-            self._edge.shaking_hands[task] = self._edge.now
-            task.add_done_callback(self._edge.shaking_hands.pop)
+                sock.close()
+            else:
+                self._begin(sock)
 
-    async def _shake_hands(self, client: socket.socket) -> None:
+    def _begin(self, sock: socket.socket) -> None:
+        edge = self._edge
+        client = ClientConnection(edge)
+        task = edge.loop.create_task(self._shake_hands(sock, client))
+        edge.shaking_hands[client] = task
+        task.add_done_callback(lambda _: edge.shaking_hands.pop(client, None))
+
+    async def _shake_hands(self, sock: socket.socket, client: ClientConnection) -> None:
         edge = self._edge
         try:
             await edge.loop.connect_accepted_socket(
-                lambda: ClientConnection(edge),
-                client,
+                lambda: client,
+                sock,
                 ssl=self._context,
                 # A client that trickles its handshake is no better than one that does its head.
                 ssl_handshake_timeout=edge.settings.request_head_timeout,
             )
         except OSError:  # it was too late, has left, or speaks something else
-            client.close()
+            sock.close()

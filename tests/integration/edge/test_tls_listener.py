@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -143,6 +143,11 @@ def test_who_has_not_shaken_hands_yet_counts_as_a_client(
     edge = start_edge(*certificate.options, tls=certificate.context, LB_MAX_CONNECTIONS=f"{ROOM}")
     edge.serve(backend("a").spec())
     wait_until("earlier clients have left", lambda: edge.clients == 0)
+    for _ in range(2):  # as many as may be
+        with ExitStack() as stack:
+            clients = [stack.enter_context(Client(edge.port, tls=edge.tls)) for _ in range(ROOM)]
+            assert {client.get().status for client in clients} == {200}
+        wait_until("they have left", lambda: edge.clients == 0)
     with Client(edge.port, tls=edge.tls) as early:
         assert early.get().status == 200
         silent = [socket.create_connection(("127.0.0.1", edge.port)) for _ in range(ROOM - 1)]
