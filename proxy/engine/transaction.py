@@ -110,8 +110,13 @@ class Transaction(Tries):
             if gate.reasons:  # full was a connection that is gone
                 gate.open(flow.CONNECTING | flow.PEER_FULL)
         timeouts = self._exchange.pool.spec.timeouts
-        self._client.wait(timeouts.response if self._body is None else timeouts.idle)
-        connection.begin(self, prepared.head.method, data)
+        connection.begin(self, prepared.head.method)
+        if self._body is None:
+            self._client.wait(timeouts.response)
+            self._edge.outbox.add_request(connection.transport, data)
+        else:
+            self._client.wait(timeouts.idle)
+            connection.transport.write(data)
 
     @property
     def request_complete(self) -> bool:
