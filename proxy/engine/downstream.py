@@ -20,13 +20,7 @@ from proxy.engine.own_answers import render_error, render_health
 from proxy.engine.peer import peer_of
 from proxy.engine.prepared import HEALTH_PATH, Prepared
 from proxy.engine.transaction import Transaction
-from proxy.errors import (
-    BadRequest,
-    ProxyError,
-    RateLimited,
-    RequestTimeout,
-    TooManyConnections,
-)
+from proxy.errors import BadRequest, ProxyError, RateLimited, RequestTimeout, TooManyConnections
 
 if TYPE_CHECKING:
     from proxy.engine.edge import Edge
@@ -85,14 +79,13 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.gate = flow.ReadGate(self.transport)
         self.peer = peer_of(self.transport, self.edge.settings.trusts)
-        edge = self.edge
-        edge.shaking_hands.pop(self, None)
-        crowded = edge.is_crowded
-        edge.clients.add(self)
-        if crowded:
-            self._closing = edge.now
+        self.edge.shaking_hands.pop(self, None)
+        if self.edge.is_crowded:
+            self._closing = self.edge.now
             self.transport.abort()
-        elif not edge.has_room:
+            return
+        self.edge.clients.add(self)
+        if not self.edge.has_room:
             self._refuse(TooManyConnections())
 
     def data_received(self, data: bytes) -> None:
@@ -363,8 +356,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def is_quiet(self) -> bool:
         """Of one without a request: whether it was neither made nor used lately."""
-        since = self.deadline - self.edge.settings.keep_alive_timeout
-        return self.edge.now >= since + QUIET
+        return self.edge.now >= self.deadline - self.edge.settings.keep_alive_timeout + QUIET
 
     def cut(self, *, reset: bool) -> None:
         """End the connection so that the response cannot be taken for complete (RFC 9112 §8).
