@@ -36,6 +36,10 @@ class Lanes:
         lane = self._proven if host in self._found else self._unproven
         return lane.submit(self._note, host, look_up)
 
+    def forget(self, host: str) -> None:
+        """A name that nobody asks for any more."""
+        self._found.discard(host)
+
     def _note(self, host: str, look_up: Callable[[], T]) -> T:
         try:
             found = look_up()

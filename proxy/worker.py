@@ -35,6 +35,7 @@ from proxy.engine.folder import folders_for
 from proxy.engine.listener_tls import ListenerTls
 from proxy.engine.live import LiveBoard
 from proxy.engine.settings import EdgeSettings, read_settings
+from proxy.engine.tls_server import TlsServer
 
 # No request leaves a cycle behind. The default, a look after 700 new objects, finds nothing
 # and takes 1 % of the time.
@@ -162,16 +163,15 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         await self._drain()
         await chores.end(planned=not self._orphaned)
 
-    async def _listen(self, sock: socket.socket) -> asyncio.Server:
-        tls = self.tls
-        return await self.loop.create_server(
-            lambda: ClientConnection(self.edge),
-            sock=sock,
-            ssl=tls.context if tls is not None else None,
-            # A client that trickles its handshake is no better than one that does its head.
-            ssl_handshake_timeout=self.edge.settings.request_head_timeout if tls else None,
-            backlog=self.cfg.backlog,
-        )
+    async def _listen(self, sock: socket.socket) -> asyncio.Server | TlsServer:
+        edge = self.edge
+        if self.tls is None:
+            return await self.loop.create_server(
+                lambda: ClientConnection(edge), sock=sock, backlog=self.cfg.backlog
+            )
+        server = TlsServer(edge, sock, self.tls.context)
+        server.start()
+        return server
 
     @property
     def _orphaned(self) -> bool:
@@ -199,12 +199,10 @@ class EdgeWorker(Worker):  # type: ignore[misc]  # gunicorn is not typed
         patience = self.cfg.graceful_timeout - LEAVE_TIMEOUT - FAREWELL
         deadline = self.loop.time() + max(0, patience)
         close_idle_at = min(self.loop.time() + DRAIN_GRACE, deadline)
-        shaking_hands = self.tls is not None  # who does is no client yet
-        while (edge.clients or shaking_hands) and self.loop.time() < deadline:
+        while (edge.clients or edge.shaking_hands) and self.loop.time() < deadline:
             self.notify()
             if self.loop.time() >= close_idle_at:
                 edge.close_idle_clients()
-                shaking_hands = False
             await asyncio.sleep(0.05)
         edge.end_clients()
         deadline = self.loop.time() + FAREWELL

@@ -53,8 +53,8 @@ class RouteSpec(Spec, frozen=True):
 
     `host`: "" for any, "shop.example.com", or "*.example.com" (one or more
     labels below it). `path_prefix` matches whole segments: "/api" matches
-    "/api" and "/api/x", not "/apix". `priority`: the higher one wins; among
-    equals the more specific host, then the longer prefix.
+    "/api" and "/api/x", not "/apix"; several slashes are as one. `priority`: the
+    higher one wins; among equals the more specific host, then the longer prefix.
     """
 
     id: int

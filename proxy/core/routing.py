@@ -1,5 +1,6 @@
 """Host and path → route, at a cost that does not grow with the number of routes."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,6 +11,7 @@ from proxy.core.pool import Pool
 from proxy.core.rate_limit import RateLimit
 from proxy.core.rules import made_ready
 
+_SLASHES = re.compile(rb"//+")
 _NO_OTHER_ID = HeaderRule(action=HeaderAction.REMOVE, name="X-Request-Id")
 
 
@@ -52,14 +54,35 @@ class Route:
         """`target` as the backend sees it."""
         if not self.strips:
             return target
-        start = self.prefix
-        if not target.startswith(start):  # spelt in another way
-            segments = target.partition(b"?")[0].split(b"/", start.count(b"/") + 1)
-            start = b"/".join(segments[: self.prefix.count(b"/") + 1])
-            if normalise_encoding(start) != self.prefix:
+        end = len(self.prefix)
+        if not target.startswith(self.prefix):  # spelt in another way
+            end = _end_of_segments(target.partition(b"?")[0], self.prefix.count(b"/"))
+            if _one_spelling(target[:end]) != self.prefix:
                 return target
-        rest = target[len(start) :]
+        rest = target[end:]
         return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def _one_spelling(path: bytes) -> bytes:
+    """That of all which servers may take for the same path: many of them merge slashes.
+
+    Or else whoever sends one more gets around the route that a limit is on.
+    """
+    path = normalise_encoding(path)
+    return _SLASHES.sub(b"/", path) if b"//" in path else path
+
+
+def _end_of_segments(path: bytes, count: int) -> int:
+    """Where so many segments of `path` end that are not empty."""
+    end = 0
+    for _ in range(count):
+        begin = end
+        while path.startswith(b"/", begin):
+            begin += 1
+        end = path.find(b"/", begin)
+        if end < 0:
+            return len(path)
+    return end
 
 
 _Routes = dict[bytes, Route]
@@ -129,7 +152,7 @@ class Router:
 
     def _candidates(self, path: bytes) -> Sequence[bytes]:
         """The prefixes of `path` that end at a segment's end, the longest first."""
-        path = normalise_encoding(path)
+        path = _one_spelling(path)
         candidates = [b""]
         position = 0
         for _ in range(self._max_segments):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -88,7 +88,7 @@ class Address(NamedTuple):
         raise failure
 
 
-@cache
+@lru_cache(4096)
 def is_literal(host: str) -> bool:
     try:
         ip_address(host)

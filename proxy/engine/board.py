@@ -14,19 +14,18 @@ cleared, and only then is batch n + 1 frozen. Whenever the worker is killed, the
 file therefore still tells which batch was under way, with what in it, and what
 came after it.
 
-Row names stand beside it, a JSON line each, appended when a row is first used.
+Whose each row is stands beside it (`proxy.engine.row_names`). One that two configurations
+in a row had no use for is given to the next one that needs one: where backends come and go
+all day, the board has room for those of a few configurations, and not of a year's.
 """
 
-import errno
 import fcntl
 import mmap
 import os
 import sys
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
-
-import msgspec
 
 from pool.bus import MALFORMED
 from proxy.core.backend import Backend
@@ -49,6 +48,7 @@ from proxy.engine.layout import (
 )
 from proxy.engine.lockfile import create_locked, lock
 from proxy.engine.mapped import map_file
+from proxy.engine.row_names import RowName, RowNames
 
 # Words of the file's head.
 _LAYOUT = 0  # says that the rest is as this module has it
@@ -57,19 +57,11 @@ _ACKNOWLEDGED = 2  # number of the newest batch that Redis has confirmed
 _FROZEN_AT = 3  # Unix second
 _HEAD_WORDS = 8
 # The first number is raised with any change of meaning that leaves the second one as it is.
-_LAYOUT_OF_THIS = 3 << 32 | BLOCK_WORDS
+_LAYOUT_OF_THIS = 4 << 32 | BLOCK_WORDS
 
 
 class OtherLayout(Exception):
     """The board is of another version of the software."""
-
-
-class RowName(NamedTuple):
-    route_id: int
-    pool_id: int
-    pool: str
-    backend_id: int
-    backend: str
 
 
 class Part:
@@ -93,9 +85,10 @@ class Row:
     `times`: that of the first bucket of its first histogram.
     """
 
-    __slots__ = ("at", "backend", "frozen", "live", "times")
+    __slots__ = ("at", "backend", "frozen", "live", "number", "times")
 
     def __init__(self, number: int) -> None:
+        self.number = number
         self.at = header_of(number)
         self.times = times_of(number)
         self.backend: Backend | None = None
@@ -113,8 +106,11 @@ class Board:
         OSError: FileNotFoundError without `create`.
         """
         self.path = path
-        self._names_path = path.with_suffix(".rows")
         self.rows: dict[RowName, Row] = {}
+        self._made = 0  # rows, with those that nobody has now
+        self._free: list[int] = []  # their numbers
+        self._unasked: set[RowName] = set()  # for, since the configuration changed
+        self._unused: set[RowName] = set()  # nor while there was the one before
         with ExitStack() as failed:  # a board that cannot be opened is nobody's again
             existing = path.exists() or not create
             self._descriptor = lock(path, os.O_RDWR) if existing else create_locked(path)
@@ -122,8 +118,8 @@ class Board:
             self._check_layout()
             status = os.fstat(self._descriptor)
             self.last_changed = int(status.st_mtime)
-            self._names = os.open(self._names_path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-            failed.callback(os.close, self._names)
+            self._names = RowNames(path.with_suffix(".rows"))
+            failed.callback(self._names.close, delete=False)
             self._map(max(status.st_size, self._size(BLOCK)))
             self._load_names()
             failed.pop_all()
@@ -132,14 +128,43 @@ class Board:
     def source(self) -> str:
         return self.path.stem
 
+    # --- rows ---
+
     def row(self, name: RowName) -> Row:
         """The row of `name`, made if there is none yet. OSError: the disk has no room for it."""
         row = self.rows.get(name)
-        if row is None:
-            self._make_room()
-            self._write_name(name)
-            row = self._append(name)
+        if row is not None:
+            self._unasked.discard(name)
+            self._unused.discard(name)
+            return row
+        number = self._free[-1] if self._free else self._made
+        self._make_room(number)
+        self._names.add(number, name)
+        if self._free:
+            self._free.pop()
+        else:
+            self._made += 1
+        row = self.rows[name] = Row(number)
         return row
+
+    def look_anew(self) -> None:
+        """Nobody counts in any row from now on that is not asked for again."""
+        self._unused = self._unasked
+        self._unasked = set(self.rows)
+
+    def free_unused(self, most: int) -> None:
+        """Take some of the rows that nobody uses from their names. No row may be being read."""
+        for name in list(islice(self._unused, most)):
+            self._unused.discard(name)
+            if self._is_clear(self.rows[name]):  # or else it is one of them next time
+                self._unasked.discard(name)
+                self._free.append(self.rows.pop(name).number)
+        if self._names.is_long_for(len(self.rows)):
+            self._names.rewrite({name: row.number for name, row in self.rows.items()})
+
+    def _is_clear(self, row: Row) -> bool:
+        header = slice(row.at, row.at + HEADER)
+        return self.live[header] == NEW_HEADER == self.frozen_words[header]
 
     # --- batches ---
 
@@ -207,8 +232,7 @@ class Board:
         """Let go of the file; the map goes with the process (rows may still be referred to)."""
         if delete:
             self.path.unlink(missing_ok=True)
-            self._names_path.unlink(missing_ok=True)
-        os.close(self._names)
+        self._names.close(delete=delete)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -224,27 +248,13 @@ class Board:
         elif found != own:
             raise OtherLayout(self.path.name)
 
-    def _make_room(self) -> None:
-        """For one more row, which is as new."""
-        count = len(self.rows)
-        if self._size(count + 1) > self._bytes:
-            self._map(self._size(count + max(BLOCK, count // 4)))
-        at = header_of(count)
+    def _make_room(self, number: int) -> None:
+        """For the row of this number, which is as new."""
+        if self._size(number + 1) > self._bytes:
+            self._map(self._size(number + max(BLOCK, number // 4)))
+        at = header_of(number)
         for words in (self.live, self.frozen_words):
             words[at : at + HEADER] = NEW_HEADER
-
-    def _write_name(self, name: RowName) -> None:
-        """All of it or nothing: whose a row is, the order of the names says."""
-        line = msgspec.json.encode(name) + b"\n"
-        size = os.fstat(self._names).st_size
-        written = os.write(self._names, line)
-        if written < len(line):
-            os.ftruncate(self._names, size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._names_path))
-
-    def _append(self, name: RowName) -> Row:
-        row = self.rows[name] = Row(len(self.rows))
-        return row
 
     def _map(self, size: int) -> None:
         """Map `size` bytes. Older maps of the file show the same pages and stay usable."""
@@ -260,12 +270,21 @@ class Board:
         self.live, self.frozen_words = (even, odd) if self.frozen % 2 else (odd, even)
 
     def _load_names(self) -> None:
+        owners: dict[int, RowName] = {}
         try:
-            for line in self._names_path.read_bytes().splitlines(keepends=True):
-                if line.endswith(b"\n"):  # the last one may have been cut by a crash
-                    self._append(msgspec.json.decode(line, type=RowName))
+            for number, name in self._names.read():
+                before = owners.get(number)
+                if before is not None and self.rows[before].number == number:
+                    del self.rows[before]
+                owners[number] = name
+                self.rows[name] = Row(number)
         except MALFORMED as error:
-            raise OtherLayout(self._names_path.name) from error
+            raise OtherLayout(self.path.name) from error
+        self._made = max(owners, default=-1) + 1
+        if min(owners, default=0) < 0 or self._size(self._made) > self._bytes:
+            raise OtherLayout(self.path.name)
+        in_use = {row.number for row in self.rows.values()}
+        self._free = [number for number in range(self._made) if number not in in_use]
 
     @staticmethod
     def _size(rows: int) -> int:

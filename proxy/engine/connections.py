@@ -9,6 +9,7 @@ from pool.snapshot import TlsPolicy
 from proxy.core.backend import Backend
 from proxy.core.clock import Clock
 from proxy.engine.address import Address
+from proxy.engine.descriptors import NONE_LEFT
 from proxy.engine.known_heads import KnownHeads
 from proxy.engine.resolver import Resolver
 from proxy.engine.upstream import UpstreamConnection
@@ -17,7 +18,7 @@ from proxy.errors import ConnectFailed, ConnectTimeout, OutOfSockets, ProxyError
 log = logging.getLogger("lbsite.edge")
 
 IDLE = 60 * 10**9  # nanoseconds; a connection that was not used for so long is closed
-_OUT_OF_SOCKETS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+_OUT_OF_SOCKETS = NONE_LEFT | {errno.EADDRNOTAVAIL}
 
 
 class Waiter(Protocol):
@@ -108,7 +109,7 @@ class ConnectionPool:
     def connect(self, waiter: Waiter, timeout: float) -> "Connecting":
         """Make a connection and hand it to `waiter`, or tell it why there is none."""
         ticket = Connecting(waiter)
-        task = self._loop.create_task(self._connect(ticket, timeout))
+        task = ticket.task = self._loop.create_task(self._connect(ticket, timeout))
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
         return ticket
@@ -167,7 +168,9 @@ class ConnectionPool:
 class Connecting:
     """A connection under way. `waiter` is None once nobody waits for it."""
 
-    __slots__ = ("waiter",)
+    __slots__ = ("task", "waiter")
+
+    task: asyncio.Task[None]
 
     def __init__(self, waiter: Waiter) -> None:
         self.waiter: Waiter | None = waiter
@@ -179,6 +182,14 @@ class Connecting:
             self.waiter.connected(connection)
         else:
             connection.release()
+
+    def give_up(self) -> None:
+        """Nobody waits any more: clients that come and go could take all descriptors.
+
+        As many as come while a backend that is silent has its time to answer.
+        """
+        self.waiter = None
+        self.task.cancel()
 
     def failed(self, error: ProxyError) -> None:
         if self.waiter is not None:

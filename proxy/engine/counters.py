@@ -8,7 +8,7 @@ from proxy.core.backend import Backend
 from proxy.core.histogram import bucket_index
 from proxy.core.routing import Route
 from proxy.engine.anatomy import NEVER
-from proxy.engine.board import Board, Row, RowName
+from proxy.engine.board import Board, Row
 from proxy.engine.layout import (
     BYTES_IN,
     BYTES_OUT,
@@ -31,6 +31,7 @@ from proxy.engine.layout import (
     Kind,
     word_of,
 )
+from proxy.engine.row_names import RowName
 from proxy.errors import Cause, ProxyError
 
 log = logging.getLogger("lbsite.edge")
@@ -69,6 +70,8 @@ class Counters:
     def configuration_changed(self) -> None:
         """Names may have changed: rows are looked up by name again."""
         self._rows = {}
+        self.board.look_anew()
+        self._unrouted = self.board.row(_row_name(None, None))
 
     def request(
         self,

@@ -20,13 +20,7 @@ from proxy.engine.own_answers import render_error, render_health
 from proxy.engine.peer import peer_of
 from proxy.engine.prepared import HEALTH_PATH, Prepared
 from proxy.engine.transaction import Transaction
-from proxy.errors import (
-    BadRequest,
-    ProxyError,
-    RateLimited,
-    RequestTimeout,
-    TooManyConnections,
-)
+from proxy.errors import BadRequest, ProxyError, RateLimited, RequestTimeout, TooManyConnections
 
 if TYPE_CHECKING:
     from proxy.engine.edge import Edge
@@ -85,6 +79,11 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.gate = flow.ReadGate(self.transport)
         self.peer = peer_of(self.transport, self.edge.settings.trusts)
+        self.edge.shaking_hands.pop(self, None)
+        if self.edge.is_crowded:
+            self._closing = self.edge.now
+            self.transport.abort()
+            return
         self.edge.clients.add(self)
         if not self.edge.has_room:
             self._refuse(TooManyConnections())
@@ -350,15 +349,14 @@ class ClientConnection(asyncio.Protocol):
 
     def close_idle(self) -> None:
         """Not if a request has come that a busy loop has not read yet: it would be destroyed."""
-        waits = self.idle and not self._closing and self._is_quiet
+        waits = self.idle and not self._closing and self.is_quiet
         if waits and not flow.unheard_bytes(self.transport):
             self._close_kindly()
 
     @property
-    def _is_quiet(self) -> bool:
-        """Of an idle one: whether it was neither made nor used lately."""
-        since = self.deadline - self.edge.settings.keep_alive_timeout
-        return self.edge.now >= since + QUIET
+    def is_quiet(self) -> bool:
+        """Of one without a request: whether it was neither made nor used lately."""
+        return self.edge.now >= self.deadline - self.edge.settings.keep_alive_timeout + QUIET
 
     def cut(self, *, reset: bool) -> None:
         """End the connection so that the response cannot be taken for complete (RFC 9112 §8).

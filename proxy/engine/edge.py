@@ -23,6 +23,7 @@ from proxy.engine.changeover import Changeover
 from proxy.engine.circuits import Circuits
 from proxy.engine.connections import ConnectionPool
 from proxy.engine.counters import Counters
+from proxy.engine.descriptors import REFUSED
 from proxy.engine.downstream import ClientConnection
 from proxy.engine.ends import Ends
 from proxy.engine.explained import ExplainedTransaction
@@ -79,6 +80,7 @@ class Edge:
         self._response_heads = KnownHeads()
         # Clients.
         self.clients: set[ClientConnection] = set()
+        self.shaking_hands: dict[ClientConnection, asyncio.Task[None]] = {}  # over TLS, as yet
         self.draining = False
         self.outbox = Outbox(loop)
         self.head_limits = settings.head_limits
@@ -182,7 +184,16 @@ class Edge:
     @property
     def has_room(self) -> bool:
         """Whether no more clients are connected than may be."""
-        return len(self.clients) <= self.settings.max_connections
+        return self._connected <= self.settings.max_connections
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there are so many too many that no more of them can be told."""
+        return self._connected >= self.settings.max_connections + REFUSED
+
+    @property
+    def _connected(self) -> int:
+        return len(self.clients) + len(self.shaking_hands)
 
     def transaction_for(self, head: RequestHead) -> "type[Transaction]":
         """What serves a request with this head."""
@@ -221,8 +232,13 @@ class Edge:
     def close_idle_clients(self) -> None:
         for client in list(self.clients):
             client.close_idle()
+        for client, handshake in self.shaking_hands.items():
+            if client.is_quiet:
+                handshake.cancel()
 
     def end_clients(self) -> None:
         """Answer or cut what is still under way, so that nothing cut short looks complete."""
+        for handshake in self.shaking_hands.values():
+            handshake.cancel()
         for client in list(self.clients):
             client.end()

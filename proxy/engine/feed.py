@@ -27,6 +27,7 @@ from proxy.core.steps import Steps, at_once
 from proxy.engine.edge import Edge
 from proxy.engine.load_report import LoadReport
 from proxy.engine.pace import in_slices
+from proxy.engine.regular_file import read_regular
 from proxy.stores.records import CHANNELS, read_records
 from proxy.stores.timing import REREAD_INTERVAL, RETRY
 
@@ -54,7 +55,7 @@ class Feed:
     def load_file(self) -> None:
         """Start with the configuration that this machine ran last."""
         try:
-            raw = self._file.read_bytes()
+            raw = read_regular(self._file)
         except FileNotFoundError:
             return
         except OSError as error:

@@ -119,7 +119,7 @@ class Hedge:
         if self.connection is not None:
             self.connection.abandon()
         if self.connecting is not None:
-            self.connecting.waiter = None
+            self.connecting.give_up()
         self.exchange.finish()
 
     def _count_failure(self, cause: Cause, status: int) -> None:

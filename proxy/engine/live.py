@@ -8,6 +8,7 @@ is free the worker is dead, and its numbers go with its file.
 The file holds 64-bit words: how many backends, then for each its id, what is in
 flight, and the mean time to the first byte in microseconds (0: none was measured
 of late). In flight is written and read with each request, the time once a second.
+The place of one that has left is given to the next one that comes; its id is 0 until then.
 Pools whose requests may have to wait have records among them: what is in flight, and
 since when the first one waits (`proxy.core.queue`).
 """
@@ -17,6 +18,7 @@ import logging
 import mmap
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
 
@@ -30,6 +32,7 @@ from proxy.engine.mapped import map_file
 _RECORD = 3
 _GROW = 256  # records
 _IN_FLIGHT, _LATENCY = 0, 1  # words of a cell: a record without its id
+_NOBODY = 0  # in a place that is free
 _NONE: Mapping[int, Queue] = {}
 _POOL = 1 << 63  # what an id is or-ed with where it is a pool's
 
@@ -45,6 +48,8 @@ class LiveBoard:
         self._backends: dict[int, Backend] = {}
         self._queues: dict[int, Queue] = {}
         self._places: dict[int, int] = {}  # of the first word after the id, by it
+        self._free: list[int] = []  # places
+        self._count = 0  # of places that there are
         self._others: dict[Path, _Other] = {}
         self._full_disk = Trouble(
             log, "other workers do not see all that this one has: %s", level=logging.ERROR
@@ -57,14 +62,31 @@ class LiveBoard:
         `queues` by their pools' ids. In steps: what has no place yet counts for itself.
         """
         before, self._backends = self._backends, {backend.id: backend for backend in backends}
-        self._queues = {_POOL | pool_id: queue for pool_id, queue in queues.items()}
+        self._show_queues(queues)
+        yield
+        yield from self._let_go(before.values())
+        for part in in_parts(list(self._backends.values())):
+            for backend in part:
+                self._place(backend.id)  # first: for more places the file is mapped anew
+            yield
+        for part in in_parts(list(self._backends.values())):
+            self._show([backend for backend in part if backend.cell is not self._words])
+            yield
+
+    def _show_queues(self, queues: Mapping[int, Queue]) -> None:
+        before, self._queues = self._queues, {_POOL | number: one for number, one in queues.items()}
+        for number, queue in before.items():
+            if self._queues.get(number) is not queue:
+                queue.show_in([0, 0])  # it has requests still, as a backend that has left
         for number, queue in self._queues.items():
             place = self._place(number)
             if place is not None:
                 queue.show_in(self._words[place : place + _RECORD - 1])
         self._connect_queues()
-        yield
-        for part in in_parts(list(before.values())):
+
+    def _let_go(self, backends: Iterable[Backend]) -> Steps[None]:
+        """Show no longer those of `backends` that have left; their places are free."""
+        for part in in_parts(backends):
             for backend in part:
                 if self._backends.get(backend.id) is not backend:
                     # Its URL was changed, or it has left: it has requests still, and another
@@ -72,12 +94,13 @@ class LiveBoard:
                     backend.cell[backend.place] = 0
                     backend.show_in([0], 0)
             yield
-        for part in in_parts(list(self._backends.values())):
-            for backend in part:
-                self._place(backend.id)  # first: for more places the file is mapped anew
-            yield
-        for part in in_parts(list(self._backends.values())):
-            self._show([backend for backend in part if backend.cell is not self._words])
+        gone = self._places.keys() - self._backends.keys() - self._queues.keys()
+        for numbers in in_parts(gone):
+            for number in numbers:
+                place = self._places.pop(number)
+                for word in range(place - 1, place - 1 + _RECORD):
+                    self._words[word] = _NOBODY
+                self._free.append(place)
             yield
 
     def add(self, backends: Iterable[Backend]) -> Steps[None]:
@@ -112,7 +135,8 @@ class LiveBoard:
             if path not in paths or other.is_dead():
                 other.close()
                 del self._others[path]
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # it has gone, or is none that a worker has made
+                    path.unlink()
             else:
                 other.read()
         self._connect(self._backends.values())
@@ -150,12 +174,16 @@ class LiveBoard:
         return self._places[number]
 
     def _append(self, number: int) -> int:
-        count = len(self._places)
-        if count == self._capacity:
-            self._map(2 * count)
-        index = 1 + _RECORD * count
+        if self._free:
+            place = self._free.pop()
+            self._words[place - 1] = number
+            return place
+        if self._count == self._capacity:
+            self._map(2 * self._count)
+        index = 1 + _RECORD * self._count
         self._words[index] = number
-        self._words[0] = count + 1  # last: a reader sees no record that is not complete
+        self._count += 1
+        self._words[0] = self._count  # last: a reader sees no record that is not complete
         return index + 1
 
     def _map(self, capacity: int) -> None:
@@ -169,12 +197,13 @@ class _Other:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._ids: list[int] = []  # as they were read, with those of places that are free
         self.cells: dict[int, memoryview[int]] = {}
 
     @classmethod
     def open(cls, path: Path) -> "_Other | None":
         try:
-            return cls(os.open(path, os.O_RDONLY))
+            return cls(os.open(path, os.O_RDONLY | os.O_NONBLOCK))  # not even for a FIFO is waited
         except OSError:  # it has gone since the folder was listed, or no descriptor is left
             return None
 
@@ -186,18 +215,21 @@ class _Other:
         return True
 
     def read(self) -> None:
-        """Map the file again if it shows more backends than before."""
+        """Map the file again if it shows others than before."""
         size = os.fstat(self._descriptor).st_size
         if size < 8:
             return
         words: memoryview[int] = memoryview(
             mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
         ).cast("Q")
-        if words[0] == len(self.cells):
+        end = 1 + _RECORD * words[0]
+        ids = words[1:end:_RECORD].tolist()
+        if ids == self._ids:
             return
+        self._ids = ids
+        places = zip(ids, range(2, end, _RECORD), strict=True)
         self.cells = {
-            words[index]: words[index + 1 : index + _RECORD]
-            for index in range(1, 1 + _RECORD * words[0], _RECORD)
+            number: words[place : place + _RECORD - 1] for number, place in places if number
         }
 
     def close(self) -> None:

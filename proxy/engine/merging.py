@@ -3,8 +3,8 @@
 from typing import Any
 
 from pool.bus import TrafficRow, TrafficSecond
-from proxy.engine.board import RowName
 from proxy.engine.reading import add_times
+from proxy.engine.row_names import RowName
 
 _KINDS = ("queue", "connect", "first_byte", "total")  # of times
 _UNSUMMED = {*RowName._fields, "in_flight_peak", *_KINDS}

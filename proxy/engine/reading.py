@@ -2,7 +2,7 @@
 
 from pool.bus import TrafficRow, TrafficTimes
 from proxy.core.histogram import BUCKETS, OCTAVE, bucket_bounds, bucket_index, merge
-from proxy.engine.board import Part, Row, RowName
+from proxy.engine.board import Part, Row
 from proxy.engine.layout import (
     BYTES_IN,
     BYTES_OUT,
@@ -25,6 +25,7 @@ from proxy.engine.layout import (
     Kind,
     octaves,
 )
+from proxy.engine.row_names import RowName
 
 _NO_TIMES = TrafficTimes()
 

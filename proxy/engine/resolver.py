@@ -17,6 +17,9 @@ from pool.resolver import Lanes
 FRESH = 10.0  # seconds; also the time for which a failure is remembered
 PATIENCE = 1.0  # seconds for new addresses, where no old one takes a connection
 
+UNUSED = 3600.0  # seconds without a look-up, after which a name is forgotten
+MANY = 1000  # names, from which on it is looked whether there are such
+
 LookUp = Callable[[str], tuple[str, ...]]  # may block; raises OSError
 
 
@@ -29,6 +32,7 @@ class Resolver:
         self._failures: dict[str, OSError] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._lanes = Lanes()
+        self._many = MANY
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The IP addresses of `host`, one or more. Raises OSError."""
@@ -63,6 +67,8 @@ class Resolver:
         return self._loop.time() - self._looked_up_at.get(host, -FRESH) < FRESH
 
     def _start(self, host: str) -> asyncio.Task[None]:
+        if len(self._looked_up_at) >= self._many:
+            self._forget_unused()
         task = self._under_way[host] = self._loop.create_task(self._look_up(host))
         return task
 
@@ -73,9 +79,20 @@ class Resolver:
             self._failures[host] = error
         else:
             self._known[host] = found
+            self._failures.pop(host, None)
         finally:
             self._looked_up_at[host] = self._loop.time()
             del self._under_way[host]
+
+    def _forget_unused(self) -> None:
+        """Backends come and go; the name of one that has connections is asked for all the time."""
+        before = self._loop.time() - UNUSED
+        for host in [host for host, at in self._looked_up_at.items() if at < before]:
+            del self._looked_up_at[host]
+            self._known.pop(host, None)
+            self._failures.pop(host, None)
+            self._lanes.forget(host)
+        self._many = max(MANY, 2 * len(self._looked_up_at))
 
     def close(self) -> None:
         self._lanes.close()

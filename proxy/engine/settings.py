@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pool.environment import between, env, seconds, texts, whole
 from proxy.core.head.request import HeadLimits
+from proxy.engine.regular_file import read_regular
 
 Network = IPv4Network | IPv6Network
 
@@ -83,7 +84,7 @@ def read_settings() -> EdgeSettings:
 def _kept_secret(path: Path) -> str:
     """The secret that the control plane keeps in the data folder, where the edge shares it."""
     try:
-        return path.read_text().strip()
+        return read_regular(path).decode().strip()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

@@ -69,6 +69,7 @@ class Shipper:
         board = self._board
         if board.frozen == board.acknowledged:
             await self._clear()
+            board.free_unused(_ROWS_A_TURN)
             if not board.changed:
                 return None
             board.freeze(now)

@@ -140,7 +140,7 @@ class Tries(Course, metaclass=ABCMeta):
         if upstream is not None:
             upstream.abandon()
         if self._connecting is not None:
-            self._connecting.waiter = None
+            self._connecting.give_up()
             self._connecting = None
 
     # --- no place ---

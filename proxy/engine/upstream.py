@@ -35,6 +35,7 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_eof",
+        "_full",
         "_interim",
         "_known",
         "_method",
@@ -53,6 +54,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._pool = pool
         self.backend = pool.backend
         self._eof = False
+        self._full = False  # more has been written than the backend takes just now
         self.used = False  # has answered before: a reset may be the backend's idle time-out
         self.idle_since = 0
         self._known: KnownHead | None = None  # the last response's: most are the same again
@@ -242,7 +244,13 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.close()
 
     def release(self) -> None:
-        """Nobody uses this connection now."""
+        """Nobody uses this connection now. It is of no use while it is full.
+
+        Whoever wrote to it next would be told nothing of that, and fill the memory.
+        """
+        if self._full:
+            self._leave()
+            return
         if self.gate.reasons:
             self.gate.open_all()
         self._pool.give_back(self)
@@ -257,10 +265,12 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport.abort()
 
     def pause_writing(self) -> None:
+        self._full = True
         if self._transaction is not None:
             self._transaction.upstream_full()
 
     def resume_writing(self) -> None:
+        self._full = False
         if self._transaction is not None:
             self._transaction.upstream_drained()
 

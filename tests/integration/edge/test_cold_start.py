@@ -1,11 +1,14 @@
 """The edge starts with what it has, and goes on with what it had."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pool import bus
 from pool.snapshot import PoolSpec, RouteSpec, build, encode
+from proxy.engine.chores import LIVE_INTERVAL
 from tests.integration.edge.harness.backend import Backend
 from tests.integration.edge.harness.client import Client
 from tests.integration.edge.harness.processes import Edge
@@ -84,6 +87,25 @@ def test_a_damaged_file_does_not_stop_the_start(
     edge.wait_for(edge.number)  # from Redis
     with Client(edge.port) as client:
         assert client.get().status == 200
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_in_its_place_does_not_stop_the_start(
+    start_edge: StartEdge, backend: MakeBackend, make: Callable[[Path], None]
+) -> None:
+    """Nor does it stop a running worker where another one's numbers would be."""
+    edge = start_edge()
+    edge.serve(backend("a").spec())
+    edge.stop()
+    (edge.folder / "edge" / "snapshot.json").unlink()
+    make(edge.folder / "edge" / "snapshot.json")
+    make(edge.folder / "edge" / "other.live")
+    edge.start()
+    edge.wait_for(edge.number)  # from Redis
+    edge.wait_for_workers_to_go_on(LIVE_INTERVAL)
+    with Client(edge.port) as client:
+        assert client.get().status == 200
+    assert "configuration of the last run cannot be read" in edge.log
 
 
 @pytest.mark.parametrize(

@@ -169,11 +169,12 @@ def test_clients_that_leave_while_the_edge_connects_leave_nothing_behind(
             filler.connect_ex(("127.0.0.1", port))
         a = backend("full")
         edge.serve(a.spec(url=f"http://127.0.0.1:{port}"), timeouts=TimeoutPolicy(connect=60.0))
-        for number in range(1, 6):
+        for _ in range(5):
             with Client(edge.port) as client:
                 client.send(request_bytes("GET"))
-                wait_until("the edge connects", lambda n=number: connections(edge, port) == n)
+                wait_until("the edge connects", lambda: connections(edge, port) == 1)
                 client.reset()
+            wait_until("it has given up", lambda: connections(edge, port) == 0)
         for filler in fillers:
             filler.close()
     edge.serve(a.spec())

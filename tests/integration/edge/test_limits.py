@@ -194,7 +194,7 @@ def test_no_more_clients_are_taken_than_there_are_descriptors_to_serve_them(
     edge.serve(a.spec())
     (first,) = edge.workers
     master = psutil.Process(edge.process.pid)
-    master.rlimit(psutil.RLIMIT_NOFILE, (100, 264))
+    master.rlimit(psutil.RLIMIT_NOFILE, (100, 328))
     edge.signal(signal.SIGHUP)
     wait_until("it is replaced", lambda: edge.workers and first not in edge.workers)
     edge.wait_for(edge.number)

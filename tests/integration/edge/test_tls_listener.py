@@ -8,12 +8,13 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 import trustme
 
+from proxy.engine.descriptors import REFUSED
 from proxy.worker import CERTIFICATE_INTERVAL
 from tests.integration.edge.harness.backend import Backend, Call
 from tests.integration.edge.harness.client import Client, request_bytes
@@ -23,6 +24,7 @@ from tests.integration.edge.harness.waiting import wait_until, wait_until_still
 MakeBackend = Callable[..., Backend]
 MIB = 1 << 20
 LARGE = 24 * MIB
+ROOM = 5  # clients
 
 
 class Certificate:
@@ -133,6 +135,31 @@ def test_a_handshake_that_does_not_come_ends(edge: Edge, backend: MakeBackend) -
     with Client(edge.port) as client:
         client.send(b"\x16\x03\x01")
         assert client.ends()
+
+
+def test_who_has_not_shaken_hands_yet_counts_as_a_client(
+    start_edge: Callable[..., Edge], backend: MakeBackend, certificate: Certificate
+) -> None:
+    edge = start_edge(*certificate.options, tls=certificate.context, LB_MAX_CONNECTIONS=f"{ROOM}")
+    edge.serve(backend("a").spec())
+    wait_until("earlier clients have left", lambda: edge.clients == 0)
+    for _ in range(2):  # as many as may be
+        with ExitStack() as stack:
+            clients = [stack.enter_context(Client(edge.port, tls=edge.tls)) for _ in range(ROOM)]
+            assert {client.get().status for client in clients} == {200}
+        wait_until("they have left", lambda: edge.clients == 0)
+    with Client(edge.port, tls=edge.tls) as early:
+        assert early.get().status == 200
+        silent = [socket.create_connection(("127.0.0.1", edge.port)) for _ in range(ROOM - 1)]
+        with Client(edge.port, tls=edge.tls) as late:
+            assert late.response().status == 503
+        silent += [socket.create_connection(("127.0.0.1", edge.port)) for _ in range(REFUSED)]
+        with socket.create_connection(("127.0.0.1", edge.port), timeout=10) as too_many:
+            assert too_many.recv(1) == b""
+        assert early.get().status == 200
+        for one in silent:
+            one.close()
+        wait_until("there is room again", lambda: edge.health() > 0)
 
 
 def test_a_large_answer_waits_for_its_reader(edge: Edge, backend: MakeBackend) -> None:

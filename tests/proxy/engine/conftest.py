@@ -8,8 +8,9 @@ import pytest
 
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, build
 from proxy.core.configuration import Configuration
-from proxy.engine.board import Board, RowName
+from proxy.engine.board import Board
 from proxy.engine.lockfile import Locked
+from proxy.engine.row_names import RowName
 from tests.proxy.engine.stage import Stage
 
 OpenBoard = Callable[..., Board]

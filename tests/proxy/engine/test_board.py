@@ -13,7 +13,7 @@ import pytest
 from pool.snapshot import BackendSpec
 from proxy.core.backend import Backend
 from proxy.core.histogram import BUCKETS, OCTAVE, bucket_index
-from proxy.engine.board import Board, OtherLayout, Row, RowName
+from proxy.engine.board import Board, OtherLayout, Row
 from proxy.engine.layout import (
     BLOCK,
     BLOCK_WORDS,
@@ -29,6 +29,7 @@ from proxy.engine.layout import (
     word_of,
 )
 from proxy.engine.lockfile import Locked
+from proxy.engine.row_names import RowName
 
 OpenBoard = Callable[..., Board]
 NameOf = Callable[[int], RowName]
@@ -156,6 +157,89 @@ def test_the_most_that_a_backend_had_in_flight_is_kept_and_begun_anew(
     assert [row.frozen.in_flight_peak for row in rows] == [2, 2]
     board.take_peaks()
     assert [row.live.in_flight_peak for row in rows] == [1, 1]
+
+
+# --- rows that nobody uses any more ---
+
+
+def count_in(board: Board, name: RowName) -> None:
+    board.live[board.row(name).at + ERRORS] += 1
+
+
+def settle(board: Board) -> None:
+    board.freeze(1)
+    board.acknowledge()
+    for row in board.rows.values():
+        board.clear(row)
+    board.free_unused(1000)
+
+
+def test_a_row_that_two_configurations_had_no_use_for_is_given_to_another(
+    open_board: OpenBoard, row_name: NameOf
+) -> None:
+    board = open_board()
+    count_in(board, row_name(1))
+    count_in(board, row_name(2))
+    place = board.row(row_name(1)).at
+    for _ in range(2):
+        board.look_anew()
+        board.row(row_name(2))
+        settle(board)
+    assert list(board.rows) == [row_name(2)]
+    assert board.row(row_name(3)).at == place
+    board.live[place + ERRORS] = 7
+    board.close(delete=False)
+    again = open_board()
+    found = {name: again.live[row.at + ERRORS] for name, row in again.rows.items()}
+    assert found == {row_name(2): 0, row_name(3): 7}
+
+
+def test_a_row_with_counts_that_nobody_has_read_stays_where_it_is(
+    open_board: OpenBoard, row_name: NameOf
+) -> None:
+    board = open_board()
+    count_in(board, row_name(1))
+    board.freeze(1)  # Redis has not confirmed it
+    count_in(board, row_name(2))
+    for _ in range(3):
+        board.look_anew()
+        board.free_unused(1000)
+    assert list(board.rows) == [row_name(1), row_name(2)]
+    board.acknowledge()
+    board.clear(board.rows[row_name(1)])
+    for _ in range(2):
+        board.look_anew()
+        board.free_unused(1000)
+    assert list(board.rows) == [row_name(2)]
+
+
+def test_a_board_on_which_backends_come_and_go_does_not_grow(
+    open_board: OpenBoard, row_name: NameOf, tmp_path: Path
+) -> None:
+    board = open_board()
+    sizes = []
+    for turn in range(1500):
+        board.look_anew()
+        for number in range(turn, turn + 10):
+            count_in(board, row_name(number))
+        settle(board)
+        sizes.append([path.stat().st_size for path in sorted(tmp_path.iterdir())])
+    (last, names) = sizes[-1]
+    assert last == sizes[0][0]
+    assert names < 60_000
+    count_in(board, row_name(9999))
+    held = {name: row.at for name, row in board.rows.items()}
+    board.close(delete=False)
+    again = open_board()
+    assert {name: row.at for name, row in again.rows.items()} == held
+    assert again.live[again.rows[row_name(9999)].at + ERRORS] == 1
+
+
+def test_a_row_beyond_the_boards_end_is_nobodys(open_board: OpenBoard, tmp_path: Path) -> None:
+    open_board().close(delete=False)
+    (tmp_path / "worker.rows").write_text('[1000000,[1,1,"shop",1,"a"]]\n')
+    with pytest.raises(OtherLayout):
+        open_board()
 
 
 # --- who may read it ---

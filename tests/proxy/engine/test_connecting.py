@@ -2,9 +2,12 @@
 
 import asyncio
 import errno
+import os
+import socket
 from typing import Any
 
 import pytest
+import uvloop
 
 from pool.snapshot import BackendSpec, TlsPolicy
 from proxy.core.backend import Backend
@@ -105,3 +108,38 @@ def test_what_this_machine_lacks_is_no_fault_of_the_backend(
     error: Exception, kind: type[ProxyError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert type(asyncio.run(failure_of(error, monkeypatch))) is kind
+
+
+def test_a_connection_that_nobody_waits_for_any_more_is_given_up() -> None:
+    """Its descriptor with it: a backend may be silent for all of the connect time-out."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as silent:
+            address = silent.getsockname()
+            crowd = [socket.socket() for _ in range(3)]  # more than its backlog takes
+            for one in crowd:
+                one.setblocking(False)
+                one.connect_ex(address)
+            backend = Backend(BackendSpec(id=1, name="a", url=f"http://127.0.0.1:{address[1]}"))
+            pool = ConnectionPool(backend, TlsPolicy(), loop, Resolver(loop), Clock(), KnownHeads())
+            tickets = [pool.connect(Waiting(), 60) for _ in range(5)]
+            await turns()
+            meanwhile = descriptors()
+            for ticket in tickets:
+                ticket.give_up()
+            await turns()
+            assert descriptors() == meanwhile - len(tickets)
+            for one in crowd:
+                one.close()
+
+    uvloop.run(scenario())
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)

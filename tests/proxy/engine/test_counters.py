@@ -9,9 +9,9 @@ from pool.bus import TrafficRow, TrafficTimes
 from proxy.core.configuration import Configuration
 from proxy.core.histogram import bucket_index
 from proxy.core.routing import Route
-from proxy.engine.board import RowName
 from proxy.engine.counters import Counters
 from proxy.engine.reading import read
+from proxy.engine.row_names import RowName
 from proxy.errors import (
     BackendReset,
     BadRequest,

@@ -11,9 +11,10 @@ from pool.snapshot import BackendSpec, PoolSpec, RateLimitPolicy, RouteSpec, bui
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
 from proxy.core.steps import at_once
-from proxy.engine.board import Board, RowName
+from proxy.engine.board import Board
 from proxy.engine.live import LiveBoard
 from proxy.engine.rates import Rates
+from proxy.engine.row_names import RowName
 from tests.proxy.engine.disk import no_file_beyond
 
 OpenBoard = Callable[..., Board]

@@ -187,3 +187,54 @@ def test_workers_see_what_a_pool_has_in_flight_elsewhere_and_who_waits_there(
     theirs.give_back()
     theirs.cell[1] = 1
     assert (mine.has_place(2, waited=False), mine.has_place(2, waited=True)) == (False, True)
+
+
+def test_places_of_backends_that_have_left_are_given_to_those_that_come(
+    board: Callable[[str], LiveBoard], tmp_path: Path
+) -> None:
+    here, there = board("here"), board("there")
+    size = (tmp_path / "there.live").stat().st_size
+    for number in range(1, 2000, 50):
+        at_once(there.show([backend(one) for one in range(number, number + 100)]))
+    assert (tmp_path / "there.live").stat().st_size == size
+    mine, theirs = backend(5001), backend(5001)
+    at_once(there.show([theirs]))
+    theirs.take()
+    at_once(here.show([mine]))
+    here.refresh()
+    assert mine.load() == 1
+
+
+def test_a_place_that_was_given_on_is_no_longer_read_for_who_had_it(
+    board: Callable[[str], LiveBoard],
+) -> None:
+    """Though there are as many as before."""
+    here, there = board("here"), board("there")
+    one, two = backend(1), backend(2)
+    at_once(here.show([one, two]))
+    leaving, coming = backend(1), backend(2)
+    at_once(there.show([leaving]))
+    leaving.take()
+    here.refresh()
+    assert (one.load(), two.load()) == (1, 0)
+    at_once(there.show([coming]))
+    coming.take()
+    leaving.give_back()
+    here.refresh()
+    assert (one.load(), two.load()) == (0, 1)
+
+
+def test_a_queue_that_has_left_writes_nothing_where_another_one_is_shown(
+    board: Callable[[str], LiveBoard],
+) -> None:
+    here, there = board("here"), board("there")
+    mine, old, new = (Queue(LimitPolicy(max_in_flight=5)) for _ in range(3))
+    at_once(there.show([], {1: old}))
+    old.take()
+    at_once(there.show([], {}))
+    at_once(there.show([], {1: new}))
+    new.take()
+    old.give_back()
+    at_once(here.show([], {1: mine}))
+    here.refresh()
+    assert [cell[0] for cell in mine.elsewhere] == [1]

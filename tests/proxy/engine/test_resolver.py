@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.engine import resolver
-from proxy.engine.resolver import Resolver
+from proxy.engine.resolver import MANY, UNUSED, Resolver
 
 
 class Clock:
@@ -212,3 +212,25 @@ def test_a_name_that_cannot_be_one_is_an_error_like_any_other(host: str) -> None
         under_test.close()
 
     asyncio.run(scenario())
+
+
+def test_names_that_nobody_has_asked_for_lately_are_forgotten() -> None:
+    """Where each new backend has a name of its own, they would become more and more."""
+
+    async def scenario(resolver: Resolver, names: Names, clock: Clock) -> None:
+        old = [f"old-{number}.test" for number in range(MANY - 1)]
+        names.known = dict.fromkeys([*old, "kept.test", "new.test"], ("10.0.0.1",))
+        for name in old:
+            await resolver.addresses(name)
+        clock.ahead += UNUSED + 1
+        await resolver.addresses("kept.test")
+        assert resolver.watch(old[0])
+        await resolver.renewed(old[0])  # somebody has connections to this one
+        names.known = {}
+        await resolver.addresses("kept.test")
+        with pytest.raises(OSError, match=r"new\.test"):
+            await resolver.addresses("new.test")
+        assert resolver.watch("kept.test") == resolver.watch(old[0]) == ("10.0.0.1",)
+        assert not any(resolver.watch(name) for name in old[1:])
+
+    play(scenario)

@@ -23,11 +23,12 @@ from pool.bus import (
 )
 from proxy.core.configuration import Configuration
 from proxy.core.histogram import bucket_index, merge
-from proxy.engine.board import Board, RowName
+from proxy.engine.board import Board
 from proxy.engine.counters import Counters
 from proxy.engine.layout import ONE_PIECE, STATUS
 from proxy.engine.merging import fold
 from proxy.engine.orphans import Orphans
+from proxy.engine.row_names import RowName
 from proxy.engine.traffic import MAX_SECONDS, MAX_UNREAD, Shipper
 
 OpenBoard = Callable[..., Board]
@@ -485,14 +486,15 @@ def test_orphans_of_many_starts_are_told_apart(
 
 
 _STEPS = st.one_of(
-    st.tuples(st.just("hit"), st.integers(1, 3)),
+    st.tuples(st.just("hit"), st.integers(1, 4)),
+    st.tuples(st.just("configuration"), st.just("")),
     st.tuples(st.just("tick"), st.sampled_from(["", "before", "after"])),
     st.tuples(st.just("kill"), st.sampled_from(["", "before", "after"])),
 )
 
 
-@settings(max_examples=150, deadline=None)
-@given(steps=st.lists(_STEPS, max_size=25))
+@settings(max_examples=300, deadline=None)
+@given(steps=st.lists(_STEPS, max_size=35))
 def test_whatever_happens_in_whatever_order_each_request_is_counted_once(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int | str]]
 ) -> None:
@@ -508,6 +510,9 @@ def test_whatever_happens_in_whatever_order_each_request_is_counted_once(
             if action == "hit":
                 hit(board, RowName(1, 1, "shop", int(argument), f"b{argument}"))
                 expected[int(argument)] += 1
+                continue
+            if action == "configuration":
+                board.look_anew()
                 continue
             stream.failing = str(argument)
             if action == "tick":
