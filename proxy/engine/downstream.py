@@ -22,6 +22,7 @@ from proxy.engine.prepared import HEALTH_PATH, Prepared
 from proxy.engine.transaction import Transaction
 from proxy.errors import (
     BadRequest,
+    DeadlineExceeded,
     ProxyError,
     RateLimited,
     RequestTimeout,
@@ -318,7 +319,7 @@ class ClientConnection(asyncio.Protocol):
             self._close_in_time()
         elif self._transaction is not None:
             self.wait(LINGER)
-            self._transaction.timed_out()
+            self._transaction.tries.timed_out()
         elif self._buffer or self._head_begun:
             self._refuse(RequestTimeout())
         else:
@@ -339,7 +340,7 @@ class ClientConnection(asyncio.Protocol):
     def end(self) -> None:
         """The worker leaves: what is under way has had its time."""
         if self._transaction is not None:
-            self._transaction.end()
+            self._transaction.give_up(DeadlineExceeded())  # and nobody is to blame
         elif not self._closing:
             self._close_kindly()
 

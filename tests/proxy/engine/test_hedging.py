@@ -29,10 +29,10 @@ def test_a_response_that_is_malformed_right_after_its_head_ends_the_request(
     client.connection.data_received(GET)
     transaction = client.connection._transaction
     assert transaction is not None
-    assert transaction._backend is not None
-    del idle[transaction._backend]
+    assert transaction.backend is not None
+    del idle[transaction.backend]
     (second,) = idle.values()
-    transaction._begin_hedge()
+    transaction.tries.watch.begin_hedge()
     second.data_received(CHUNKED + b"no size\r\n")
     stage.turn()
     assert transaction.done
