@@ -14,6 +14,7 @@ from analytics import ingest as pipeline
 from analytics.levels import RETENTION
 from analytics.requests import store as requests
 from pool.connection import redis_client
+from pool.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,9 @@ class _Reader:
         self._what = what
         self._read = read
         self._lock = Lock()
-        self._failing = False
+        self._failure = Trouble(
+            logger, "%s waits in the stream (%s)", "%s is read again", level=logging.ERROR
+        )
 
     def run(self) -> None:
         """Skipped while another one is still at it. That it fails is logged once."""
@@ -34,13 +37,9 @@ class _Reader:
         try:
             self._read(redis_client())
         except (DatabaseError, RedisError) as error:
-            if not self._failing:
-                logger.error("%s waits in the stream (%s)", self._what, error)
-            self._failing = True
+            self._failure.met(self._what, error)
         else:
-            if self._failing:
-                logger.warning("%s is read again", self._what)
-            self._failing = False
+            self._failure.over(self._what)
         finally:
             self._lock.release()
 

@@ -11,6 +11,7 @@ from redis import RedisError
 
 from lbsite.seen import say_beat
 from pool.connection import redis_client
+from pool.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,11 @@ MAX_WAITING = 1000  # tasks: those of two minutes, all of which have expired
 
 
 class PatientScheduler(PersistentScheduler):
-    _waits = False
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._failure = Trouble(
+            logger, "ticks are not sent: %s", "ticks are sent again", level=logging.ERROR
+        )
+        super().__init__(*args, **kwargs)
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         """Send one task; what cannot be sent is not sent later either, but when it is due again."""
@@ -26,13 +31,9 @@ class PatientScheduler(PersistentScheduler):
         try:
             self._send(entry, producer)
         except (SchedulingError, RedisError) as error:
-            if not self._waits:
-                logger.error("ticks are not sent: %s", error)
-            self._waits = True
+            self._failure.met(error)
             return
-        if self._waits:
-            logger.warning("ticks are sent again")
-        self._waits = False
+        self._failure.over()
 
     def _send(self, entry: ScheduleEntry, producer: Any) -> None:
         if redis_client().llen(self.app.conf.task_default_queue) >= MAX_WAITING:

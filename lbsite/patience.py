@@ -6,6 +6,7 @@ from typing import Any
 from celery import Task
 
 from lbsite.unavailable import AWAY, in_words
+from pool.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -15,14 +16,13 @@ class PatientTask(Task):
 
     abstract = True
     throws = AWAY
-    _waits = False
+
+    def __init__(self) -> None:
+        self._absence = Trouble(logger, "%s waits. %s", "%s goes on", level=logging.ERROR)
 
     def on_failure(self, exc: Exception, *_: Any) -> None:
-        if isinstance(exc, AWAY) and not self._waits:
-            self._waits = True
-            logger.error("%s waits. %s", self.name, in_words(exc))
+        if isinstance(exc, AWAY):
+            self._absence.met(self.name, in_words(exc))
 
     def on_success(self, *_: Any) -> None:
-        if self._waits:
-            self._waits = False
-            logger.warning("%s goes on", self.name)
+        self._absence.over(self.name)

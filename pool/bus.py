@@ -84,6 +84,14 @@ def by_id(records: Mapping[bytes, Record]) -> dict[int, Record]:
     }
 
 
+def read_record(data: bytes | None, kind: type[Record]) -> Record | None:
+    """None for what is not there, or what another version has written in another shape."""
+    try:
+        return msgspec.json.decode(data, type=kind) if data else None
+    except MALFORMED:
+        return None
+
+
 class HealthStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A backend's state as the probes see it. Times are Unix seconds."""
 

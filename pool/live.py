@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self, cast
 
-import msgspec
 from redis import RedisError
 
-from pool.bus import HEALTH_KEY, MALFORMED, HealthStatus
+from pool.bus import HEALTH_KEY, HealthStatus, read_record
 from pool.choices import HealthState
 from pool.connection import redis_client
 
@@ -50,7 +49,4 @@ class LiveHealth(LiveRecords):
         record = self.records.get(str(backend_id).encode())
         if record is None:
             return NOT_PROBED
-        try:
-            return msgspec.json.decode(record, type=HealthStatus)
-        except MALFORMED:
-            return UNREADABLE
+        return read_record(record, HealthStatus) or UNREADABLE

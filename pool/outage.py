@@ -5,17 +5,11 @@ No Django in here.
 
 from typing import NamedTuple
 
-import msgspec
-
-from pool.bus import MALFORMED, HealthStatus
+from pool.bus import HealthStatus, read_record
 from pool.choices import CircuitMode, CircuitState, HealthState
-from pool.circuits.records import SHUT
-from pool.circuits.script import read_circuit
+from pool.circuits.records import SHUT, Circuit
+from pool.obstacles import Obstacle
 from pool.snapshot import PoolSpec
-
-UNHEALTHY = "unhealthy"
-CIRCUIT_OPEN = "circuit open"
-EJECTED = "ejected"
 
 
 class Known(NamedTuple):
@@ -38,26 +32,22 @@ class Known(NamedTuple):
             circuit = CircuitState.HALF_OPEN
         return Known(verdict, circuit, self.ejected)
 
-    def why_out(self, pool: PoolSpec) -> str:
-        """Why it cannot serve in `pool`; "" if it can."""
+    def why_out(self, pool: PoolSpec) -> Obstacle | None:
+        """Why it cannot serve in `pool`; None if it can."""
         if pool.health.enabled and self.health is HealthState.UNHEALTHY:
-            return UNHEALTHY
+            return Obstacle.UNHEALTHY
         if pool.circuit.mode is not CircuitMode.OFF and self.circuit in SHUT:
-            return CIRCUIT_OPEN
+            return Obstacle.CIRCUIT_OPEN
         if pool.outlier.enabled and self.ejected:
-            return EJECTED
-        return ""
+            return Obstacle.EJECTED
+        return None
 
 
 def _health(record: bytes | None) -> HealthState | None:
-    try:
-        return msgspec.json.decode(record, type=HealthStatus).state if record else None
-    except MALFORMED:
-        return None
+    status = read_record(record, HealthStatus)
+    return status.state if status is not None else None
 
 
 def _circuit(record: bytes | None) -> CircuitState | None:
-    try:
-        return read_circuit(record).state if record else None
-    except MALFORMED:
-        return None
+    circuit = read_record(record, Circuit)
+    return circuit.state if circuit is not None else None

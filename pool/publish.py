@@ -28,7 +28,7 @@ from django.utils import timezone
 from redis import RedisError, WatchError
 
 from pool.actor import Actor, acting_as, current_actor
-from pool.bus import MALFORMED, SNAPSHOT_CHANNEL, SNAPSHOT_KEY
+from pool.bus import SNAPSHOT_CHANNEL, SNAPSHOT_KEY, read_record
 from pool.choices import EventKind, Severity
 from pool.connection import redis_client
 from pool.models import Event, Revision
@@ -119,10 +119,7 @@ def waiting() -> str:
 
 def stored_head(data: bytes | None) -> Head | None:
     """Which snapshot `data` is; None if it is none, and may be overwritten."""
-    try:
-        return msgspec.json.decode(data, type=Head) if data else None
-    except MALFORMED:
-        return None
+    return read_record(data, Head)
 
 
 def _put_above_foreign(revision: Revision) -> _Result:

@@ -5,6 +5,7 @@ be at it together with others, so that `write` looks whether it has been told al
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
@@ -13,6 +14,7 @@ from django.db import DatabaseError, DataError
 from redis import Redis
 
 from pool.bus import MALFORMED
+from pool.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +24,9 @@ _BATCH = 100
 # calendar has, or what no column holds.
 NEVER = (*MALFORMED, ValueError, OverflowError, DataError)
 
-_failing: set[type[msgspec.Struct]] = set()  # of whose kind is known that they wait
+_failures: defaultdict[type[msgspec.Struct], Trouble] = defaultdict(
+    lambda: Trouble(logger, "what waits as %s waits for the database: %s")
+)
 
 Key = TypeVar("Key")
 Item = TypeVar("Item", bound=msgspec.Struct)
@@ -44,12 +48,10 @@ def tell_all(
         except NEVER as error:
             logger.error("what waits as %s is malformed and not told: %s", kind.__name__, error)
         except DatabaseError as error:
-            if kind not in _failing:
-                logger.warning("what waits as %s waits for the database: %s", kind.__name__, error)
-            _failing.add(kind)
+            _failures[kind].met(kind.__name__, error)
             return
         take_off(key)
-        _failing.discard(kind)
+        _failures[kind].over()
 
 
 def tell_list(redis: "Redis", name: str, kind: type[Item], write: Callable[[Item], None]) -> None:

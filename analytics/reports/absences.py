@@ -11,28 +11,28 @@ from django.db.models import OuterRef, Subquery
 from analytics.reports.span import Span
 from pool.choices import AdminState, EventKind, HealthState
 from pool.models import Backend, Event
+from pool.obstacles import Obstacle, Remark
 
-DOWN, DEGRADED, DRAINING, MAINTENANCE = "down", "degraded", "draining", "maintenance"
-CIRCUIT, EJECTED = "circuit", "ejected"
+Cause = Obstacle | Remark
 
-_STATES: dict[str, str] = {
-    HealthState.UNHEALTHY: DOWN,
-    HealthState.DEGRADED: DEGRADED,
-    AdminState.DRAINING: DRAINING,
-    AdminState.MAINTENANCE: MAINTENANCE,
+_STATES: dict[str, Cause] = {
+    HealthState.UNHEALTHY: Obstacle.UNHEALTHY,
+    HealthState.DEGRADED: Remark.DEGRADED,
+    AdminState.DRAINING: Obstacle.DRAINING,
+    AdminState.MAINTENANCE: Obstacle.MAINTENANCE,
 }
 
 
-def _to(data: Mapping[str, Any]) -> str:
-    return _STATES.get(str(data.get("to")), "")
+def _to(data: Mapping[str, Any]) -> Cause | None:
+    return _STATES.get(str(data.get("to")))
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """What can be one thing at a time. `kinds` of events tell what it becomes: "" is well."""
+    """What can be one thing at a time. `kinds` of events tell what it becomes: None is well."""
 
     name: str
-    kinds: Mapping[str, Callable[[Mapping[str, Any]], str]]
+    kinds: Mapping[str, Callable[[Mapping[str, Any]], Cause | None]]
 
 
 _SUBJECTS = (
@@ -41,17 +41,17 @@ _SUBJECTS = (
     _Subject(
         "circuit",
         {
-            EventKind.CIRCUIT_OPENED.value: lambda _: CIRCUIT,
+            EventKind.CIRCUIT_OPENED.value: lambda _: Obstacle.CIRCUIT_OPEN,
             # On trial: a few calls go through, which is nearly none.
-            EventKind.CIRCUIT_HALF_OPENED.value: lambda _: CIRCUIT,
-            EventKind.CIRCUIT_CLOSED.value: lambda _: "",
+            EventKind.CIRCUIT_HALF_OPENED.value: lambda _: Obstacle.CIRCUIT_OPEN,
+            EventKind.CIRCUIT_CLOSED.value: lambda _: None,
         },
     ),
     _Subject(
         "ejection",
         {
-            EventKind.EJECTED.value: lambda _: EJECTED,
-            EventKind.UNEJECTED.value: lambda _: "",
+            EventKind.EJECTED.value: lambda _: Obstacle.EJECTED,
+            EventKind.UNEJECTED.value: lambda _: None,
         },
     ),
 )
@@ -62,7 +62,7 @@ _SUBJECT_OF = {kind: subject for subject in _SUBJECTS for kind in subject.kinds}
 class Absence:
     """Seconds of the span by cause; `returns`: how often it became well again after being down."""
 
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    seconds: dict[Cause, float] = field(default_factory=lambda: defaultdict(float))
     returns: int = 0
 
 
@@ -75,10 +75,10 @@ def read_absences(backends: Iterable[int], span: Span, start: int) -> dict[int, 
     for backend, kind, at, data in _events(ids, span.at(start), span.until):
         subject = _SUBJECT_OF[kind]
         key = (backend, subject.name)
-        before, after = states.get(key, ""), subject.kinds[kind](data)
+        before, after = states.get(key), subject.kinds[kind](data)
         if before:
             found[backend].seconds[before] += at.timestamp() - since[key]
-        found[backend].returns += before == DOWN != after
+        found[backend].returns += before is Obstacle.UNHEALTHY is not after
         states[key], since[key] = after, at.timestamp()
     for key, state in states.items():
         if state:
@@ -86,7 +86,7 @@ def read_absences(backends: Iterable[int], span: Span, start: int) -> dict[int, 
     return dict(found)
 
 
-_States = dict[tuple[int, str], str]  # backend's id and subject
+_States = dict[tuple[int, str], Cause | None]  # backend's id and subject
 
 
 def _events(

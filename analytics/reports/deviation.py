@@ -5,32 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from analytics.aggregate import Counters
-from analytics.reports.absences import (
-    CIRCUIT,
-    DEGRADED,
-    DOWN,
-    DRAINING,
-    EJECTED,
-    MAINTENANCE,
-    Absence,
-)
+from analytics.reports.absences import Absence
 from analytics.reports.plan import WeightChange
 from analytics.reports.rollups import Name
 from pool.choices import StickyMode
 from pool.models import Backend
+from pool.obstacles import PAST, short
 from pool.words import length
 
 _NAMES_SHOWN = 3
-
-# By cause, in the order in which they are told: the operator's own doing first.
-_WORDS: Mapping[str, str] = {
-    MAINTENANCE: "in maintenance",
-    DRAINING: "drained",
-    DOWN: "down",
-    CIRCUIT: "cut off by its circuit",
-    EJECTED: "ejected",
-    DEGRADED: "degraded, and so with less weight,",
-}
 
 # Algorithms that go by something beside weights, which one part of the traffic need not follow.
 _ALGORITHMS: Mapping[str, str] = {
@@ -83,7 +66,7 @@ def reasons_for(member: Member, around: Circumstances) -> list[Reason]:
 
 
 def _why_less(member: Member, around: Circumstances) -> Iterator[Reason]:
-    for cause, words in _WORDS.items():
+    for cause, words in PAST.items():
         seconds = member.absence.seconds.get(cause, 0.0)
         if seconds > 0:
             text = f"It was {words} for {_length(seconds)} of {_length(around.seconds)}."
@@ -127,7 +110,7 @@ def _whatever(member: Member, around: Circumstances) -> Iterator[Reason]:
 
 def _told(member: Member) -> str:
     cause = max(member.absence.seconds, key=lambda one: member.absence.seconds[one])
-    return f"{member.name.backend} ({cause} for {_length(member.absence.seconds[cause])})"
+    return f"{member.name.backend} ({short(cause)} for {_length(member.absence.seconds[cause])})"
 
 
 def _changed(change: WeightChange) -> str:

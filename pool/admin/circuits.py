@@ -3,15 +3,13 @@
 from datetime import UTC, datetime
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.timesince import timesince
-from redis import RedisError
 from unfold.decorators import action, display
 
 from pool.admin.badges import GREY, badge, state_badge
-from pool.admin.dialogs import RowForm, done, question
+from pool.admin.dialogs import RowForm, done, question, refusals_told
 from pool.admin.health import circuit_of
 from pool.choices import CircuitMode, CircuitState
 from pool.circuits import verbs
@@ -80,13 +78,8 @@ class CircuitActions:
         return self._order(request, verbs.reset, form.row)
 
     def _order(self, request: HttpRequest, verb: verbs.Verb, backend: Backend) -> HttpResponse:
-        try:
+        with refusals_told(request):
             circuit = verb(backend, request.user)
-        except ValidationError as error:
-            messages.error(request, " ".join(error.messages))
-        except RedisError as error:
-            messages.error(request, f"Nothing changed, because Redis cannot be reached: {error}")
-        else:
             messages.success(request, f"The circuit of {backend} is {in_words(circuit.state)}.")
         return done(request, "admin:pool_backend_change", backend.pk)
 

@@ -1,13 +1,17 @@
 """What is asked before something is done, and the answer afterwards."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from redis import RedisError
 from unfold.dataclasses import ActionDialog
 from unfold.forms import BaseDialogForm
 
@@ -44,6 +48,17 @@ def _find(model: type[Model], object_id: str) -> Model:
     if row is None:
         raise Http404(f"There is no {model._meta.verbose_name} {object_id}.")
     return row
+
+
+@contextmanager
+def refusals_told(request: HttpRequest) -> Iterator[None]:
+    """Tells the user why an order changes nothing, and goes on behind it."""
+    try:
+        yield
+    except ValidationError as error:
+        messages.error(request, f"Nothing changed. {' '.join(error.messages)}")
+    except RedisError as error:
+        messages.error(request, f"Nothing changed, because Redis cannot be reached: {error}")
 
 
 def done(request: HttpRequest, page: str, *arguments: Any) -> HttpResponse:

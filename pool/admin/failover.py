@@ -4,16 +4,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
-from redis import RedisError
 from unfold.dataclasses import ActionDialog
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from pool.admin.badges import GREEN, GREY, ORANGE, RED, badge
-from pool.admin.dialogs import RowForm, done, question
+from pool.admin.dialogs import RowForm, done, question, refusals_told
 from pool.admin.health import REDIS_AWAY
 from pool.choices import TierMode
 from pool.failover.live import LiveTraffic, Traffic
@@ -95,13 +93,8 @@ class FailoverActions:
 
 
 def _steer(request: HttpRequest, pool: Pool, verb: Any, **options: Any) -> HttpResponse:
-    try:
+    with refusals_told(request):
         verb(pool, by=request.user, **options)
-    except ValidationError as error:
-        messages.error(request, f"Nothing changed. {' '.join(error.messages)}")
-    except RedisError as error:
-        messages.error(request, f"Nothing changed, because Redis cannot be reached: {error}")
-    else:
         messages.success(request, f"{pool}: {_in_words(_traffic(pool))}.")
     return done(request, "admin:pool_pool_change", pool.pk)
 

@@ -14,6 +14,7 @@ from pool.failover.live import LiveTraffic
 from pool.history.pools import pool_health
 from pool.live import LiveHealth
 from pool.models import Backend, Pool
+from pool.obstacles import Obstacle, short
 from pool.outliers.records import Ejection
 from pool.words import length
 
@@ -106,8 +107,8 @@ def why_not(backend: Backend) -> str:
         return f"circuit {circuit.state.replace('_', ' ')}: {circuit.cause}"
     ejection = ejection_of(backend)
     if ejection is not None:
-        return f"ejected: {ejection.cause}"
-    return "weight 0" if backend.weight == 0 else ""
+        return f"{short(Obstacle.EJECTED)}: {ejection.cause}"
+    return short(Obstacle.NO_WEIGHT) if backend.weight == 0 else ""
 
 
 def _condition(backend: Backend, live: LiveHealth) -> Condition:

@@ -23,21 +23,30 @@ from pool.history.explanation import Explanation, Fact, Told, explain
 from pool.history.export import TABLES, csv_response
 from pool.history.reading import SPANS, Past
 from pool.models import Backend, Event
+from pool.obstacles import Obstacle, Remark, short
 from pool.words import length
 
 _COLOURS: dict[str, str] = {
     HealthState.HEALTHY: GREEN,
     HealthState.DEGRADED: ORANGE,
     HealthState.UNKNOWN: GREY,
-    "waiting": GREEN,
-    "stands_by": GREEN,
-    "redis_away": GREY,
-    "on_trial": ORANGE,
-    "draining": ORANGE,
-    "maintenance": GREY,
+    Obstacle.LOWER_TIER: GREEN,
+    Obstacle.STAND_IN: GREEN,
+    Remark.REDIS_AWAY: GREY,
+    Obstacle.CIRCUIT_TRIED: ORANGE,
+    Obstacle.DRAINING: ORANGE,
+    Obstacle.MAINTENANCE: GREY,
 }
 # What keeps it from new requests because somebody wants it so.
-_BY_ORDER = frozenset({"waiting", "stands_by", "draining", "maintenance", "weight_zero"})
+_BY_ORDER = frozenset(
+    {
+        Obstacle.LOWER_TIER,
+        Obstacle.STAND_IN,
+        Obstacle.DRAINING,
+        Obstacle.MAINTENANCE,
+        Obstacle.NO_WEIGHT,
+    }
+)
 _SPAN_NAMES = {"1h": "hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 
 
@@ -117,7 +126,7 @@ def _find(object_id: str) -> Backend:
 
 def _badge(explanation: Explanation) -> str:
     state = explanation.state
-    return badge(state.replace("_", " "), _COLOURS.get(state, RED))
+    return badge(short(state), _COLOURS.get(state, RED))
 
 
 def _figures(past: Past) -> list[Figure]:

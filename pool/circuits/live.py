@@ -1,9 +1,8 @@
 """The circuits as they are now, read from Redis for a screen or an answer."""
 
-from pool.bus import CIRCUITS_KEY, MALFORMED
+from pool.bus import CIRCUITS_KEY, read_record
 from pool.choices import CircuitMode
 from pool.circuits.records import Circuit
-from pool.circuits.script import read_circuit
 from pool.live import LiveRecords
 from pool.models import Backend
 
@@ -16,10 +15,7 @@ class LiveCircuits(LiveRecords):
         if self.error or backend.pool.circuit_mode == CircuitMode.OFF:
             return None
         record = self.records.get(str(backend.pk).encode())
-        try:
-            return read_circuit(record) if record is not None else Circuit()
-        except MALFORMED:
-            return None
+        return read_record(record, Circuit) if record is not None else Circuit()
 
 
 def count_calls(circuit: Circuit) -> tuple[int, int]:

@@ -15,12 +15,12 @@ import msgspec
 
 from pool.bus import FailoverState
 from pool.choices import EventKind, Failback
-from pool.outage import CIRCUIT_OPEN, EJECTED
+from pool.obstacles import Obstacle
 from pool.snapshot import PoolSpec, TierPolicy
 from pool.tiers import Share, places_of, serving, share_out
 
 Tiers = tuple[int, ...]
-Out = Mapping[int, str]  # why a backend cannot serve now, by its id: see `pool.outage`
+Out = Mapping[int, Obstacle]  # why a backend cannot serve now, by its id
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,10 +158,10 @@ def cause_of(pool: PoolSpec, out: Out, shares: list[Share], move: tuple[Tiers, T
         return f"tier {tier}: no backend in service"
     reasons = Counter(out.get(backend.id) for backend in pool.backends if backend.tier == tier)
     said = [f"tier {tier}: {share.healthy} of {share.total} backends well"]
-    if circuits := reasons[CIRCUIT_OPEN]:
+    if circuits := reasons[Obstacle.CIRCUIT_OPEN]:
         said.append(f"{circuits} {'circuits' if circuits > 1 else 'circuit'} open")
-    if reasons[EJECTED]:
-        said.append(f"{reasons[EJECTED]} ejected")
+    if ejected := reasons[Obstacle.EJECTED]:
+        said.append(f"{ejected} ejected")
     return ", ".join(said)
 
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from pool.bus import FailoverState
 from pool.circuits.records import LoneChange
 from pool.failover.decide import Move, Out, Tiers, cause_of, follow, move_between
+from pool.obstacles import Obstacle
 from pool.outage import Known
 from pool.snapshot import PoolSpec
 from pool.tiers import Share, places_of, serving, share_out
@@ -86,5 +87,5 @@ def _shares(pool: PoolSpec, state: FailoverState, out: Out) -> list[Share]:
     return share_out(places_of(pool.backends, out), pool.tiers, state.floor)
 
 
-def _those_out(why: Mapping[int, str]) -> Out:
+def _those_out(why: Mapping[int, Obstacle | None]) -> Out:
     return {number: reason for number, reason in why.items() if reason}

@@ -24,10 +24,12 @@ from pool.bus import (
     FailoverState,
     FloorChange,
     by_id,
+    read_record,
 )
 from pool.choices import AdminState, HealthState
 from pool.circuits.records import LoneChange
 from pool.failover.decide import Move
+from pool.obstacles import Obstacle
 from pool.outage import Known
 from pool.outliers.records import read_ejections
 from pool.snapshot import PoolSpec
@@ -51,7 +53,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return read_state(self.raw)
 
     @property
-    def out(self) -> dict[int, str]:
+    def out(self) -> dict[int, Obstacle]:
         """Why a backend cannot serve, by the ids of those that cannot."""
         why = {number: known.why_out(self.pool) for number, known in self.known.items()}
         return {number: reason for number, reason in why.items() if reason}
@@ -171,10 +173,7 @@ def _reading(pool: PoolSpec, replies: Iterator[Any]) -> Reading:
 
 def read_state(raw: bytes | None) -> FailoverState:
     """The state in `raw`; a fresh one if there is none that this version can read."""
-    try:
-        return msgspec.json.decode(raw, type=FailoverState) if raw else FailoverState()
-    except MALFORMED:
-        return FailoverState()
+    return read_record(raw, FailoverState) or FailoverState()
 
 
 def _readable(alone: Iterable[bytes]) -> Iterable[LoneChange]:

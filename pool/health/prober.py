@@ -33,6 +33,7 @@ from pool.outliers.release import Release
 from pool.panic.events import write_alarms
 from pool.panic.watch import PanicWatch
 from pool.snapshot import HealthPolicy, SnapshotError, TlsPolicy, decode
+from pool.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Prober:
         self._raw: object = None
         self._plan: Plan = NO_PLAN
         self._synced_at = 0.0
-        self._redis_failing = False
+        self._absence = Trouble(logger, "probing waits for Redis (%s)", level=logging.ERROR)
 
     def tick(self) -> None:
         """Write what earlier ticks found, then start what is due until the next one."""
@@ -87,9 +88,9 @@ class Prober:
             write_alarms(self._redis)
             self._run_due(plan)
         except RedisError as error:
-            self._say_redis_failing(error)
+            self._absence.met(error)
             return
-        self._redis_failing = False
+        self._absence.over()
 
     def close(self) -> None:
         """Give running probes a moment to end, and write what they found.
@@ -185,7 +186,7 @@ class Prober:
             if self._clock() < claim.expiry:
                 self._conclude(claim, target, self._ask(target))
         except RedisError as error:
-            self._say_redis_failing(error)  # the claim expires, and the probe is run again
+            self._absence.met(error)  # the claim expires, and the probe is run again
         except Exception:
             logger.exception("the probe of %s was not concluded", target.name)
 
@@ -230,11 +231,6 @@ class Prober:
         passed = outcome.result is not ProbeResult.FAIL
         if target.returns_to and passed and after.state is not HealthState.UNHEALTHY:
             self._release.passed(target.returns_to, target.backend_id, now)
-
-    def _say_redis_failing(self, error: RedisError) -> None:
-        if not self._redis_failing:
-            logger.error("probing waits for Redis (%s)", error)
-        self._redis_failing = True
 
 
 def _log_change(target: Target, before: HealthState, after: HealthState, found: Outcome) -> None:

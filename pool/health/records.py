@@ -14,6 +14,7 @@ from pool.choices import EventKind, HealthState, ProbeResult, Severity
 from pool.health.hysteresis import Standing
 from pool.history.sampling import Finding, Kept, Sampler
 from pool.models import Backend, Event, HealthRecord
+from pool.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,12 @@ class Recorder:
         self._waiting: deque[Kept] = deque()
         self._max_waiting = max_waiting
         self._flushing = Lock()
-        self._failing = False
+        self._failure = Trouble(
+            logger,
+            "probe results wait for the database (%s)",
+            "probe results are written again; %d were lost",
+            level=logging.ERROR,
+        )
         self._dropped = 0
 
     def add(self, finding: Finding) -> None:
@@ -64,9 +70,10 @@ class Recorder:
                 self._write(batch)
         except DatabaseError as error:
             self._waiting.extendleft(reversed(batch))
-            self._say_failing(error)
+            self._failure.met(error)
         else:
-            self._say_working()
+            self._failure.over(self._dropped)
+            self._dropped = 0
         finally:
             self._flushing.release()
 
@@ -85,16 +92,6 @@ class Recorder:
             found = [kept for kept in batch if kept.finding.backend_id in known]
             HealthRecord.objects.bulk_create([_row(kept) for kept in found])
             _record_changes([one.finding for one in found if one.finding.changed])
-
-    def _say_failing(self, error: DatabaseError) -> None:
-        if not self._failing:
-            logger.error("probe results wait for the database (%s)", error)
-        self._failing = True
-
-    def _say_working(self) -> None:
-        if self._failing:
-            logger.warning("probe results are written again; %d were lost", self._dropped)
-        self._failing, self._dropped = False, 0
 
 
 def _existing(ids: Iterable[int]) -> set[int]:

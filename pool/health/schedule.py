@@ -28,10 +28,10 @@ from pool.bus import (
     FAILOVER_MOVES,
     HEALTH_CHANNEL,
     HEALTH_KEY,
-    MALFORMED,
     HealthChange,
     HealthStatus,
     by_id,
+    read_record,
 )
 from pool.choices import CircuitEvent, HealthState
 from pool.circuits import script as circuits
@@ -192,10 +192,7 @@ class Schedule:
 
 def read_standing(data: bytes) -> Standing:
     """The standing in `data`; a fresh one if there is none that this version can read."""
-    try:
-        return msgspec.json.decode(data, type=Standing) if data else Standing()
-    except MALFORMED:
-        return Standing()
+    return read_record(data, Standing) or Standing()
 
 
 def status_of(standing: Standing) -> HealthStatus:

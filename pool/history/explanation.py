@@ -22,20 +22,20 @@ from pool.history.pools import PoolHealth, pool_health
 from pool.history.probing import Probing, read_probing
 from pool.history.reading import Past, read_past
 from pool.models import Backend, Event, HealthRecord
+from pool.obstacles import HEADLINES, Obstacle, Remark
 from pool.outliers.records import Ejection
 from pool.words import counted
 
 RECENT = 20  # probes and events that are told
 FLAPS = 3  # times that it went down within an hour, from which on it is said to come and go
-ON_TRIAL = "on_trial"
-_ILL = [HealthState.UNHEALTHY.value]  # what stops one that only its probes are against
+_ILL = [Obstacle.UNHEALTHY]  # what stops one that only its probes are against
 
 
 @dataclass(frozen=True)
 class Fact:
     """One thing that explains. `stops`: it keeps the backend from new requests."""
 
-    code: str
+    code: Obstacle | Remark
     text: str
     since: datetime | None = None
     by: str = ""
@@ -66,53 +66,31 @@ class Explanation:
     events: list[Told] = field(default_factory=list)
 
     @property
-    def stops(self) -> list[str]:
+    def stops(self) -> list[Obstacle | Remark]:
         """Codes of what keeps it from new requests, or would if there were enough others."""
         return [fact.code for fact in self.facts if fact.stops]
 
     @property
     def out(self) -> bool:
-        return bool(self.stops) and self.state != "in_panic"
+        return bool(self.stops) and self.state is not Remark.IN_PANIC
 
     @property
-    def state(self) -> str:
+    def state(self) -> Obstacle | Remark | HealthState:
         """What it is called: the code of what stops it first, else its health."""
-        if self.stops == _ILL and any(fact.code == "in_panic" for fact in self.facts):
-            return "in_panic"
+        if self.stops == _ILL and self._tells_of(Remark.IN_PANIC):
+            return Remark.IN_PANIC
         if self.stops:
             return self.stops[0]
-        if self.on_trial:
-            return ON_TRIAL
-        probed = self.backend.pool.health_enabled
-        return self.health.state.value if probed else HealthState.HEALTHY.value
+        if self._tells_of(Obstacle.CIRCUIT_TRIED):
+            return Obstacle.CIRCUIT_TRIED
+        return self.health.state if self.backend.pool.health_enabled else HealthState.HEALTHY
 
-    @property
-    def on_trial(self) -> bool:
-        """Whether its circuit lets some requests through, to see how they end."""
-        return any(fact.code == ON_TRIAL for fact in self.facts)
+    def _tells_of(self, code: Obstacle | Remark) -> bool:
+        return any(fact.code is code for fact in self.facts)
 
     @property
     def headline(self) -> str:
-        said = _HEADLINES.get(self.state, "is as the facts below say")
-        return f"{self.backend} {said}"
-
-
-_HEADLINES: dict[str, str] = {
-    "maintenance": "is in maintenance: it gets no requests and is not probed.",
-    "draining": "is draining: it finishes what it has and gets no new clients.",
-    "weight_zero": "has weight 0: it gets no new requests.",
-    "unhealthy": "is down: it gets no new requests.",
-    "circuit": "is cut off by its circuit breaker: it gets no new requests.",
-    ON_TRIAL: "is on trial: its circuit breaker lets a few requests through.",
-    "ejected": "is ejected: it does worse than the others of its pool.",
-    "waiting": "is up and waits: others serve before it.",
-    "stands_by": "is up and stands by for another backend.",
-    "redis_away": "cannot be judged now: Redis is away.",
-    "in_panic": "is down, and gets requests all the same: its pool is in panic.",
-    HealthState.HEALTHY: "is up and gets its share of the requests.",
-    HealthState.DEGRADED: "is degraded: it answers, but too slowly, and gets less.",
-    HealthState.UNKNOWN: "is not probed yet: it gets requests as if it were up.",
-}
+        return f"{self.backend} {HEADLINES[self.state]}"
 
 
 def explain(backend: Backend, now: datetime) -> Explanation:
@@ -124,7 +102,7 @@ def explain(backend: Backend, now: datetime) -> Explanation:
     past = read_past(backend, now)
     facts = list(_operators(backend))
     if health.error:
-        facts.append(Fact("redis_away", f"{health.error}."))
+        facts.append(Fact(Remark.REDIS_AWAY, f"{health.error}."))
     else:
         facts += _of_health(backend, status)
         facts += _of_circuit(circuit, now)
@@ -190,17 +168,17 @@ def _operators(backend: Backend) -> Iterator[Fact]:
         event = _last(backend, EventKind.ADMIN_STATE_CHANGED)
         draining = backend.admin_state == AdminState.DRAINING
         yield Fact(
-            code=backend.admin_state,
+            code=Obstacle(backend.admin_state),
             text="It was drained" if draining else "It was put into maintenance",
             **_told_by(event),
         )
     if backend.weight == 0:
-        yield Fact("weight_zero", "Its weight is set to 0.")
+        yield Fact(Obstacle.NO_WEIGHT, "Its weight is set to 0.")
 
 
 def _of_health(backend: Backend, status: HealthStatus) -> Iterator[Fact]:
     if not backend.pool.health_enabled:
-        yield Fact("not_probed", "Health checks are off in this pool.", stops=False)
+        yield Fact(Remark.NOT_PROBED, "Health checks are off in this pool.", stops=False)
     elif backend.admin_state == AdminState.MAINTENANCE:
         return  # what the probes said before it says nothing now
     elif status.state in (HealthState.UNHEALTHY, HealthState.DEGRADED):
@@ -208,7 +186,7 @@ def _of_health(backend: Backend, status: HealthStatus) -> Iterator[Fact]:
         event = _last(backend, EventKind.HEALTH_CHANGED)
         text = f"Its probes {'fail' if down else 'pass too slowly'}: {status.reason or 'no reason'}"
         yield Fact(
-            code=status.state.value,
+            code=Obstacle.UNHEALTHY if down else Remark.DEGRADED,
             text=text,
             since=_time(status.since),
             event=event.pk if event else None,
@@ -220,7 +198,7 @@ def _of_past(past: Past) -> Iterator[Fact]:
     flaps = past.spans["1h"].flaps
     if flaps >= FLAPS:
         text = f"It comes and goes: it went down {flaps} times in the last hour"
-        yield Fact("flaps", text, stops=False)
+        yield Fact(Remark.FLAPS, text, stops=False)
 
 
 def _of_circuit(circuit: Circuit | None, now: datetime) -> Iterator[Fact]:
@@ -229,7 +207,7 @@ def _of_circuit(circuit: Circuit | None, now: datetime) -> Iterator[Fact]:
     text = f"Its circuit is {_how(circuit)}"
     if until := _time(circuit.until):
         text += f"; tried again {f'at {_clock(until)}' if until > now else 'by the next request'}"
-    code = "circuit" if circuit.shut else ON_TRIAL
+    code = Obstacle.CIRCUIT_OPEN if circuit.shut else Obstacle.CIRCUIT_TRIED
     yield Fact(code, text, since=_time(circuit.since), stops=circuit.shut)
 
 
@@ -244,7 +222,7 @@ def _of_ejection(ejection: Ejection | None) -> Iterator[Fact]:
     if ejection is not None:
         until = datetime.fromtimestamp(ejection.until, UTC)
         text = f"It is ejected until {_clock(until)}: {ejection.cause}"
-        yield Fact("ejected", text, since=_time(ejection.since))
+        yield Fact(Obstacle.EJECTED, text, since=_time(ejection.since))
 
 
 def _of_traffic(backend: Backend, traffic: Traffic, known: list[Fact]) -> Iterator[Fact]:
@@ -252,16 +230,18 @@ def _of_traffic(backend: Backend, traffic: Traffic, known: list[Fact]) -> Iterat
     if backend.backup_of is not None:
         holders = {place.holder for share in traffic.shares for place in share.places}
         if backend.pk not in holders:
-            yield Fact("stands_by", f"{backend.backup_of.name} is well: it stands in for that one.")
+            text = f"{backend.backup_of.name} is well: it stands in for that one."
+            yield Fact(Obstacle.STAND_IN, text)
         return
     share = next((one for one in traffic.shares if one.tier == backend.tier), None)
     if share is None:
         return
     # Panic sets aside what probes say, and neither an open circuit nor an operator's order.
     if share.panic and share.percent and [fact.code for fact in known if fact.stops] == _ILL:
-        yield Fact("in_panic", _PANIC, stops=False)
+        yield Fact(Remark.IN_PANIC, _PANIC, stops=False)
     if not share.percent and share.healthy:
-        yield Fact("waiting", _why_waiting(backend, traffic), since=_time(traffic.state.since))
+        text = _why_waiting(backend, traffic)
+        yield Fact(Obstacle.LOWER_TIER, text, since=_time(traffic.state.since))
 
 
 _PANIC = "Too few of its pool are well (panic): it gets requests all the same."

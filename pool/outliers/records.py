@@ -9,7 +9,7 @@ from math import floor
 
 import msgspec
 
-from pool.bus import MALFORMED
+from pool.bus import read_record
 from pool.snapshot import OutlierPolicy, PoolSpec
 
 
@@ -84,10 +84,7 @@ def tidy(state: Ejections, pool: PoolSpec, now: float) -> Ejections:
 
 def read_ejections(record: bytes | None) -> Ejections:
     """Those in `record`; none if there are none that this version can read."""
-    try:
-        return msgspec.json.decode(record, type=Ejections) if record else Ejections()
-    except MALFORMED:
-        return Ejections()
+    return read_record(record, Ejections) or Ejections()
 
 
 def _in_a_row(last: Ejection | None, policy: OutlierPolicy, now: float) -> int:

@@ -13,6 +13,7 @@ from pool.addresses import socket_path
 from pool.bus import HealthStatus
 from pool.choices import AdminState, CircuitState, HealthState
 from pool.snapshot import BackendSpec
+from pool.trouble import Trouble
 from proxy.client.hosts import normalise_base
 from proxy.client.members import Members
 from proxy.core.balancing import UnknownAlgorithm
@@ -75,7 +76,7 @@ class Service:
         self._session.auth = _Token(token)
         self._stopped = Event()
         self._tag = ""
-        self._away = False
+        self._absence = Trouble(log, "%s cannot be followed, the last answer holds: %s")
 
     def start(self, members: Members) -> None:
         """Ask once, here, and then go on in a thread. Raises what `requests` raises."""
@@ -97,11 +98,9 @@ class Service:
             try:
                 self._ask(members)
             except (requests.RequestException, ValueError, UnknownAlgorithm) as error:
-                if not self._away:
-                    log.warning("%s cannot be followed, the last answer holds: %s", self, error)
-                self._away = True
+                self._absence.met(self, error)
             else:
-                self._away = False
+                self._absence.over()
         self._session.close()
 
     def _ask(self, members: Members) -> None:

@@ -8,6 +8,7 @@ from proxy.core.pool import Pool
 from proxy.core.routing import Route, Router
 from proxy.core.steps import Steps, at_once, in_parts
 from proxy.core.sticky import Stickiness, build_stickiness, is_sticky
+from proxy.core.succession import Succession
 from proxy.core.tier import Algorithm
 from proxy.errors import NoBackend, NoRoute, ProxyError
 
@@ -44,7 +45,7 @@ class Configuration:
         self._clock = clock or Clock()
         self._sticky_key = sticky_key
         self._marks: dict[int, Marks] = {}
-        self._new: list[Pool] = []
+        self._successions: list[Succession] = []
         if not in_steps:
             at_once(self.prepare())
             self.take_over()
@@ -70,8 +71,9 @@ class Configuration:
         main, fallback = self._algorithms[spec.algorithm], self._algorithms[spec.balancing.fallback]
         algorithm = Algorithm(main, fallback, spec.balancing)
         pool = Pool(spec, algorithm, self._offset, self._clock, previous)
-        yield from pool.make_backends()
-        self._new.append(pool)
+        succession = Succession(pool, previous)
+        yield from succession.make_backends()
+        self._successions.append(succession)
         return pool
 
     def _make_sticky(self, pool: Pool, key: bytes) -> Steps[None]:
@@ -85,8 +87,8 @@ class Configuration:
 
     def arrange(self) -> Steps[None]:
         """Work out who will serve, so that `take_over()` has less to do."""
-        for pool in self._new:
-            yield from pool.arrange()
+        for succession in self._successions:
+            yield from succession.arrange()
             yield
 
     def take_over(self) -> None:
@@ -94,9 +96,9 @@ class Configuration:
 
         In one go for all pools: a request goes by the old configuration or by the new one.
         """
-        for pool in self._new:
-            pool.take_over()
-        self._previous, self._new = None, []
+        for succession in self._successions:
+            succession.take_over()
+        self._previous, self._successions = None, []
 
     def no_route(self) -> ProxyError:
         """What a request is told that none matches. Before the first snapshot one may yet come."""

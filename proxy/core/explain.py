@@ -7,38 +7,17 @@ out is plain data, the same for a question that was made up and for a live reque
 
 from collections import Counter
 from collections.abc import Container, Iterable
-from enum import StrEnum
 from math import isfinite
 
 import msgspec
 
 from pool.choices import AdminState
+from pool.obstacles import DETAILS, Obstacle
 from pool.tiers import Share
 from proxy.core.backend import Backend
 from proxy.core.balancing.base import NOTHING
 from proxy.core.pool import Pool
 from proxy.core.routing import Route, Router
-
-_ADMIN_STATES = {
-    AdminState.DRAINING: "It keeps what it has and gets nothing new.",
-    AdminState.MAINTENANCE: "An operator has taken it out of service.",
-}
-
-
-class PassedOver(StrEnum):
-    """Why a backend is not among those that are chosen from."""
-
-    TRIED = "tried"
-    MAINTENANCE = "maintenance"
-    DRAINING = "draining"
-    NO_WEIGHT = "weight_0"
-    UNHEALTHY = "unhealthy"
-    CIRCUIT_OPEN = "circuit_open"
-    CIRCUIT_TRIED = "circuit_half_open"
-    EJECTED = "ejected"
-    STAND_IN = "stand_in_not_needed"
-    LOWER_TIER = "lower_tier"
-    FULL = "full"
 
 
 class RouteView(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +52,7 @@ class BackendView(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int  # 0: no limit
     latency_ms: float | None  # to the first byte, averaged; None: not measured
     score: float | None  # the least wins; None: the algorithm compares nothing
-    passed_over: PassedOver | None
+    passed_over: Obstacle | None
     detail: str
 
 
@@ -167,8 +146,8 @@ def _view_backend(
 ) -> BackendView:
     score = None
     if backend in tried:
-        reason: PassedOver | None = PassedOver.TRIED
-        detail = "This request has tried it already."
+        reason: Obstacle | None = Obstacle.TRIED
+        detail = DETAILS[Obstacle.TRIED]
     elif share is None:
         reason, detail = _not_serving(pool, backend)
     else:
@@ -190,30 +169,31 @@ def _view_backend(
     )
 
 
-def _not_serving(pool: Pool, backend: Backend) -> tuple[PassedOver, str]:
+def _not_serving(pool: Pool, backend: Backend) -> tuple[Obstacle, str]:
     """Why it has no place among those that take part."""
     spec = backend.spec
     if spec.admin_state is not AdminState.ACTIVE:
-        return PassedOver(spec.admin_state.value), _ADMIN_STATES[spec.admin_state]
+        order = Obstacle(spec.admin_state.value)
+        return order, DETAILS[order]
     if not spec.weight:
-        return PassedOver.NO_WEIGHT, "It gets no new clients."
+        return Obstacle.NO_WEIGHT, DETAILS[Obstacle.NO_WEIGHT]
     if backend.out:
         return _out(backend)
     stood_in_for = pool.backends.get(spec.backup_of)
     name = stood_in_for.spec.name if stood_in_for is not None else "a backend that is gone"
-    return PassedOver.STAND_IN, f"It takes the place of {name} while that one is out."
+    return Obstacle.STAND_IN, f"It takes the place of {name} while that one is out."
 
 
-def _out(backend: Backend) -> tuple[PassedOver, str]:
+def _out(backend: Backend) -> tuple[Obstacle, str]:
     breaker = backend.breaker
     if breaker is not None and breaker.out:
-        return PassedOver.CIRCUIT_OPEN, breaker.circuit.cause
+        return Obstacle.CIRCUIT_OPEN, breaker.circuit.cause
     if backend.ejection is not None:
-        return PassedOver.EJECTED, backend.ejection.cause
-    return PassedOver.UNHEALTHY, backend.health.reason if backend.health is not None else ""
+        return Obstacle.EJECTED, backend.ejection.cause
+    return Obstacle.UNHEALTHY, backend.health.reason if backend.health is not None else ""
 
 
-def _waiting(pool: Pool, backend: Backend, share: Share) -> tuple[PassedOver | None, str]:
+def _waiting(pool: Pool, backend: Backend, share: Share) -> tuple[Obstacle | None, str]:
     """Why one that takes part in its tier is not chosen from all the same."""
     if not backend.available():
         return _cannot_now(backend)
@@ -221,24 +201,21 @@ def _waiting(pool: Pool, backend: Backend, share: Share) -> tuple[PassedOver | N
         return None, _panic(backend) if backend.out else ""
     serving = ", ".join(str(one.tier) for one in pool.shares if one.percent)
     if share.tier < pool.floor:
-        return PassedOver.LOWER_TIER, f"After a failover, tiers from {pool.floor} on serve."
-    return PassedOver.LOWER_TIER, f"Tier {serving} serves."
+        return Obstacle.LOWER_TIER, f"After a failover, tiers from {pool.floor} on serve."
+    return Obstacle.LOWER_TIER, f"Tier {serving} serves."
 
 
 def _panic(backend: Backend) -> str:
     return f"{_out(backend)[1]} Its tier is in panic: all are used.".lstrip()
 
 
-def _cannot_now(backend: Backend) -> tuple[PassedOver, str]:
+def _cannot_now(backend: Backend) -> tuple[Obstacle, str]:
     limit = backend.spec.max_connections
     if limit and backend.load() >= limit:
-        return PassedOver.FULL, f"{backend.load()} of {limit} in flight."
+        return Obstacle.FULL, f"{backend.load()} of {limit} in flight."
     if backend.out:
         return _out(backend)
-    return (
-        PassedOver.CIRCUIT_TRIED,
-        "A few requests find out whether it has recovered; it gets no others.",
-    )
+    return Obstacle.CIRCUIT_TRIED, DETAILS[Obstacle.CIRCUIT_TRIED]
 
 
 def rehearse(pool: Pool, key: bytes | None, picks: int) -> Rehearsal:

@@ -9,8 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pool.obstacles import Obstacle
 from proxy.core.backend import Backend
-from proxy.core.explain import BackendView, PassedOver, PoolView
+from proxy.core.explain import BackendView, PoolView
 from proxy.core.routing import Route
 from proxy.errors import ProxyError
 
@@ -21,7 +22,7 @@ _MAX_BACKENDS = 30  # more never fit
 _MAX_TRIES = 5  # the last ones
 _MAX_TEXT = 60  # characters of a name or a value
 # Where the detail is news.
-_OUT = (PassedOver.UNHEALTHY, PassedOver.CIRCUIT_OPEN, PassedOver.EJECTED)
+_OUT = (Obstacle.UNHEALTHY, Obstacle.CIRCUIT_OPEN, Obstacle.EJECTED)
 
 
 def explanation_header(

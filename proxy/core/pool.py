@@ -1,8 +1,6 @@
 """A pool as one worker runs it: its live backends, their tiers, and who serves now."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Container, Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Callable, Container, Mapping
 from random import random
 from typing import NamedTuple
 from zlib import crc32
@@ -13,10 +11,10 @@ from pool.choices import HealthState
 from pool.snapshot import BackendSpec, PoolSpec
 from pool.tiers import Place, Share, places_of, share_out
 from proxy.core.backend import Backend, Weight
-from proxy.core.balancing import Balancer
 from proxy.core.balancing.base import NOTHING
 from proxy.core.budget import RetryBudget
 from proxy.core.clock import Clock
+from proxy.core.line_up import LineUp
 from proxy.core.queue import Queue
 from proxy.core.slow_start import grown
 from proxy.core.steps import Steps, at_once, in_parts
@@ -25,7 +23,7 @@ from proxy.core.tier import Algorithm, Tier
 _WELL = (HealthState.HEALTHY, HealthState.DEGRADED)
 
 
-class _Arrangement(NamedTuple):
+class Arrangement(NamedTuple):
     """Who serves, worked out and not told to anybody yet. `members` by their tiers' numbers."""
 
     shares: list[Share]
@@ -36,8 +34,7 @@ class _Arrangement(NamedTuple):
 class Pool:
     """`backends` by id. `refresh()` must follow each change of a backend's eligibility.
 
-    `shares`: what each tier has of the traffic. `hopeless`: nobody is well, and who is
-    chosen nevertheless, in panic, may well fail. `queue`: None where nothing limits what
+    `shares`: what each tier has of the traffic. `queue`: None where nothing limits what
     the backends have at once. `selective`: whether a try may be over before its end,
     by its time or by its status, which `unwanted` tells. `changes`: how often it was worked
     out anew who serves.
@@ -51,7 +48,7 @@ class Pool:
         clock: Clock,
         previous: "Pool | None" = None,
     ) -> None:
-        """To be used after `make_backends()` and `take_over()`; `previous` is, until then."""
+        """Not to be used before its `Succession` to `previous`, which gives it backends."""
         self.spec = spec
         self.backends: dict[int, Backend] = {}
         self.algorithm = algorithm
@@ -69,58 +66,6 @@ class Pool:
         self.selective = bool(retry.on_statuses or retry.try_timeout or retry.hedge_after)
         if previous is not None and previous.algorithm == algorithm:
             self.tiers = previous.tiers
-        self._previous = previous
-        self._changed: dict[Backend, BackendSpec] = {}  # those that stay, and what they shall be
-        self._arrangement: _Arrangement | None = None
-        self._as_of = 0  # `changes` of the previous one that are in it
-
-    # --- succession ---
-
-    def make_backends(self) -> Steps[None]:
-        """Make those that are new; those that stay remain for now as `previous` has them."""
-        known = self._previous.backends if self._previous is not None else {}
-        for part in in_parts(self.spec.backends):
-            for spec in part:
-                backend = known.get(spec.id)
-                # Another URL is another server: nothing that is known of the old one holds for it.
-                if backend is None or backend.spec.url != spec.url:
-                    backend = Backend(spec)
-                elif backend.spec != spec:
-                    self._changed[backend] = spec
-                self.backends[spec.id] = backend
-            yield
-
-    def arrange(self) -> Steps[None]:
-        """Work out who will serve, as things are now, so that `take_over()` has less to do."""
-        previous = self._previous
-        if previous is not None:
-            self.floor, self._starting = previous.floor, previous._starting
-            self._as_of = previous.changes
-        self._arrangement = yield from self._arranged()
-
-    def take_over(self) -> None:
-        """Serve from now on in the place of `previous`, with which it shares what has state.
-
-        Nobody may see some of this and not the rest of it.
-        """
-        previous = self._previous
-        later = previous is not None and previous.changes != self._as_of
-        if later or self._arrangement is None:
-            at_once(self.arrange())  # somebody has gone down meanwhile, or has come up
-        for backend, spec in self._changed.items():
-            backend.configure(spec)
-        if self.queue is not None:
-            self.queue.configure(self.spec.limits)
-        if previous is not None:
-            previous._starting = {}  # which would make it refresh the tiers: they are others' now
-        arrangement, self._arrangement = self._arrangement, None
-        self._previous, self._changed = None, {}
-        if arrangement is not None:
-            self._serve(arrangement)
-        if previous is not None and previous.tiers is self.tiers:
-            # Its requests that wait, or are tried again: the tiers that it knew may be empty.
-            previous._order, previous._ends = self._order, self._ends
-            previous._whole, previous.hopeless = self._whole, self.hopeless
 
     # --- choosing ---
 
@@ -128,49 +73,37 @@ class Pool:
         self, excluded: Container[Backend] = NOTHING, key: bytes | None = None
     ) -> Backend | None:
         """A backend for the next try; `key`: what the pool's hash key says of the request."""
-        tier = self._whole
+        line_up = self.line_up
+        tier = line_up.whole
         if tier is not None:
             backend = tier.pick(excluded, key)
             if backend is not None:
                 return backend
-        return self._choose_among_tiers(excluded, key)
-
-    def _choose_among_tiers(
-        self, excluded: Container[Backend], key: bytes | None
-    ) -> Backend | None:
-        """From the tier whose turn it is, or else from the first that has anybody left."""
-        tiers = self._order
-        if not tiers:
+        if not line_up.order:
             return None
         if key is not None and self.algorithm.main.needs_key:
             point = crc32(key) % 100  # equal keys stay in their tier
         else:
             point = int(self.chance() * 100)
-        turn = bisect_right(self._ends, point)
-        for tier in (tiers[turn], *tiers[:turn], *tiers[turn + 1 :]):
-            backend = tier.pick(excluded, key)
-            if backend is not None:
-                return backend
-        return None
+        return line_up.pick(point, excluded, key)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nobody is well, so that who is chosen nevertheless, in panic, may well fail."""
+        return self.line_up.hopeless
 
     def failed(self, backend: Backend) -> None:
         """A try at this backend has failed by its own fault."""
-        for tier in self._order:
+        for tier in self.line_up.order:
             tier.failed(backend)
 
     def has_another(self, tried: Container[Backend]) -> bool:
         """Whether a try could go to one that is not among `tried` now."""
-        return any(backend.available() for backend in self._others(tried))
+        return any(backend.available() for backend in self.line_up.others(tried))
 
     def full_for(self, tried: Container[Backend]) -> bool:
         """Whether there is one for it that has no room only for the moment."""
-        return any(backend.full for backend in self._others(tried))
-
-    def _others(self, tried: Container[Backend]) -> Iterator[Backend]:
-        for tier in self._order:
-            for backend in tier.balancer.backends:
-                if backend not in tried:
-                    yield backend
+        return any(backend.full for backend in self.line_up.others(tried))
 
     def active(self) -> int:
         """Tries of this worker that are under way."""
@@ -187,10 +120,13 @@ class Pool:
 
     def refresh(self) -> None:
         """Work out anew who serves, and tell the tiers' algorithms."""
-        self._serve(at_once(self._arranged()))
+        self.serve(at_once(self.arranged({})))
 
-    def _arranged(self) -> Steps[_Arrangement]:
-        """Who serves as things are now, worked out without a change to anything."""
+    def arranged(self, changed: Mapping[Backend, BackendSpec]) -> Steps[Arrangement]:
+        """Who serves as things are now, worked out without a change to anything.
+
+        `changed`: what backends are to be configured with before it is served so.
+        """
         out = {backend.id for backend in self.backends.values() if backend.out}
         yield
         places = places_of(self.spec.backends, out)
@@ -201,23 +137,32 @@ class Pool:
         members: dict[int, list[tuple[Backend, float]]] = {}
         for share in shares:
             if share.places:
-                members[share.tier] = [self._member(place, starting) for place in share.places]
-        return _Arrangement(shares, members, starting)
+                members[share.tier] = [
+                    self._member(place, starting, changed) for place in share.places
+                ]
+        return Arrangement(shares, members, starting)
 
-    def _serve(self, arrangement: _Arrangement) -> None:
+    def serve(self, arrangement: Arrangement) -> None:
+        """Go by `arrangement` from now on."""
         self.changes += 1
         self.shares, members, self._starting = arrangement
-        self.hopeless = not any(share.healthy for share in self.shares)
         for number, tier in self.tiers.items():
             if number not in members:
                 tier.update([])
         for number, those in members.items():
             self._tier(number).update(those)
-        taking_part = [share for share in self.shares if share.places]
-        self._order = tuple(self.tiers[share.tier] for share in taking_part)
-        self._ends = list(accumulate(share.percent for share in taking_part))
-        whole = (self.tiers[one.tier] for one in taking_part if one.percent == 100)
-        self._whole = next(whole, None)
+        self.line_up = LineUp(self.shares, self.tiers)
+
+    def follow(self, previous: "Pool") -> None:
+        """Go on from where `previous` is now."""
+        self.floor, self._starting = previous.floor, previous._starting
+
+    def make_way(self, successor: "Pool") -> None:
+        """Leave the tiers to `successor`, which serves in the place of this one."""
+        self._starting = {}  # or it would go on refreshing them
+        if self.tiers is successor.tiers:
+            # For requests that wait, or are tried again: the tiers that it knew may be empty.
+            self.line_up = successor.line_up
 
     def _tier(self, number: int) -> Tier:
         tier = self.tiers.get(number)
@@ -225,11 +170,16 @@ class Pool:
             tier = self.tiers[number] = Tier(self.algorithm, self._offset, self.clock)
         return tier
 
-    def _member(self, place: Place, starting: Container[Backend]) -> tuple[Backend, Weight]:
+    def _member(
+        self,
+        place: Place,
+        starting: Container[Backend],
+        changed: Mapping[Backend, BackendSpec],
+    ) -> tuple[Backend, Weight]:
         backend = self.backends[place.holder]
         weight: Weight = place.weight if self.algorithm.main.weighted else 1
         if backend.degraded:
-            own = self._changed.get(backend, backend.spec).health.degraded_weight
+            own = changed.get(backend, backend.spec).health.degraded_weight
             weight *= (self.spec.health.degraded_weight if own is None else own) / 100
         if backend in starting:
             weight *= grown(self.spec.balancing, self.clock.now - self._starting[backend]) / 100
@@ -309,19 +259,3 @@ class Pool:
             for backend, since in self._starting.items()
             if self.backends.get(backend.id) is backend and grown(policy, now - since) < 100
         }
-
-
-def build_pool(
-    spec: PoolSpec,
-    algorithm: type[Balancer],
-    previous: Pool | None,
-    offset: int,
-    clock: Clock | None = None,
-    fallback: type[Balancer] | None = None,
-) -> Pool:
-    """The pool of `spec`; backends and algorithms of `previous` live on where they fit."""
-    parts = Algorithm(algorithm, fallback or algorithm, spec.balancing)
-    pool = Pool(spec, parts, offset, clock or Clock(), previous)
-    at_once(pool.make_backends())
-    pool.take_over()
-    return pool

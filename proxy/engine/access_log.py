@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pool.trouble import Trouble
 from proxy.engine.anatomy import End
 from proxy.engine.log_file import LogFile
 
@@ -99,7 +100,7 @@ class AccessLog:
         self._ready = asyncio.Event()  # there is a slice
         self._flushing = asyncio.Lock()
         self._lost = 0
-        self._failing = False
+        self._failure = Trouble(log, "The access log cannot be written, its lines are lost: %s")
 
     # --- on the requests' path ---
 
@@ -148,16 +149,14 @@ class AccessLog:
 
     def _failed(self, error: OSError, count: int) -> None:
         self._lost += count
-        if not self._failing:
-            self._failing = True
-            log.warning("The access log cannot be written, its lines are lost: %s", error)
+        self._failure.met(error)
 
     def _succeeded(self) -> None:
         # Only now: while stdout is stuck, stderr may be the same pipe.
         if self._lost:
             log.warning("The access log is written again; %d lines were lost", self._lost)
         self._lost = 0
-        self._failing = False
+        self._failure.over()
 
 
 def _line(subject: bytes, end: End, offset: int) -> bytes:

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from pool import bus
 from pool.bus import EdgeReport, FailoverState, FloorChange, HealthChange, HealthStatus
 from pool.snapshot import SnapshotError, decode
+from pool.trouble import Trouble
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.core.steps import Steps, at_once
 from proxy.engine.edge import Edge
@@ -43,7 +44,9 @@ class Feed:
         self._report = report
         self._load_report = LoadReport(redis, report.worker_id)
         self._raw = b""  # the snapshot that was last looked at, as it was encoded
-        self._away = False
+        self._absence = Trouble(
+            log, "Redis is away, going on with the last configuration: %s", "Redis is back"
+        )
         self._caught_up = asyncio.Event()
 
     def load_file(self) -> None:
@@ -63,9 +66,7 @@ class Feed:
             try:
                 await self._follow()
             except (RedisError, OSError, TimeoutError) as error:
-                if not self._away:
-                    log.warning("Redis is away, going on with the last configuration: %s", error)
-                self._away = True
+                self._absence.met(error)
             except Exception:  # a defect in one reading must not end all that follow
                 log.exception("what is published could not be taken up")
             await asyncio.sleep(RETRY)
@@ -83,9 +84,7 @@ class Feed:
                 # Subscribed first: what is announced during the reading is not missed.
                 await self._read_all()
                 self._caught_up.set()
-                if self._away:
-                    log.warning("Redis is back")
-                    self._away = False
+                self._absence.over()
                 reread_at = self._edge.loop.time() + REREAD_INTERVAL
                 while (left := reread_at - self._edge.loop.time()) > 0:
                     message = await channels.get_message(timeout=left)

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic_ns
 
+from pool.trouble import Trouble
 from proxy.core.backend import Backend
 from proxy.core.queue import Queue
 from proxy.core.steps import Steps, in_parts
@@ -45,7 +46,9 @@ class LiveBoard:
         self._queues: dict[int, Queue] = {}
         self._places: dict[int, int] = {}  # of the first word after the id, by it
         self._others: dict[Path, _Other] = {}
-        self._full = False  # is told once
+        self._full_disk = Trouble(
+            log, "other workers do not see all that this one has: %s", level=logging.ERROR
+        )
         self._map(_GROW)
 
     def show(self, backends: Iterable[Backend], queues: Mapping[int, Queue] = _NONE) -> Steps[None]:
@@ -142,9 +145,7 @@ class LiveBoard:
             try:
                 self._places[number] = self._append(number)
             except OSError as error:
-                if not self._full:
-                    log.error("other workers do not see all that this one has: %s", error)
-                self._full = True
+                self._full_disk.met(error)
                 return None
         return self._places[number]
 

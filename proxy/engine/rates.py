@@ -18,6 +18,7 @@ from time import monotonic_ns
 from redis.exceptions import RedisError
 
 from pool.choices import RateScope
+from pool.trouble import Trouble
 from proxy.core.configuration import Configuration
 from proxy.core.rate_limit import WORDS, RateLimit, tag_of
 from proxy.core.steps import in_parts
@@ -48,7 +49,7 @@ class Rates:
         self._whole: list[tuple[int, RateLimit]] = []  # shared, with a counter for all requests
         self._taken: dict[int, tuple[RateLimit, int]] = {}
         self._news = asyncio.Event()
-        self._away = False
+        self._absence = Trouble(log, "rate limits are not shared while Redis is away: %s")
 
     def configure(self, configuration: Configuration) -> None:
         """Give each route that has a limit its own; the counters stay."""
@@ -98,14 +99,12 @@ class Rates:
             for some in in_parts(taken.items(), _AT_ONCE):
                 await self._settle_some(shared, some)
         except (RedisError, OSError, TimeoutError) as error:
-            if not self._away:
-                log.warning("rate limits are not shared while Redis is away: %s", error)
-            self._away = True
+            self._absence.met(error)
             return False
         except Exception:  # a defect must not end the task: nothing would be shared any more
             log.exception("rate limits could not be shared")
             return False
-        self._away = False
+        self._absence.over()
         return True
 
     @staticmethod

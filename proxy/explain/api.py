@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from pool.api.errors import Conflict, redis_errors_as_answers
 from pool.api.strict import KnownFields, KnownParameters
 from pool.connection import redis_client
-from proxy.core.explain import PassedOver
+from pool.obstacles import Obstacle
 from proxy.explain.answer import Answer, By, Unanswerable, explain
 from proxy.explain.question import Question, QuestionError
 
@@ -78,7 +78,7 @@ class _BackendSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="What the algorithm compares; the least wins."
     )
     passed_over = serializers.ChoiceField(
-        choices=[reason.value for reason in PassedOver],
+        choices=[one.value for one in Obstacle],
         allow_null=True,
         help_text="Why it is not among those that are chosen from.",
     )

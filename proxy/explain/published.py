@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-import msgspec
 from redis import Redis
 
 from pool.bus import (
@@ -15,13 +14,13 @@ from pool.bus import (
     EJECTIONS_KEY,
     FAILOVER_KEY,
     HEALTH_KEY,
-    MALFORMED,
     SNAPSHOT_KEY,
     BackendLoad,
     EdgeReport,
     FailoverState,
     HealthStatus,
     load_key,
+    read_record,
 )
 from pool.circuits.records import Circuit
 from pool.outliers.records import Ejection, read_ejections
@@ -56,7 +55,7 @@ def read_figures(redis: Redis, backends: Iterable[int], now: float | None = None
     now = time.time() if now is None else now
     numbers = list(backends)
     records = cast("dict[bytes, bytes]", redis.hgetall(EDGES_KEY)).values()
-    reports = [report for raw in records if (report := _decoded(raw, EdgeReport)) is not None]
+    reports = [report for raw in records if (report := read_record(raw, EdgeReport)) is not None]
     alive = [report for report in reports if now - report.seen_at <= EDGE_REPORT_EXPIRY]
     loads: dict[int, list[BackendLoad]] = {}
     keys = [load_key(report.worker_id) for report in alive]
@@ -83,7 +82,7 @@ def read_ejected(redis: Redis, pool_id: int) -> dict[int, Ejection]:
 def read_floor(redis: Redis, pool_id: int) -> int:
     """The tier from which on the pool is to serve after a failover."""
     raw = cast("bytes | None", redis.hget(FAILOVER_KEY, str(pool_id)))
-    state = _decoded(raw, FailoverState)
+    state = read_record(raw, FailoverState)
     return state.floor if state is not None else 0
 
 
@@ -102,15 +101,5 @@ def _by_backend(
 
 
 def _decoded_by(numbers: list[int], records: list[bytes | None], kind: type[T]) -> dict[int, T]:
-    found = {number: _decoded(raw, kind) for number, raw in zip(numbers, records, strict=True)}
+    found = {number: read_record(raw, kind) for number, raw in zip(numbers, records, strict=True)}
     return {number: record for number, record in found.items() if record is not None}
-
-
-def _decoded(raw: bytes | None, kind: type[T]) -> T | None:
-    """None for what is not there, or what another version has written in another shape."""
-    if raw is None:
-        return None
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except MALFORMED:
-        return None

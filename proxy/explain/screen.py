@@ -7,16 +7,17 @@ from django.utils.safestring import SafeString
 from pool.admin.badges import BLUE, GREEN, GREY, ORANGE, RED, badge
 from pool.admin.figures import Figure
 from pool.admin.history import Table
-from proxy.core.explain import BackendView, PassedOver, PoolView, RouteView, TierView
+from pool.obstacles import Obstacle, short
+from proxy.core.explain import BackendView, PoolView, RouteView, TierView
 from proxy.explain.answer import Answer, By, Choice
 
 _COLOURS = {
-    PassedOver.UNHEALTHY: RED,
-    PassedOver.MAINTENANCE: BLUE,
-    PassedOver.DRAINING: ORANGE,
-    PassedOver.FULL: ORANGE,
-    PassedOver.CIRCUIT_OPEN: RED,
-    PassedOver.EJECTED: RED,
+    Obstacle.UNHEALTHY: RED,
+    Obstacle.MAINTENANCE: BLUE,
+    Obstacle.DRAINING: ORANGE,
+    Obstacle.FULL: ORANGE,
+    Obstacle.CIRCUIT_OPEN: RED,
+    Obstacle.EJECTED: RED,
 }
 _FIGURES = ["Backend", "State", "Share", "Tier", "Weight", "In flight", "Latency", "Score"]
 _IN_WORDS = {
@@ -169,7 +170,7 @@ def _state(view: BackendView, choice: Choice | None) -> SafeString:
         return badge("chosen", GREEN)
     if view.passed_over is None:
         return badge("may serve", BLUE)
-    return badge(view.passed_over.replace("_", " "), _COLOURS.get(view.passed_over, GREY))
+    return badge(short(view.passed_over), _COLOURS.get(view.passed_over, GREY))
 
 
 def _note(answer: Answer) -> str:

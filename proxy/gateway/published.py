@@ -19,6 +19,7 @@ from pool import bus
 from pool.bus import FailoverState, HealthStatus
 from pool.outliers.records import Ejection, read_ejections
 from pool.snapshot import PoolSpec, RouteSpec, Snapshot, SnapshotError, decode
+from pool.trouble import Trouble
 from proxy.client.decisions import Decisions
 from proxy.core.balancing import UnknownAlgorithm
 from proxy.core.configuration import Configuration
@@ -49,7 +50,9 @@ class Published:
         self.decisions = Decisions(time, self._news.set, alone=False)
         self._raw = b""
         self._announced = False  # something that has not been read yet
-        self._away = False
+        self._absence = Trouble(
+            log, "Redis is away, going on with what was published last: %s", "Redis is back"
+        )
         self._starting = Lock()
         self._started = False
 
@@ -82,9 +85,7 @@ class Published:
         try:
             step()
         except RedisError as error:
-            if not self._away:
-                log.warning("Redis is away, going on with what was published last: %s", error)
-            self._away = True
+            self._absence.met(error)
         except Exception:  # a defect in one reading must not end all that follow
             log.exception("what is published could not be taken up")
 
@@ -139,9 +140,7 @@ class Published:
             for key in (bus.FAILOVER_KEY, bus.HEALTH_KEY, bus.EJECTIONS_KEY, bus.CIRCUITS_KEY):
                 pipe.hgetall(key)
             raw, floors, health, ejections, circuits = pipe.execute()
-        if self._away:
-            log.warning("Redis is back")
-            self._away = False
+        self._absence.over()
         if raw is not None and raw != self._raw:
             self._take_snapshot(raw)
         decisions = self.decisions

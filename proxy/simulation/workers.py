@@ -11,7 +11,8 @@ from typing import Any
 from pool.snapshot import PoolSpec
 from proxy.core.balancing import Balancer, balancer_class
 from proxy.core.clock import Clock
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
+from proxy.core.succession import build_pool
 from proxy.simulation.chance import chance
 
 

@@ -126,7 +126,7 @@ def test_what_nothing_explains_is_called_so(make_backend, count, lately, clock):
 @pytest.mark.parametrize(
     ("kind", "begin", "end_kind", "end", "code"),
     [
-        (EventKind.HEALTH_CHANGED, "unhealthy", EventKind.HEALTH_CHANGED, "healthy", "down"),
+        (EventKind.HEALTH_CHANGED, "unhealthy", EventKind.HEALTH_CHANGED, "healthy", "unhealthy"),
         (EventKind.HEALTH_CHANGED, "degraded", EventKind.HEALTH_CHANGED, "healthy", "degraded"),
         (
             EventKind.ADMIN_STATE_CHANGED,
@@ -139,7 +139,7 @@ def test_what_nothing_explains_is_called_so(make_backend, count, lately, clock):
             *(EventKind.ADMIN_STATE_CHANGED, "maintenance"),
             *(EventKind.ADMIN_STATE_CHANGED, "active", "maintenance"),
         ),
-        (EventKind.CIRCUIT_OPENED, "", EventKind.CIRCUIT_CLOSED, "", "circuit"),
+        (EventKind.CIRCUIT_OPENED, "", EventKind.CIRCUIT_CLOSED, "", "circuit_open"),
         (EventKind.EJECTED, "", EventKind.UNEJECTED, "", "ejected"),
     ],
 )
@@ -156,7 +156,7 @@ def test_what_kept_a_backend_away_is_told_with_how_long(
     assert (reason.code, reason.seconds) == (code, 12 * 60)
     assert reason.text.endswith("for 12 min of 1 h.")
     assert (found["b"].verdict, codes(found["a"])) == ("explained", ["others_away"])
-    assert f"b ({code} for 12 min)" in found["a"].words
+    assert f"b ({code.replace('_', ' ')} for 12 min)" in found["a"].words
 
 
 def test_what_began_before_the_span_counts_from_its_start(make_backend, count, lately, clock):
@@ -165,7 +165,7 @@ def test_what_began_before_the_span_counts_from_its_start(make_backend, count, l
     tell(b, EventKind.HEALTH_CHANGED, ago(hours=5), to="unhealthy")
     count(lately, a=30)
     [reason] = shares(clock)["b"].reasons
-    assert (reason.code, reason.seconds) == ("down", clock.last("1h").seconds)
+    assert (reason.code, reason.seconds) == ("unhealthy", clock.last("1h").seconds)
 
 
 def test_a_circuit_on_trial_is_still_away(make_backend, count, lately, clock):
@@ -185,7 +185,7 @@ def test_a_slow_start_is_told(shop, make_backend, count, lately, clock):
     tell(b, EventKind.HEALTH_CHANGED, ago(minutes=20), to="unhealthy")
     tell(b, EventKind.HEALTH_CHANGED, ago(minutes=15), to="healthy")
     count(lately, a=30, b=20)
-    assert codes(shares(clock)["b"]) == ["down", "slow_start"]
+    assert codes(shares(clock)["b"]) == ["unhealthy", "slow_start"]
 
 
 def test_clients_that_stick_explain_both_ways(shop, make_backend, count, lately, clock):

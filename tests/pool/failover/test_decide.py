@@ -5,7 +5,7 @@ import pytest
 from pool.bus import FailoverState
 from pool.choices import AdminState, EventKind, Failback, TierMode
 from pool.failover.decide import Refused, fail_back, fail_over, follow, is_tiered
-from pool.outage import CIRCUIT_OPEN, UNHEALTHY
+from pool.obstacles import Obstacle
 from pool.snapshot import BackendSpec, PoolSpec, TierPolicy
 
 
@@ -34,7 +34,7 @@ class Story:
         self._take(follow(self.pool, self.state, self.out, self.now))
         return self
 
-    def falls_ill(self, *ids, why=UNHEALTHY):
+    def falls_ill(self, *ids, why=Obstacle.UNHEALTHY):
         self.out |= dict.fromkeys(ids, why)
         return self.step()
 
@@ -82,7 +82,7 @@ def test_traffic_goes_and_returns_and_each_is_told_once_with_its_cause():
 
 
 def test_the_cause_tells_open_circuits_apart():
-    story = Story(pool_of(0, 0, 0, 1)).falls_ill(1).falls_ill(2, 3, why=CIRCUIT_OPEN)
+    story = Story(pool_of(0, 0, 0, 1)).falls_ill(1).falls_ill(2, 3, why=Obstacle.CIRCUIT_OPEN)
     story.gets_well(2)
     assert [move.cause for move in story.moves] == [
         "tier 0: 0 of 3 backends well, 2 circuits open",

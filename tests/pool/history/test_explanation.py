@@ -102,7 +102,7 @@ def test_not_even_in_panic_while_its_circuit_is_open(backend, redis_client):
     circuit = Circuit(state=CircuitState.OPEN, since=1.7e9, until=1.7e9 + 30, cause="5 failures")
     redis_client.hset(CIRCUITS_KEY, str(backend.pk), msgspec.json.encode(circuit))
     explanation = explained(backend)
-    assert [fact.code for fact in explanation.facts] == ["unhealthy", "circuit"]
+    assert [fact.code for fact in explanation.facts] == ["unhealthy", "circuit_open"]
     assert (explanation.state, explanation.out) == ("unhealthy", True)
 
 
@@ -111,7 +111,7 @@ def test_a_circuit_that_is_tried_lets_some_requests_through(backend, others, red
     circuit = Circuit(state=CircuitState.HALF_OPEN, since=1.7e9, cause="it was open for 30 s")
     redis_client.hset(CIRCUITS_KEY, str(backend.pk), msgspec.json.encode(circuit))
     explanation = explained(backend)
-    assert (explanation.state, explanation.out) == ("on_trial", False)
+    assert (explanation.state, explanation.out) == ("circuit_half_open", False)
     assert explanation.facts[0].text == "Its circuit is half open: it was open for 30 s"
 
 
@@ -133,7 +133,7 @@ def test_a_backup_waits_while_the_primaries_serve(backend, others, redis_client)
     for one in (backend, *others, backup):
         say(redis_client, one, HealthState.HEALTHY)
     explanation = explained(backup)
-    assert explanation.state == "waiting"
+    assert explanation.state == "lower_tier"
     assert explanation.facts[0].text == "It is in tier 1, a backup: tier 0 serves"
 
 
@@ -155,7 +155,7 @@ def test_a_stand_in_stands_by(backend, redis_client):
     stand_in.save()
     for one in (backend, stand_in):
         say(redis_client, one, HealthState.HEALTHY)
-    assert explained(stand_in).state == "stands_by"
+    assert explained(stand_in).state == "stand_in_not_needed"
     say(redis_client, backend, HealthState.UNHEALTHY)
     assert explained(stand_in).state == "healthy"
 

@@ -10,8 +10,9 @@ from pool.choices import HealthState
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, Snapshot
 from proxy.core.backend import Backend
 from proxy.core.balancing import balancer_class
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
 from proxy.core.routing import Route, Router
+from proxy.core.succession import build_pool
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pool.choices import HealthState
 from pool.snapshot import BackendSpec, PoolSpec, RetryPolicy
 from proxy.core.balancing.weighted_round_robin import WeightedRoundRobin
 from proxy.core.exchange import Exchange, IllegalMove, Phase
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
+from proxy.core.succession import build_pool
 from proxy.errors import (
     BackendReset,
     BadRequest,

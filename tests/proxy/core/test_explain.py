@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from pool.bus import HealthStatus
 from pool.choices import AdminState, HealthState, TierMode
+from pool.obstacles import Obstacle
 from pool.snapshot import BackendSpec, PoolSpec, RouteSpec, TierPolicy
 from proxy.core.balancing import balancer_class
-from proxy.core.explain import PassedOver, explain_pool, explain_routes, rehearse
-from proxy.core.pool import Pool, build_pool
+from proxy.core.explain import explain_pool, explain_routes, rehearse
+from proxy.core.pool import Pool
 from proxy.core.routing import Route, Router
+from proxy.core.succession import build_pool
 
 UNHEALTHY = HealthStatus(state=HealthState.UNHEALTHY, since=0, reason="HTTP 503")
 
@@ -106,14 +108,14 @@ def test_each_backend_that_is_not_chosen_from_has_its_reason(pool_of, backend_sp
     explained = by_name(pool, tried={pool.backends[9]})
     assert {name: backend.passed_over for name, backend in explained.items()} == {
         "serves": None,
-        "ill": PassedOver.UNHEALTHY,
-        "drained": PassedOver.DRAINING,
-        "repaired": PassedOver.MAINTENANCE,
-        "weightless": PassedOver.NO_WEIGHT,
-        "full": PassedOver.FULL,
-        "lower": PassedOver.LOWER_TIER,
-        "second": PassedOver.STAND_IN,
-        "tried": PassedOver.TRIED,
+        "ill": Obstacle.UNHEALTHY,
+        "drained": Obstacle.DRAINING,
+        "repaired": Obstacle.MAINTENANCE,
+        "weightless": Obstacle.NO_WEIGHT,
+        "full": Obstacle.FULL,
+        "lower": Obstacle.LOWER_TIER,
+        "second": Obstacle.STAND_IN,
+        "tried": Obstacle.TRIED,
     }
     assert explained["ill"].detail == "HTTP 503"
     assert explained["full"].detail == "1 of 1 in flight."
@@ -125,7 +127,7 @@ def test_a_stand_in_has_the_place_of_the_one_that_is_out(pool_of, backend_spec):
     pool = pool_of([backend_spec(1, name="a", weight=5), backend_spec(2, name="b", backup_of=1)])
     pool.set_health(1, UNHEALTHY)
     explained = by_name(pool)
-    assert explained["a"].passed_over is PassedOver.UNHEALTHY
+    assert explained["a"].passed_over is Obstacle.UNHEALTHY
     assert (explained["b"].passed_over, explained["b"].weight) == (None, 5)
 
 
@@ -212,4 +214,4 @@ def test_who_has_no_reason_is_who_gets_requests(specs, data):
         assert set(shares) >= chosen_from
     # Where a tier with a share is full, others serve in its place.
     others = set(shares) - chosen_from
-    assert {reasons(pool)[name] for name in others} <= {PassedOver.LOWER_TIER}
+    assert {reasons(pool)[name] for name in others} <= {Obstacle.LOWER_TIER}

@@ -12,8 +12,9 @@ from pool.snapshot import BackendSpec, PoolSpec, RouteSpec
 from proxy.core.balancing import balancer_class
 from proxy.core.explain import explain_pool
 from proxy.core.explain_header import MAX_BYTES, explanation_header
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
 from proxy.core.routing import Route
+from proxy.core.succession import build_pool
 from proxy.errors import ConnectFailed
 
 texts = st.text(max_size=300)

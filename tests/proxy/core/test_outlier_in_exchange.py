@@ -7,7 +7,8 @@ from pool.snapshot import BackendSpec, OutlierPolicy, PoolSpec, RetryPolicy, Tie
 from proxy.core.balancing import balancer_class
 from proxy.core.exchange import Exchange
 from proxy.core.outlier import Monitor
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
+from proxy.core.succession import build_pool
 from proxy.errors import BadRequest, ClientGone, ConnectFailed, ProxyError, ResponseTimeout
 
 EJECTION = Ejection(since=1.0, until=31.0, times=1, cause="5 failures in a row")

@@ -12,7 +12,8 @@ from pool.snapshot import BackendSpec, PoolSpec, TierPolicy
 from proxy.core.backend import Backend
 from proxy.core.balancing.base import NOTHING, Balancer
 from proxy.core.balancing.round_robin import RoundRobin
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
+from proxy.core.succession import build_pool
 
 PoolOf = Callable[..., Pool]
 SpecOf = Callable[..., BackendSpec]

@@ -9,8 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pool.snapshot import BackendSpec, LimitPolicy, PoolSpec
 from proxy.core.balancing.weighted_round_robin import WeightedRoundRobin
 from proxy.core.exchange import Exchange
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
 from proxy.core.queue import Queue
+from proxy.core.succession import build_pool
 from proxy.errors import ConnectFailed, NoRoom
 
 SECOND = 1_000_000_000

@@ -8,8 +8,9 @@ from pool.snapshot import BackendSpec, PoolSpec, RetryPolicy
 from proxy.core.balancing.weighted_round_robin import WeightedRoundRobin
 from proxy.core.budget import ALWAYS, RetryBudget
 from proxy.core.exchange import Exchange, Phase
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
 from proxy.core.retry import backoff, may_retry
+from proxy.core.succession import build_pool
 from proxy.errors import (
     BackendReset,
     ConnectFailed,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pool.snapshot import PoolSpec, RouteSpec
 from proxy.core.balancing import balancer_class
-from proxy.core.pool import build_pool
 from proxy.core.routing import Route, Router
+from proxy.core.succession import build_pool
 
 RouterOf = Callable[..., Router]
 RouteOf = Callable[..., Route]

@@ -9,8 +9,9 @@ from pool.choices import HealthState
 from pool.snapshot import BackendSpec, BalancingPolicy, PoolSpec
 from proxy.core.balancing import balancer_class
 from proxy.core.clock import Clock
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
 from proxy.core.slow_start import grown
+from proxy.core.succession import build_pool
 
 SECOND = 1_000_000_000
 MINUTE = BalancingPolicy(slow_start=60.0)

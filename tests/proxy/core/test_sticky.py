@@ -16,9 +16,10 @@ from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
 from proxy.core.head.message import Headers
 from proxy.core.marks import Marks
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
 from proxy.core.rules import HeaderRules
 from proxy.core.sticky import Stickiness, build_stickiness
+from proxy.core.succession import build_pool
 from proxy.errors import ConnectFailed, NoBackend
 
 KEY = b"k" * 32

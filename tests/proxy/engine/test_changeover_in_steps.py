@@ -132,7 +132,9 @@ def state(edge: Edge) -> dict[str, Any]:
                     for key, tier in pool.tiers.items()
                     if tier.balancer.backends
                 },
-                "order": [[one.id for one in tier.balancer.backends] for tier in pool._order],
+                "order": [
+                    [one.id for one in tier.balancer.backends] for tier in pool.line_up.order
+                ],
                 "backends": {
                     one.id: (
                         one.spec,

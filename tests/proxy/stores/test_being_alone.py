@@ -9,8 +9,8 @@ from pool.circuits.records import Merge, Operation
 from pool.snapshot import BackendSpec, CircuitPolicy, PoolSpec
 from proxy.core.balancing import balancer_class
 from proxy.core.circuit.breaker import Breaker
-from proxy.core.pool import build_pool
 from proxy.core.steps import at_once
+from proxy.core.succession import build_pool
 from proxy.stores.agreement import Agreement
 from proxy.stores.memory import MemoryCircuits
 

@@ -8,8 +8,9 @@ from pool.choices import CircuitState
 from pool.circuits.records import Circuit
 from pool.snapshot import BackendSpec, CircuitPolicy, PoolSpec
 from proxy.core.balancing import balancer_class
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
 from proxy.core.steps import at_once
+from proxy.core.succession import build_pool
 from proxy.stores.agreement import Agreement
 
 NOW = 1_700_000_000.0

@@ -13,7 +13,8 @@ from proxy.core.balancing import balancer_class
 from proxy.core.circuit.breaker import Breaker
 from proxy.core.clock import Clock
 from proxy.core.exchange import Exchange
-from proxy.core.pool import Pool, build_pool
+from proxy.core.pool import Pool
+from proxy.core.succession import build_pool
 from proxy.errors import Blame, NoBackend, ProxyError
 
 NOW = 1_700_000_000.0
