@@ -98,7 +98,7 @@ class Transaction:
                 self.body.check_size()
             backend = exchange.choose()
         except NoBackend as error:
-            if not self.tries.find_nobody(full=isinstance(error, NoRoom)):
+            if not self.tries.wait_for_backend(full=isinstance(error, NoRoom)):
                 self.give_up(exchange.answer(error))
         except BodyTooLarge as error:
             self.give_up(error)

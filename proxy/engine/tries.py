@@ -86,8 +86,8 @@ class Tries:
 
     # --- a place ---
 
-    def find_nobody(self, *, full: bool) -> bool:
-        """No backend can be tried. Whether that is waited for: not unless they are `full`."""
+    def wait_for_backend(self, *, full: bool) -> bool:
+        """None can be tried now. Whether one is waited for: not unless they are only `full`."""
         self.dispatch = self.dispatch.over(NEVER)
         transaction = self._transaction
         pool = transaction.exchange.pool
