@@ -66,7 +66,8 @@ class Hedge:
         prepared = self._transaction.prepared
         prefix = prepared.prefix or prepared.prefix_for(self.backend)
         data = prefix + self._transaction.request_id + HEAD_END
-        connection.begin(self, prepared.head.method, data)
+        connection.begin(self, prepared.head.method)
+        self._edge.outbox.add_request(connection.transport, data)
 
     def try_failed(
         self, error: ProxyError, *, untouched: bool = False, stale: bool = False

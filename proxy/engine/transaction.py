@@ -21,14 +21,7 @@ from proxy.engine.prepared import Prepared
 from proxy.engine.request_body import RequestBody, request_reader
 from proxy.engine.settling import settle
 from proxy.engine.tries import Tries
-from proxy.errors import (
-    BodyTooLarge,
-    Cause,
-    ClientGone,
-    NoBackend,
-    NoRoom,
-    ProxyError,
-)
+from proxy.errors import BodyTooLarge, Cause, ClientGone, NoBackend, NoRoom, ProxyError
 
 if TYPE_CHECKING:
     from proxy.core.backend import Backend
@@ -136,8 +129,13 @@ class Transaction:
             if gate.reasons:  # full was a connection that is gone
                 gate.open(flow.CONNECTING | flow.PEER_FULL)
         timeouts = self.exchange.pool.spec.timeouts
-        self.client.wait(timeouts.response if self.request_complete else timeouts.idle)
-        connection.begin(self, prepared.head.method, data)
+        connection.begin(self, prepared.head.method)
+        if self.request_complete:
+            self.client.wait(timeouts.response)
+            self.edge.outbox.add_request(connection.transport, data)
+        else:
+            self.client.wait(timeouts.idle)
+            connection.transport.write(data)
 
     def adopt(self, hedge: "Hedge") -> None:
         """Go on with the second try in place of the first, which is over."""
@@ -222,12 +220,9 @@ class Transaction:
 
     def taker(self, head: ResponseHead) -> "Transaction | None":
         """Who passes on the response with this head; None: nobody, another try is made."""
-        tries = self._tries
-        if tries is None:
-            if head.status not in self.exchange.pool.unwanted:
-                return self
-            tries = self.tries
-        return self if tries.accept(head) else None
+        if self._tries is None and head.status not in self.exchange.pool.unwanted:
+            return self
+        return self if self.tries.accept(head) else None
 
     def begin_response(self, head: ResponseHead, *, until_close: bool) -> None:
         """The final response's head has come: settle how it is passed on."""

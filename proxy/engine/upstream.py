@@ -67,11 +67,10 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.gate = ReadGate(self.transport)
 
-    def begin(self, transaction: Requester, method: bytes, data: bytes) -> None:
-        """Send a request; what comes back belongs to `transaction`."""
+    def begin(self, transaction: Requester, method: bytes) -> None:
+        """A request is about to be sent: what comes back belongs to `transaction`."""
         self._transaction = transaction
         self._method = method
-        self.transport.write(data)
 
     @property
     def answering(self) -> bool:

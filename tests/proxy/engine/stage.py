@@ -86,8 +86,11 @@ class Client:
 
 
 class Stage:
+    """`sent`: each write to a backend."""
+
     def __init__(self, loop: asyncio.AbstractEventLoop, folder: Path) -> None:
         self.loop = loop
+        self.sent: list[bytes] = []
         self.counters = Counters(folder / "worker.board")
         self.edge = Edge(loop, self.counters, EdgeSettings(), LiveBoard(folder / "worker.live"))
         backend = BackendSpec(id=1, name="a", url="http://127.0.0.1:1")
@@ -101,7 +104,7 @@ class Stage:
         """One more idle connection to the backend: the one that is used next."""
         (connections,) = self.edge.connections.values()
         upstream = UpstreamConnection(connections)
-        upstream.connection_made(Transport())
+        upstream.connection_made(Transport(self.sent.append))
         connections.give_back(upstream)
         return upstream
 

@@ -1,4 +1,4 @@
-"""Responses wait for the end of the loop's turn, and nothing overtakes them."""
+"""Messages wait for the end of the loop's turn, and nothing overtakes them."""
 
 import pytest
 
@@ -157,3 +157,63 @@ def test_a_write_that_fails_costs_no_other_its_response(
     assert broken.transport.aborted
     assert other.statuses == [b"200"]
     assert "a response could not be sent" in caplog.text
+
+
+# --- requests ---
+
+
+def test_requests_are_sent_at_the_end_of_the_turn_before_the_responses(stage: Stage) -> None:
+    order: list[str] = []
+    client, other = Client(stage.edge), Client(stage.edge)
+    client.transport.on_write = lambda data: order.append("response")
+    ask(stage, client).data_received(HELLO)
+    ask(stage, other).transport.on_write = lambda data: order.append("request")  # type: ignore[attr-defined]
+    assert (stage.sent, order) == ([], [])
+    stage.turn()
+    assert (len(stage.sent), order) == (1, ["request", "response"])
+
+
+def test_a_long_request_does_not_wait(stage: Stage) -> None:
+    ask(stage, stage.client, GET.replace(b"Host", b"X: " + b"x" * LARGE + b"\r\nHost"))
+    assert len(stage.sent) == 1
+
+
+def test_a_request_does_not_wait_for_its_body(stage: Stage) -> None:
+    post = b"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5\r\n\r\n"
+    ask(stage, stage.client, post)
+    assert len(stage.sent) == 1
+    stage.client.connection.data_received(b"hello")
+    assert stage.sent[1:] == [b"hello"]
+
+
+def test_a_request_whose_client_has_gone_is_not_sent(stage: Stage) -> None:
+    gone, other = Client(stage.edge), Client(stage.edge)
+    for client in (gone, other):
+        ask(stage, client)
+    gone.connection.connection_lost(None)
+    stage.turn()
+    assert len(stage.sent) == 1
+
+
+def test_a_request_whose_connection_was_closed_meanwhile_is_told_by_it(stage: Stage) -> None:
+    upstream = ask(stage, stage.client, GET.replace(b"GET", b"POST"))
+    upstream.transport.close()
+    stage.turn()
+    assert (stage.sent, stage.client.seen) == ([], [])
+    upstream.connection_lost(None)
+    assert stage.client.statuses == [b"502"]
+
+
+def test_a_request_that_cannot_be_written_costs_no_other_anything(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(data: bytes) -> None:
+        raise RuntimeError("a defect")
+
+    broken = ask(stage, Client(stage.edge))
+    broken.transport.on_write = fail  # type: ignore[attr-defined]
+    ask(stage, Client(stage.edge)).data_received(HELLO)
+    stage.turn()
+    assert len(stage.sent) == 1
+    assert broken.transport.is_closing()
+    assert "a request could not be sent" in caplog.text
