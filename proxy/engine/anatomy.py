@@ -4,16 +4,12 @@ A transaction notes an instant only where time may have passed: one that found a
 idle connection at once has noted none before its response's head.
 """
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from proxy.core.backend import Backend
 from proxy.errors import Cause
-
-if TYPE_CHECKING:
-    from proxy.core.exchange import Exchange
-    from proxy.engine.edge import Edge
 
 AT_ONCE: Final = 0  # with what came before it
 NEVER: Final = -1  # it has not come to that; also of a duration
@@ -31,7 +27,27 @@ class Phases(NamedTuple):
     first_byte: int | None = None  # of the last try, from then until its response's head was there
 
 
-class End(msgspec.Struct, gc=False):
+class Dispatch(NamedTuple):
+    """How a request came to be with a backend. Instants as those of `End`."""
+
+    first_try: int = AT_ONCE
+    last_try: int = AT_ONCE
+    sent: int = AT_ONCE  # when the last try's connection was there, if it was made for it
+
+    def again(self, now: int) -> "Dispatch":
+        """Another try has begun."""
+        return Dispatch(self.first_try, now)
+
+    def over(self, sent: int) -> "Dispatch":
+        """The present try is sent over a connection of its own, or not yet, if `NEVER`."""
+        return Dispatch(self.first_try, self.last_try, sent)
+
+
+STRAIGHT: Final = Dispatch()  # at once, to the only one that was tried
+NOWHERE: Final = Dispatch(sent=NEVER)
+
+
+class End(msgspec.Struct, gc=False, kw_only=True):
     """A request that has ended. Instants are `monotonic_ns()`, or `AT_ONCE` or `NEVER`."""
 
     request_id: bytes
@@ -44,68 +60,24 @@ class End(msgspec.Struct, gc=False):
     backend: Backend | None = None  # of the last try
     in_flight: int = 0  # other requests that it has from this worker
     attempts: int = 0
-    first_try: int = AT_ONCE
-    last_try: int = AT_ONCE
-    sent: int = NEVER  # when the last try's connection was there, if it was made for it
+    dispatch: Dispatch = NOWHERE
     responded: int = NEVER  # when the final response's head was there
 
     @property
     def reused(self) -> bool | None:
         """Whether its last connection had served others before; None: it had none."""
-        return None if self.sent == NEVER else self.sent == AT_ONCE
+        sent = self.dispatch.sent
+        return None if sent == NEVER else sent == AT_ONCE
 
     def phases(self) -> Phases:
         if not self.attempts:
             return Phases()
-        first = self.first_try or self.started
-        last = self.last_try or first
+        first_try, last_try, sent = self.dispatch
+        first = first_try or self.started
+        last = last_try or first
         queue, retries = first - self.started, last - first
-        if self.sent == NEVER:
+        if sent == NEVER:
             return Phases(queue, retries)
-        sent = self.sent or last
+        sent = sent or last
         waited = None if self.responded == NEVER else self.responded - sent
         return Phases(queue, retries, sent - last, waited)
-
-
-class Course:
-    """Base of a transaction: what it notes of its own course. Instants as those of `End`."""
-
-    _first_try = AT_ONCE
-    _last_try = AT_ONCE
-    _sent = AT_ONCE
-    _responded = NEVER
-
-    _cause: Cause
-    request_id: bytes
-    _started: int
-    _edge: "Edge"
-    _exchange: "Exchange"
-    _backend: "Backend | None"
-    _waits_since: int
-    _bytes_in: int
-    _bytes_out: int
-
-    def _begin_try(self, now: int) -> None:
-        """Not for a first try that begins at once."""
-        self._waits_since = self._last_try = now
-        self._sent = AT_ONCE
-
-    def _end(self, status: int) -> End:
-        """The clock has to be right."""
-        backend = self._backend
-        return End(
-            self.request_id,
-            status,
-            self._cause,
-            self._bytes_in,
-            self._bytes_out,
-            self._started,
-            self._edge.clock.now,
-            backend,
-            backend.in_flight if backend is not None else 0,
-            self._exchange.attempts,
-            self._first_try,
-            self._last_try,
-            self._sent,
-            self._responded,
-        )

@@ -20,7 +20,14 @@ from proxy.engine.own_answers import render_error, render_health
 from proxy.engine.peer import peer_of
 from proxy.engine.prepared import HEALTH_PATH, Prepared
 from proxy.engine.transaction import Transaction
-from proxy.errors import BadRequest, ProxyError, RateLimited, RequestTimeout, TooManyConnections
+from proxy.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    ProxyError,
+    RateLimited,
+    RequestTimeout,
+    TooManyConnections,
+)
 
 if TYPE_CHECKING:
     from proxy.engine.edge import Edge
@@ -317,7 +324,7 @@ class ClientConnection(asyncio.Protocol):
             self._close_in_time()
         elif self._transaction is not None:
             self.wait(LINGER)
-            self._transaction.timed_out()
+            self._transaction.tries.timed_out()
         elif self._buffer or self._head_begun:
             self._refuse(RequestTimeout())
         else:
@@ -338,7 +345,7 @@ class ClientConnection(asyncio.Protocol):
     def end(self) -> None:
         """The worker leaves: what is under way has had its time."""
         if self._transaction is not None:
-            self._transaction.end()
+            self._transaction.give_up(DeadlineExceeded())  # and nobody is to blame
         elif not self._closing:
             self._close_kindly()
 

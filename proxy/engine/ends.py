@@ -49,7 +49,15 @@ class Ends:
     ) -> None:
         """The edge has answered a request itself. `prepared`: its head, if it could be read."""
         now = monotonic_ns()
-        end = End(request_id, error.status, error.cause, bytes_in, bytes_out, now, now)
+        end = End(
+            request_id=request_id,
+            status=error.status,
+            cause=error.cause,
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
+            started=now,
+            ended=now,
+        )
         log = self._access_log
         if log is not None and log.wants(error.status >= 500):
             log.add(describe(client, prepared), end)

@@ -36,7 +36,7 @@ class ExplainedTransaction(Transaction):
 
     def start(self) -> None:
         if self._asked:
-            exchange = self._exchange
+            exchange = self.exchange
             tried = NOTHING if exchange.tried is None else exchange.tried
             self._seen = explain_pool(exchange.pool, exchange.key, tried)
         super().start()
@@ -47,20 +47,20 @@ class ExplainedTransaction(Transaction):
         if value:
             self.response_rules = Then(self.response_rules, partial(_with_explanation, value))
 
-    def _give_up(self, error: ProxyError) -> None:
+    def give_up(self, error: ProxyError) -> None:
         value = self._explanation()
         if value:
             self.error_fields = f"{HEADER}: {value}\r\n"
-        super()._give_up(error)
+        super().give_up(error)
 
     def _explanation(self) -> str:
         if self._seen is None:
             return ""
-        exchange = self._exchange
+        exchange = self.exchange
         number = self.prepared.configuration.snapshot.number
         tried = exchange.tried or {}
         return explanation_header(
-            number, self._route, self._seen, tried, exchange.backend, exchange.preferred
+            number, self.route, self._seen, tried, exchange.backend, exchange.preferred
         )
 
 

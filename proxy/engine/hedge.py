@@ -14,37 +14,37 @@ from proxy.engine.anatomy import AT_ONCE, NEVER
 from proxy.errors import Cause, ClientGone, ProxyError, UnwantedStatus
 
 if TYPE_CHECKING:
-    from proxy.core.routing import Route
+    from proxy.core.backend import Backend
     from proxy.engine.connections import Connecting
-    from proxy.engine.edge import Edge
     from proxy.engine.transaction import Transaction
+    from proxy.engine.tries import Tries
     from proxy.engine.upstream import UpstreamConnection
+    from proxy.engine.watch import Watch
 
 
 class Hedge:
-    selective: Literal[True] = True  # see `Tries`
+    selective: Literal[True] = True  # see `Transaction`
     request_complete = True
 
     def __init__(
-        self, transaction: "Transaction", exchange: Exchange, edge: "Edge", route: "Route"
+        self, transaction: "Transaction", watch: "Watch", exchange: Exchange, backend: "Backend"
     ) -> None:
+        """`exchange` has chosen `backend`; `watch` is told what comes of it."""
         self._transaction = transaction
-        self._edge = edge
-        self._route = route
+        self._watch = watch
+        self._edge = transaction.edge
         self.exchange = exchange
-        self.began = edge.clock.now
+        self.backend = backend
+        self.began = self._edge.clock.now
+        self.sent = NEVER  # see `anatomy`
         self.connection: UpstreamConnection | None = None
         self.connecting: Connecting | None = None
-        self.sent = NEVER  # see `anatomy`
-        self.response_rules = route.response_rules
+        self.response_rules = transaction.route.response_rules
 
     def start(self) -> None:
-        edge, backend = self._edge, self.exchange.backend
-        if backend is None:
-            return
-        edge.counters.hedge(self._route, backend)
+        self._edge.counters.hedge(self._transaction.route, self.backend)
         spec = self.exchange.pool.spec
-        connections = edge.connections_to(backend, spec.tls)
+        connections = self._edge.connections_to(self.backend, spec.tls)
         connection = connections.take()
         if connection is None:
             self.connecting = connections.connect(self, spec.timeouts.connect)
@@ -58,13 +58,13 @@ class Hedge:
         self.connecting = None
         self.sent = monotonic_ns()
         us = (self.sent - self.began) // 1000
-        self._edge.counters.connected(self._route, self.exchange.backend, us)
+        self._edge.counters.connected(self._transaction.route, self.backend, us)
         self._send(connection)
 
     def _send(self, connection: "UpstreamConnection") -> None:
         self.connection = connection
         prepared = self._transaction.prepared
-        prefix = prepared.prefix or prepared.prefix_for(connection.backend)
+        prefix = prepared.prefix or prepared.prefix_for(self.backend)
         data = prefix + self._transaction.request_id + HEAD_END
         connection.begin(self, prepared.head.method)
         self._edge.outbox.add_request(connection.transport, data)
@@ -74,25 +74,22 @@ class Hedge:
     ) -> None:
         """`stale`: a connection that had been idle is gone, which says nothing of the backend."""
         self.connection = self.connecting = None
-        backend = self.exchange.backend
         if stale:
             self.exchange.finish()
         else:
             self._count_failure(error.cause, error.status)
             self.exchange.failed(error, replayable=False)
-        if backend is not None:
-            self._transaction.hedge_failed(backend, error)
+        self._watch.hedge_failed(self.backend, error)
 
     def taker(self, head: ResponseHead) -> "Transaction | None":
         """The transaction, which has given up its own try by then; None: nobody."""
-        backend = self.exchange.backend
-        if backend is None or head.status not in self.exchange.pool.unwanted:
-            self._transaction.hedge_won(self)
+        if head.status not in self.exchange.pool.unwanted:
+            self._watch.hedge_won(self)
             return self._transaction
         self._count_failure(UnwantedStatus.cause, head.status)
         self.exchange.responded(head.status)
         self.exchange.finish(head.status)
-        self._transaction.hedge_failed(backend, UnwantedStatus())
+        self._watch.hedge_failed(self.backend, UnwantedStatus())
         return None
 
     def interim(self, data: bytes) -> None:
@@ -106,12 +103,12 @@ class Hedge:
 
     # --- ends ---
 
-    def hand_over(self) -> None:
+    def hand_over(self, tries: "Tries") -> None:
         """The transaction is in its place from here on."""
         if self.connection is not None:
             self.connection.hand_over(self._transaction)
         if self.connecting is not None:
-            self.connecting.waiter = self._transaction
+            self.connecting.waiter = tries
 
     def abandon(self) -> None:
         """The other one was faster, or nobody waits."""
@@ -123,11 +120,9 @@ class Hedge:
         self.exchange.finish()
 
     def _count_failure(self, cause: Cause, status: int) -> None:
-        self._edge.counters.failed_try(self._route, self.exchange.backend, cause)
+        self._edge.counters.failed_try(self._transaction.route, self.backend, cause)
         self._observe(status)
 
     def _observe(self, status: int) -> None:
-        backend = self.exchange.backend
         now = self._edge.clock.now = monotonic_ns()
-        if backend is not None:
-            backend.observe_try(status, (now - self.began) / 1000, now)
+        self.backend.observe_try(status, (now - self.began) / 1000, now)

@@ -58,13 +58,14 @@ class Sweep:
 
     def _end_requests(self, before: float) -> None:
         # Those that are done are dropped here: finding each when it ends would cost more.
-        timed = [one for one in self._timed if not one[1].untimed]
+        # A tunnel has a time of its own.
+        timed = [one for one in self._timed if not (one[1].done or one[1].tunnel)]
         self._timed = [one for one in timed if one[0] >= before]
         for ends_at, transaction in timed:
             if ends_at >= before:
                 continue
             try:
-                transaction.deadline_passed()
+                transaction.tries.deadline_passed()
             except Exception:
                 log.exception("a request could not be ended in time")
 

@@ -2,289 +2,320 @@
 
 The decisions are the exchange's (`proxy.core.exchange`); this is the shell that
 moves the bytes. A transaction outlives no connection: whichever side is lost
-tells it, and after `done` it hears nothing more.
+tells it, and after `done` it hears nothing more. Most requests are a head that an idle
+connection takes, and a response that goes out as it came. What else one needs is made
+when it comes to that: a `RequestBody`, its `Tries`, a `Delivery`.
 """
 
-from time import monotonic_ns, time
+from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from proxy.core.date import http_date
 from proxy.core.exchange import Exchange
-from proxy.core.forward import response_bytes
-from proxy.core.framing import BodyReader, ChunkedReader, CloseReader, LengthReader
 from proxy.core.head.message import HEAD_END
 from proxy.core.head.response import ResponseHead
 from proxy.engine import flow
 from proxy.engine.anatomy import NEVER
+from proxy.engine.delivery import Delivery
 from proxy.engine.own_answers import render_error
 from proxy.engine.prepared import Prepared
-from proxy.engine.request_body import RequestBody
+from proxy.engine.request_body import RequestBody, request_reader
+from proxy.engine.settling import settle
 from proxy.engine.tries import Tries
-from proxy.errors import (
-    BadRequest,
-    Blame,
-    BodyTooLarge,
-    Cause,
-    ClientGone,
-    ProxyError,
-    RequestTimeout,
-    ResponseTimeout,
-)
+from proxy.errors import BodyTooLarge, Cause, ClientGone, NoBackend, NoRoom, ProxyError
 
 if TYPE_CHECKING:
     from proxy.core.backend import Backend
     from proxy.core.routing import Route
-    from proxy.engine.connections import Connecting
     from proxy.engine.downstream import ClientConnection
+    from proxy.engine.hedge import Hedge
     from proxy.engine.upstream import UpstreamConnection
 
-_SERVER_ERROR = 500  # and above
 _COMPLETE = Cause.COMPLETE
 
 
-class Transaction(Tries):
+class Transaction:
     # What most requests leave as it is, and nobody asks for, stands here.
     done = False
-    _backend: "Backend | None" = None  # of the present try, or else of the last one
-    _upstream: "UpstreamConnection | None" = None
-    _connecting: "Connecting | None" = None
+    backend: "Backend | None" = None  # of the present try, or else of the last one
+    responded = NEVER  # when the final response's head was there
+    status = 0  # 0: nothing of it was passed on yet
+    first_byte = NEVER  # microseconds of the backend's own until its head was there
     tunnel = False  # a protocol other than HTTP is spoken since the 101
-    plain = True  # the head that is remembered for most clients will do
+    delivery: Delivery | None = None  # of a response that does not go out as it came
     error_fields = ""  # lines that an answer of the edge itself has beside its own
-    payload: list[bytes] | None = None  # collects content that goes out without chunks
-    _status = 0  # 0: nothing of it was passed on yet
-    _first_byte = NEVER  # microseconds of the backend's own until its head was there
-    _bytes_out = 0
+    _upstream: "UpstreamConnection | None" = None
     _continued = False  # an interim response has been passed on
-    chunks = False  # content without a length or a coding goes out in chunks
     _until_close = False  # only a reset can tell the client that it was cut short
 
     def __init__(self, client: "ClientConnection", prepared: Prepared, route: "Route") -> None:
         edge = client.edge
-        self._started = edge.clock.now = monotonic_ns()
-        self._client = client
-        self._edge = edge
-        self._route = route
+        self.started = edge.clock.now = monotonic_ns()
+        self.client = client
+        self.edge = edge
+        self.route = route
         self.response_rules = route.response_rules
         self.prepared = prepared
         self.request_id = prepared.request_id or edge.next_request_id()
         claim = prepared.claim
         preferred = None if claim is None else claim.preferred
-        self._exchange = Exchange(route.pool, prepared.idempotent, prepared.key, preferred)
+        self.exchange = Exchange(route.pool, prepared.idempotent, prepared.key, preferred)
         timeouts = route.pool.spec.timeouts
-        self._idle = timeouts.idle
+        self.idle = timeouts.idle
         if timeouts.request:
             edge.sweep.limit(self, timeouts.request)
         self.keep_alive = prepared.head.keep_alive
-        self._bytes_in = len(prepared.raw)
         # What every request is asked for: a class's attribute is found ten times as slowly.
-        self._body: BodyReader | None = None  # None: no more of it is to come
-        self._sending: RequestBody | None = None  # what of it goes to the backend
-        self._waits_since = 0  # when the present try had all of the request; 0: from the start
-        self._switched = 0  # when the tunnel began: how long it lasts is not the backend's doing
-        self._cause = _COMPLETE
-        self.hedged = 0
-        self.selective = False
+        self.request_complete = True
+        self.body: RequestBody | None = None
+        self._tries: Tries | None = None
+        self.waits_since = 0  # when the present try had all of the request; 0: from the start
+        self.switched = 0  # when the tunnel began: how long it lasts is not the backend's doing
+        self.bytes_out = 0
+        self.cause = _COMPLETE
+        self.selective = False  # asks to see a response's head before it is passed on
 
-    def expect_body(self, body: bytes = b"") -> None:
-        """The request has a body: `body`, if all of it has come with the head."""
-        self._sending = RequestBody(body)
-        self._bytes_in += len(body)
-        if not body:
-            head = self.prepared.head
-            self._body = (
-                ChunkedReader(BadRequest) if head.chunked else LengthReader(head.content_length)
-            )
+    @property
+    def tries(self) -> Tries:
+        """Made when it is first asked for."""
+        if self._tries is None:
+            self._tries = Tries(self)
+        return self._tries
 
-    # --- request ---
+    # --- a try ---
 
-    def _send(self, connection: "UpstreamConnection") -> None:
+    def start(self) -> None:
+        """Send the request, as far as it has come, to the next backend."""
+        exchange = self.exchange
+        try:
+            if self.body is not None:
+                self.body.check_size()
+            backend = exchange.choose()
+        except NoBackend as error:
+            if not self.tries.wait_for_backend(full=isinstance(error, NoRoom)):
+                self.give_up(exchange.answer(error))
+        except BodyTooLarge as error:
+            self.give_up(error)
+        else:
+            self.try_at(backend)
+
+    def try_at(self, backend: "Backend") -> None:
+        """The exchange has chosen `backend`."""
+        self.backend = backend
+        if self.exchange.pool.selective:
+            self.selective = True
+            retry = self.exchange.pool.spec.retry
+            if retry.try_timeout or retry.hedge_after:
+                self.tries.watch.begin()
+        try:
+            pool = self.edge.connections[backend]
+        except KeyError:
+            pool = self.edge.connections_to(backend, self.exchange.pool.spec.tls)
+        connection = pool.take()
+        if connection is None:
+            self.tries.connect(pool)
+        else:
+            self.send(connection)
+
+    def send(self, connection: "UpstreamConnection") -> None:
+        """The request goes out on `connection`, as far as it has come."""
         self._upstream = connection
         prepared = self.prepared
         prefix = prepared.prefix or prepared.prefix_for(connection.backend)
         data = prefix + self.request_id + HEAD_END
-        sending = self._sending
-        if sending is not None:
-            data = sending.behind(data)
-            gate = self._client.gate
+        body = self.body
+        if body is not None:
+            data = body.behind(data)
+            gate = self.client.gate
             if gate.reasons:  # full was a connection that is gone
                 gate.open(flow.CONNECTING | flow.PEER_FULL)
-        timeouts = self._exchange.pool.spec.timeouts
+        timeouts = self.exchange.pool.spec.timeouts
         connection.begin(self, prepared.head.method)
-        if self._body is None:
-            self._client.wait(timeouts.response)
-            self._edge.outbox.add_request(connection.transport, data)
+        if self.request_complete:
+            self.client.wait(timeouts.response)
+            self.edge.outbox.add_request(connection.transport, data)
         else:
-            self._client.wait(timeouts.idle)
+            self.client.wait(timeouts.idle)
             connection.transport.write(data)
 
-    @property
-    def request_complete(self) -> bool:
-        return self._body is None
+    def adopt(self, hedge: "Hedge") -> None:
+        """Go on with the second try in place of the first, which is over."""
+        self.exchange = hedge.exchange
+        self.backend = hedge.backend
+        self.waits_since = hedge.began
+        self._upstream = hedge.connection
+        timeouts = self.exchange.pool.spec.timeouts
+        self.client.wait(timeouts.connect + timeouts.response)
+
+    def observe(self, status: int) -> None:
+        """A try is over before a response's head; `status` says how. Sets the clock."""
+        now = self.edge.clock.now = monotonic_ns()
+        backend = self.backend
+        # Where the request is not complete, or the response had begun, the client has a part in it.
+        if backend is not None and self.request_complete and not self.status:
+            backend.observe_try(status, (now - (self.waits_since or self.started)) / 1000, now)
+
+    def let_go(self) -> None:
+        """The present try's connection is over, or serves others."""
+        self._upstream = None
+
+    def drop_upstream(self) -> None:
+        """What the present try's connection still brings is not waited for."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abandon()
+
+    # --- request ---
+
+    def expect_body(self, body: bytes = b"") -> None:
+        """The request has a body: `body`, if all of it has come with the head."""
+        reader = None if body else request_reader(self.prepared.head)
+        self.body = RequestBody(body, reader, self.exchange.pool.spec.limits.max_body)
+        self.request_complete = reader is None
 
     def body_received(self, data: bytes) -> int:
         """How many leading bytes of `data` belong to this request; they have been sent on."""
-        body = self._body
-        if body is None:
+        body = self.body
+        if body is None or self.request_complete:
             return 0
         try:
             taken = body.feed(data)
         except ProxyError as error:
-            self._give_up(error)
+            self.give_up(error)
             return len(data)
-        self._bytes_in += taken
-        if self._too_large():
-            self._give_up(BodyTooLarge())
-            return len(data)
-        if body.done:
-            self._body = None
-            self._waits_since = monotonic_ns()
-        self._send_body(data if taken == len(data) else data[:taken])
+        if body.complete:
+            self.request_complete = True
+            self.waits_since = monotonic_ns()
+        self._send_body(body, data if taken == len(data) else data[:taken])
         return taken
 
-    def _too_large(self) -> bool:
-        limit = self._exchange.pool.spec.limits.max_body
-        if not limit:
-            return False
-        announced = self.prepared.head.content_length
-        return announced > limit or (self._body is not None and self._body.size > limit)
-
-    def _send_body(self, data: bytes) -> None:
-        upstream, sending = self._upstream, self._sending
+    def _send_body(self, body: RequestBody, data: bytes) -> None:
+        upstream = self._upstream
         if upstream is None:
-            if sending is not None and sending.hold(data):
-                self._client.gate.close(flow.CONNECTING)
+            if body.hold(data):
+                self.client.gate.close(flow.CONNECTING)
             return
-        if sending is not None:
-            sending.sent(data)
-        timeouts = self._exchange.pool.spec.timeouts
-        self._client.wait(timeouts.response if self._body is None else self._idle)
+        body.sent(data)
+        timeouts = self.exchange.pool.spec.timeouts
+        self.client.wait(timeouts.response if self.request_complete else self.idle)
         upstream.transport.write(data)
 
     @property
-    def _at_hand(self) -> bool:
-        return self._sending is None or self._sending.at_hand
+    def replayable(self) -> bool:
+        """Whether all of the request that was sent can be sent once more."""
+        return self.body is None or self.body.at_hand
 
     def half_closed(self) -> bool:
         """The client has closed its half; whether the rest of the response is still wanted."""
         if self.tunnel and self._upstream is not None:
             return self._upstream.write_eof()
-        return self._body is None or self._status > 0  # refused early, it need not send the rest
+        return self.request_complete or self.status > 0  # refused early, it need not send the rest
 
     def upstream_full(self) -> None:
-        self._client.gate.close(flow.PEER_FULL)
+        self.client.gate.close(flow.PEER_FULL)
 
     def upstream_drained(self) -> None:
-        self._client.gate.open(flow.PEER_FULL)
+        self.client.gate.open(flow.PEER_FULL)
 
     # --- response ---
 
+    def taker(self, head: ResponseHead) -> "Transaction | None":
+        """Who passes on the response with this head; None: nobody, another try is made."""
+        if self._tries is None and head.status not in self.exchange.pool.unwanted:
+            return self
+        return self if self.tries.accept(head) else None
+
     def begin_response(self, head: ResponseHead, *, until_close: bool) -> None:
         """The final response's head has come: settle how it is passed on."""
-        now = self._responded = self._edge.clock.now = monotonic_ns()
-        backend = self._backend
-        if backend is not None and self._body is None:
-            began = self._waits_since or self._started
+        now = self.responded = self.edge.clock.now = monotonic_ns()
+        backend = self.backend
+        if backend is not None and self.request_complete:
+            began = self.waits_since or self.started
             backend.observe_try(head.status, (now - began) / 1000, now)
-            if self._sent > began:  # what its connection took is told apart
-                began = self._sent
-            self._first_byte = (now - began) // 1000
-        self._exchange.responded(head.status)
-        self._status = head.status
-        if self._sending is not None:
-            self._sending.forget()
+            tries = self._tries
+            if tries is not None and tries.dispatch.sent > began:  # its connection is told apart
+                began = tries.dispatch.sent
+            self.first_byte = (now - began) // 1000
+        self.exchange.responded(head.status)
+        self.status = head.status
+        if self.body is not None:
+            self.body.forget()
         claim = self.prepared.claim
         if claim is not None and backend is not None:
             self.response_rules = claim.response_rules(backend)
-        if self._body is not None or self._edge.draining:
+        if not self.request_complete or self.edge.draining:
             self.keep_alive = False
-        if self.prepared.head.minor_version == 0:
-            self.plain = False
-            if until_close or head.chunked:  # RFC 9112 §6.1: no transfer coding for HTTP/1.0
-                self._until_close = True
-                self.keep_alive = False
-                self.payload = []
-        elif until_close:
-            # What a time-out or a reset cuts short can then be told from what is complete.
-            self.plain = False
-            self.chunks = True
-        else:
-            self.plain = self.keep_alive and head.dated and not self._route.tells_id
-        if self._client.write_paused:  # since a time when there was no connection to pause
+        # Without a length it goes out in chunks: what cuts it short can then be told from its end.
+        version, recode = self.prepared.head.minor_version, until_close
+        if version == 0 and (until_close or head.chunked):
+            recode = self._until_close = True
+            self.keep_alive = False
+        if recode or not (version and self.keep_alive and head.dated) or self.route.tells_id:
+            self.delivery = Delivery(
+                version, keep_alive=self.keep_alive, recode=recode, lines=self.own_lines
+            )
+        if self.client.write_paused:  # since a time when there was no connection to pause
             self.pause_response()
-
-    def special_head(self, head: ResponseHead) -> bytes:
-        """The head for an HTTP/1.0 client, with the request's id, or after which it closes.
-
-        And one that its backend has not dated: whoever passes it on has to (RFC 9110 §6.6.1).
-        """
-        if not self.keep_alive:
-            option = b"close"
-        else:
-            option = b"keep-alive" if self.prepared.head.minor_version == 0 else b""
-        chunked = self.chunks or (head.chunked and self.payload is None)
-        rules, lines = self.response_rules, self.own_lines
-        if not head.dated:
-            lines += b"Date: %b\r\n" % http_date(int(time())).encode("ascii")
-        return response_bytes(head, rules, connection=option, chunked=chunked, lines=lines)
 
     @property
     def own_lines(self) -> bytes:
         """Lines of the response's head that no other response has."""
-        return b"X-Request-Id: %b\r\n" % self.request_id if self._route.tells_id else b""
+        return b"X-Request-Id: %b\r\n" % self.request_id if self.route.tells_id else b""
 
     def may_switch(self, protocol: bytes) -> bool:
         """Whether a 101 to `protocol` answers what the client has asked for."""
         asked = [token.strip() for token in self.prepared.head.upgrade.lower().split(b",")]
-        return bool(protocol) and self._body is None and protocol.lower() in asked
+        return bool(protocol) and self.request_complete and protocol.lower() in asked
 
     def switch_protocols(self, data: bytes) -> None:
         """Become a tunnel: what either side sends is passed on until one of them ends."""
         self.tunnel = self._until_close = True
         self.keep_alive = False
-        self._switched = monotonic_ns()
-        self._idle = self._edge.settings.tunnel_timeout
-        self._body = CloseReader()
+        self.switched = monotonic_ns()
+        self.idle = self.edge.settings.tunnel_timeout
+        self.request_complete = False
+        if self.body is None:
+            self.body = RequestBody(b"")
+        self.body.open_end()
         self.relay(data)
-        self._client.release_buffer()
+        self.client.release_buffer()
 
     def interim(self, data: bytes) -> None:
         """RFC 9110 §15.2: passed on, but not to an HTTP/1.0 client."""
         self._continued = True
-        if self._body is not None:  # which the client may have waited with until now
-            self._client.wait(self._idle)
+        if not self.request_complete:  # which the client may have waited with until now
+            self.client.wait(self.idle)
         if self.prepared.head.minor_version >= 1:
-            self._client.write(data)
+            self.client.write(data)
 
     def relay(self, data: bytes) -> None:
         """A part of the response that is not its last one."""
-        self._bytes_out += len(data)
-        self._client.wait(self._idle)
-        self._client.write(data)
+        self.bytes_out += len(data)
+        self.client.wait(self.idle)
+        self.client.write(data)
 
     def relay_head(self, data: bytes) -> None:
         """The response's head, whose content is too large to be copied behind it."""
-        self._bytes_out = len(data)
-        self._client.late += data
+        self.bytes_out = len(data)
+        self.client.late += data
 
     def complete(self, data: bytes | memoryview) -> None:
         """The last part of the response."""
         # First: the connection may serve another request already, which a write that
         # fills the client's buffer must not pause.
         self._upstream = None
-        edge, client = self._edge, self._client
-        begun = self._bytes_out
+        edge, client = self.edge, self.client
+        begun = self.bytes_out
         if begun:  # or else the head has come with it, and the clock is right
             edge.clock.now = monotonic_ns()
-        self._bytes_out = begun + len(data)
+        self.bytes_out = begun + len(data)
         # Counted before it is written: the write is a system call, and a worker that is killed
         # right after it must not leave a client with an answer that no report knows.
-        self._finish(self._status)
+        self._finish(self.status)
         if begun:  # behind its other parts, with which it may go out in one write
             client.write(data)
         else:
             edge.outbox.add(client, data)
-        unread = self._body is not None and not self.tunnel
+        unread = not self.request_complete and not self.tunnel
         client.finished(self.keep_alive and not unread, linger=unread)
 
     def pause_response(self) -> None:
@@ -300,106 +331,65 @@ class Transaction(Tries):
     def try_failed(
         self, error: ProxyError, *, untouched: bool = False, stale: bool = False
     ) -> None:
-        """The present try has failed. `untouched`: not a byte of a response had come.
-
-        `stale`: the connection had served others before. A backend may close one
-        whenever it likes, so that says nothing of its health (RFC 9112 §9.3.1):
-        the request is sent once more, over a fresh connection.
-        """
+        """The present try's connection has brought no response, or not all of it."""
         self._upstream = None
-        self._connecting = None
-        backend = self._backend
-        replayable = untouched and self._at_hand
-        if stale and replayable and backend is not None and self.prepared.idempotent:
-            self._last_try = monotonic_ns()
-            self._connect(self._edge.connections_to(backend, self._exchange.pool.spec.tls))
-            return
-        if error.blame is Blame.BACKEND:
-            cause = Cause.RESPONSE_CUT if self._bytes_out else error.cause
-            self._edge.counters.failed_try(self._route, backend, cause)
-            self._observe(error.status)
-        if self._hedge is not None:
-            self._exchange.failed(error, replayable=False)
-            self._change_over(self._hedge)
-        elif self._exchange.failed(error, replayable=replayable):
-            self._try_again()
-        else:
-            self._give_up(self._exchange.answer(error))
-
-    def timed_out(self) -> None:
-        """Nothing has moved for as long as the pool's time-outs allow."""
-        if self._status and self._client_is_slow and self._client.has_read():
-            self._client.wait(self._idle)
-        elif self._status and (self.tunnel or self._client_is_slow):
-            self._give_up(ResponseTimeout())
-        elif not self._status and self._client_owes_the_body:
-            self._give_up(RequestTimeout())
-        else:
-            self._drop_upstream()
-            self.try_failed(ResponseTimeout())
+        self.tries.try_failed(error, untouched=untouched, stale=stale)
 
     @property
-    def _client_owes_the_body(self) -> bool:
-        if self._body is None or self._client.gate.closed_for(flow.PEER_FULL):
+    def awaits_head(self) -> bool:
+        """Whether a backend has the request, and nothing of its response was passed on."""
+        return self._upstream is not None and not self.status
+
+    @property
+    def client_owes_the_body(self) -> bool:
+        if self.request_complete or self.client.gate.closed_for(flow.PEER_FULL):
             return False
         # Not before the backend has said 100, which this client may be waiting for.
-        begun = self._bytes_in > len(self.prepared.raw) or self._continued
+        begun = self._continued or (self.body is not None and self.body.received > 0)
         return begun or not self.prepared.head.expects_continue
 
     @property
-    def _client_is_slow(self) -> bool:
+    def client_is_slow(self) -> bool:
         """Whether the response waits for the client to read: no fault of the backend's."""
         return self._upstream is not None and self._upstream.gate.closed_for(flow.PEER_FULL)
 
     def client_lost(self) -> None:
-        self._cause = Cause.CLIENT_ABORT
-        self._observe(ClientGone.status)
-        self._stop_trying()
-        self._drop_upstream()
-        self._exchange.finish()
+        self.cause = Cause.CLIENT_ABORT
+        self.observe(ClientGone.status)
+        self._stop()
         self._finish(ClientGone.status, aborted=True)
 
-    def _give_up(self, error: ProxyError) -> None:
+    def give_up(self, error: ProxyError) -> None:
         """Answer with `error`, or cut the response short where it has already begun."""
-        self._cause = error.cause
-        self._edge.clock.now = monotonic_ns()
-        self._stop_trying()
-        self._drop_upstream()
-        self._exchange.finish()  # what there was to say of the backend has been said
-        if self._bytes_out:
-            self._finish(self._status)
+        self.cause = error.cause
+        self.edge.clock.now = monotonic_ns()
+        self._stop()
+        if self.bytes_out:
+            self._finish(self.status)
             # A tunnel's protocol knows its own ends: only that its backend broke off is told.
             broken = not self.tunnel or error.cause is Cause.RESPONSE_CUT
-            self._client.cut(reset=self._until_close and broken)
+            self.client.cut(reset=self._until_close and broken)
             return
-        close = self._body is not None or not self.keep_alive or self._edge.draining
+        close = not self.request_complete or not self.keep_alive or self.edge.draining
         answer = render_error(
             error, self.prepared.head, self.request_id, close=close, fields=self.error_fields
         )
-        self._bytes_out += len(answer)
-        self._edge.counters.answered_itself(self._route, error.cause)
+        self.bytes_out += len(answer)
+        self.edge.counters.answered_itself(self.route, error.cause)
         self._finish(error.status)
-        self._client.write(answer)
-        self._client.finished(not close, linger=self._body is not None)
+        self.client.write(answer)
+        self.client.finished(not close, linger=not self.request_complete)
+
+    def _stop(self) -> None:
+        """Nothing is waited for any more; what there was to say of the backend has been said."""
+        if self._tries is not None:
+            self._tries.stop()
+        self.drop_upstream()
+        self.exchange.finish()
 
     def _finish(self, status: int, *, aborted: bool = False) -> None:
         """All is over; the clock has to be right."""
-        exchange = self._exchange
-        exchange.finish(status)
+        self.exchange.finish(status)
         self.done = True
-        edge = self._edge
-        attempts = exchange.attempts - self.hedged
-        edge.counters.request(
-            self._route,
-            self._backend,
-            status,
-            attempts=attempts,
-            bytes_in=self._bytes_in,
-            bytes_out=self._bytes_out,
-            duration=((self._switched or edge.clock.now) - self._started) // 1000,
-            first_byte=self._first_byte,
-            aborted=aborted,
-        )
-        notable = status >= _SERVER_ERROR or attempts > 1 or self._cause is not _COMPLETE
-        if notable or edge.ends.listening:
-            edge.ends.add(self._end(status), self.prepared, notable=notable)
+        tries, self._tries = self._tries, None  # they know each other: a circle, if it was kept
+        settle(self, status, tries, aborted=aborted)

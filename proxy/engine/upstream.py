@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from proxy.core.forward import response_bytes, switching_bytes
-from proxy.core.framing import LAST_CHUNK, BodyReader, CloseReader, chunk, response_reader
+from proxy.core.framing import LAST_CHUNK, BodyReader, CloseReader, response_reader
 from proxy.core.head.message import HEAD_END
 from proxy.core.head.response import ResponseHead, check_unfinished
 from proxy.engine.flow import ReadGate
@@ -142,11 +142,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._reader = reader
         transaction.begin_response(head, until_close=reader.until_close)
         head_bytes = self._head_bytes(transaction, known)
-        payload = transaction.payload
-        taken = reader.feed(data[size:], payload) if len(data) > size else 0
-        body = b"".join(payload) if payload is not None else data[size : size + taken]
-        if transaction.chunks:
-            body = chunk(body)
+        taken, body = self._take(transaction, reader, data[size:])
         if reader.done:
             reusable = head.keep_alive and size + taken == len(data)
             self._complete(transaction, head_bytes + body, reusable=reusable)
@@ -172,9 +168,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     @staticmethod
     def _head_bytes(transaction: "Transaction", known: KnownHead) -> bytes:
-        if not transaction.plain:
-            return transaction.special_head(known.parsed)
-        rules = transaction.response_rules
+        delivery, rules = transaction.delivery, transaction.response_rules
+        if delivery is not None:
+            return delivery.head(known.parsed, rules)
         return known.sent.get(rules) or known.render(rules)
 
     def _interim_response(self, transaction: Requester, head: ResponseHead, rest: bytes) -> None:
@@ -207,19 +203,22 @@ class UpstreamConnection(asyncio.Protocol):
         return True
 
     def _read_body(self, transaction: "Transaction", reader: BodyReader, data: bytes) -> None:
-        payload = transaction.payload
-        if payload is not None:
-            payload.clear()
-        taken = reader.feed(data, payload)
-        body = b"".join(payload) if payload is not None else data[:taken]
-        if transaction.chunks:
-            body = chunk(body)
+        taken, body = self._take(transaction, reader, data)
         if reader.done:
             known = self._known
             reusable = known is not None and known.parsed.keep_alive and taken == len(data)
             self._complete(transaction, body, reusable=reusable)
         else:
             transaction.relay(body)
+
+    @staticmethod
+    def _take(transaction: "Transaction", reader: BodyReader, data: bytes) -> tuple[int, bytes]:
+        """How many leading bytes of `data` belong to the body, and what goes out for them."""
+        delivery = transaction.delivery
+        if delivery is not None:
+            return delivery.take(reader, data)
+        taken = reader.feed(data)
+        return taken, data[:taken]
 
     def _complete(
         self, transaction: "Transaction", data: bytes | memoryview, *, reusable: bool
@@ -288,7 +287,8 @@ class UpstreamConnection(asyncio.Protocol):
         reader = self._reader
         if reader is not None and reader.until_close and self._eof and error is None:
             answered = cast("Transaction", transaction)
-            answered.complete(LAST_CHUNK if answered.chunks else b"")
+            delivery = answered.delivery
+            answered.complete(LAST_CHUNK if delivery is not None and delivery.chunks else b"")
         elif reader is not None:
             transaction.try_failed(ResponseCut())
         elif self.answering:

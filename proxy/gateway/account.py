@@ -7,7 +7,7 @@ from time import monotonic_ns
 from proxy.core.backend import Backend
 from proxy.core.configuration import Configuration
 from proxy.core.exchange import Exchange
-from proxy.engine.anatomy import AT_ONCE, NEVER, End
+from proxy.engine.anatomy import NEVER, STRAIGHT, Dispatch, End
 from proxy.engine.counters import Counters
 from proxy.engine.prepared import Prepared
 from proxy.engine.request_log import RequestLog
@@ -28,8 +28,7 @@ class Account:
         self._configuration = configuration
         self._client = client
         self._started = monotonic_ns()
-        self._first_try = AT_ONCE
-        self._last_try = AT_ONCE
+        self._dispatch = STRAIGHT
         self._responded = NEVER
         self._backend: Backend | None = None  # of the last try
         self._over = False
@@ -50,8 +49,8 @@ class Account:
 
     def begin_try(self, backend: Backend) -> None:
         self._backend = backend
-        self._last_try = monotonic_ns()
-        self._first_try = self._first_try or self._last_try
+        now = monotonic_ns()
+        self._dispatch = Dispatch(self._dispatch.first_try or now, now)
         self._responded = NEVER
 
     def responded(self) -> None:
@@ -78,20 +77,18 @@ class Account:
         self._over = True
         backend, exchange = self._backend, self.exchange
         end = End(
-            self.request_id,
-            status,
-            cause,
-            self.bytes_in,
-            self.bytes_out,
-            self._started,
-            monotonic_ns(),
-            backend,
-            backend.in_flight if backend is not None else 0,
-            exchange.attempts if exchange is not None else 0,
-            self._first_try,
-            self._last_try,
-            AT_ONCE,
-            self._responded,
+            request_id=self.request_id,
+            status=status,
+            cause=cause,
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+            started=self._started,
+            ended=monotonic_ns(),
+            backend=backend,
+            in_flight=backend.in_flight if backend is not None else 0,
+            attempts=exchange.attempts if exchange is not None else 0,
+            dispatch=self._dispatch,
+            responded=self._responded,
         )
         self._counting.add(self._configuration, partial(self._tell, end, by_backend))
 
@@ -104,7 +101,9 @@ class Account:
                 counters.failed_try(route, backend, end.cause if broke_off else error.cause)
         if not by_backend:
             counters.answered_itself(route, end.cause)
-        waited = NEVER if end.responded == NEVER else (end.responded - end.last_try) // 1000
+        waited = (
+            NEVER if end.responded == NEVER else (end.responded - end.dispatch.last_try) // 1000
+        )
         counters.request(
             route,
             end.backend,

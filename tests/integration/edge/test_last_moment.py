@@ -34,7 +34,7 @@ class Worker(EdgeWorker):
             error_log=logging.getLogger("test"), info=print, warning=print, exception=print
         )
         self.sockets = [SimpleNamespace(sock=listener)]
-        self.age, self.pid = 1, os.getpid()
+        self.age, self.pid, self.ppid = 1, os.getpid(), os.getppid()
         self.loop = uvloop.new_event_loop()
         self.accepted = self.loop.create_future()
         self.notify = draining  # while it waits for its clients

@@ -3,7 +3,7 @@
 from typing import Any
 
 from proxy.core.forward import Peer
-from proxy.engine.anatomy import End
+from proxy.engine.anatomy import Dispatch, End
 from proxy.errors import Cause
 
 MS = 1_000_000
@@ -20,9 +20,7 @@ def answered(request_id: bytes = b"id", **changes: Any) -> End:
         "started": 10 * MS,
         "ended": 25 * MS,
         "attempts": 1,
-        "first_try": 11 * MS,
-        "last_try": 11 * MS,
-        "sent": 13 * MS,
+        "dispatch": Dispatch(first_try=11 * MS, last_try=11 * MS, sent=13 * MS),
         "responded": 17 * MS,
     }
-    return End(request_id, **fields | changes)
+    return End(request_id=request_id, **fields | changes)

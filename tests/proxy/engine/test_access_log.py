@@ -14,7 +14,7 @@ import pytest
 from proxy.core.configuration import Configuration
 from proxy.engine import access_log
 from proxy.engine.access_log import MAX_ENTRIES, MAX_PATH, AccessLog, describe
-from proxy.engine.anatomy import AT_ONCE, NEVER, End
+from proxy.engine.anatomy import NEVER, NOWHERE, Dispatch, End
 from proxy.engine.log_file import LogFile
 from proxy.engine.prepared import prepare
 from proxy.engine.settings import read_settings
@@ -55,15 +55,15 @@ def test_the_phases_of_a_request_are_kept_apart() -> None:
 
 
 def test_a_reused_connection_took_no_time_to_make() -> None:
-    line = written(answered(sent=AT_ONCE))
+    line = written(answered(dispatch=Dispatch(11 * MS, 11 * MS)))
     assert (line["reused"], line["connect_ms"]) == (True, 0)
 
 
 def test_what_a_request_never_came_to_is_null() -> None:
-    line = written(answered(sent=NEVER, responded=NEVER))
+    line = written(answered(dispatch=Dispatch(11 * MS, 11 * MS, NEVER), responded=NEVER))
     assert (line["queue_ms"], line["reused"]) == (1, None)
     assert (line["connect_ms"], line["response_header_ms"]) == (None, None)
-    line = written(answered(b"", attempts=0, sent=NEVER, responded=NEVER))
+    line = written(answered(b"", attempts=0, dispatch=NOWHERE, responded=NEVER))
     assert (line["queue_ms"], line["retries_ms"], line["request_id"]) == (None, None, None)
     assert (line["backend"], line["in_flight"]) == (None, None)
 

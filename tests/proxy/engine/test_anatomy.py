@@ -2,15 +2,25 @@
 
 import pytest
 
-from proxy.engine.anatomy import AT_ONCE, NEVER, End, Phases
+from proxy.engine.anatomy import NEVER, Dispatch, End, Phases
 from proxy.errors import Cause
 
 STARTED = 1000
 
 
-def end(**noted: int) -> End:
-    noted = {"attempts": 1, "sent": AT_ONCE, "responded": 1500} | noted
-    return End(b"id", 200, Cause.COMPLETE, 0, 0, STARTED, 2000, **noted)  # type: ignore[arg-type]
+def end(attempts: int = 1, responded: int = 1500, **dispatch: int) -> End:
+    return End(
+        request_id=b"id",
+        status=200,
+        cause=Cause.COMPLETE,
+        bytes_in=0,
+        bytes_out=0,
+        started=STARTED,
+        ended=2000,
+        attempts=attempts,
+        dispatch=Dispatch(**dispatch),
+        responded=responded,
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from redis.exceptions import ConnectionError as RedisAway
 from pool.bus import REQUESTS_FIELD, REQUESTS_STREAM, RequestBatch, RequestNote
 from proxy.core.configuration import Configuration
 from proxy.engine import request_log
-from proxy.engine.anatomy import End
 from proxy.engine.ends import Ends
 from proxy.engine.prepared import Prepared, prepare
 from proxy.engine.request_log import BATCH, BURST, MAX_WAITING, RequestLog
@@ -95,7 +94,8 @@ def test_all_that_is_told_of_a_request(
 
 def test_a_request_without_a_head_or_a_backend_is_noted_with_what_is_known() -> None:
     log = RequestLog(1, 1)
-    log.add(End(b"id", 400, Cause.BAD_REQUEST, 1, 2, 0, 0), CLIENT, None, notable=True)
+    end = answered(status=400, cause=Cause.BAD_REQUEST, attempts=0)
+    log.add(end, CLIENT, None, notable=True)
     (note,) = shipped(log).notes
     assert (note.client, note.status, note.cause) == ("192.0.2.7", 400, "bad_request")
     assert (note.method, note.path, note.pool, note.backend) == ("", "", "", "")

@@ -10,7 +10,7 @@ import pytest
 from pool.snapshot import BackendSpec
 from proxy.core.backend import Backend
 from proxy.engine.access_log import AccessLog
-from proxy.engine.anatomy import End
+from proxy.engine.anatomy import Dispatch, End
 from proxy.engine.log_file import LogFile
 from proxy.errors import Cause
 from proxy.simulation.recording import NothingRecorded, Recording, read_recording
@@ -94,9 +94,20 @@ def test_the_lines_that_the_edge_writes_are_read(tmp_path: Path) -> None:
     backend = Backend(BackendSpec(id=1, name="a", url="http://127.0.0.1:9001"))
     subject = b'"client":"192.0.2.1","path":"/a","pool":"web"'
     for start in (10**9, 10**9 + 5_000_000):
-        sent, end = start + 2_000_000, start + 12_000_000
-        told = End(b"id", 200, Cause.COMPLETE, 1, 1, start, end, backend, attempts=1)
-        told.sent, told.responded = sent, end
+        end = start + 12_000_000
+        told = End(
+            request_id=b"id",
+            status=200,
+            cause=Cause.COMPLETE,
+            bytes_in=1,
+            bytes_out=1,
+            started=start,
+            ended=end,
+            backend=backend,
+            attempts=1,
+            dispatch=Dispatch(sent=start + 2_000_000),
+            responded=end,
+        )
         log.add(subject, told)
     recording = read_recording(log.take(2).splitlines(), "web", "client_ip", 10)
     assert recording.unreadable == 0
