@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, cast
 from proxy.core.head.message import HEAD_END
 from proxy.core.head.request import check_unfinished
 from proxy.engine import flow
-from proxy.engine.own_answers import render_error, render_health
+from proxy.engine.own_answers import own_answer, refusal
 from proxy.engine.peer import peer_of
-from proxy.engine.prepared import HEALTH_PATH, Prepared
+from proxy.engine.prepared import Prepared
 from proxy.engine.transaction import Transaction
 from proxy.errors import (
     BadRequest,
     DeadlineExceeded,
     ProxyError,
-    RateLimited,
     RequestTimeout,
     TooManyConnections,
 )
@@ -289,28 +288,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _answer_itself(self, prepared: Prepared, error: ProxyError) -> None:
         """To a request that goes to no backend."""
-        head = prepared.head
-        close = prepared.has_body or not head.keep_alive or self.edge.draining
-        request_id = prepared.request_id or self.edge.next_request_id()
-        if head.path == HEALTH_PATH:
-            self.write(render_health(self.edge, head, request_id, close=close))
-        else:
-            fields = error.fields if isinstance(error, RateLimited) else ""
-            data = render_error(error, head, request_id, close=close, fields=fields)
-            size = len(prepared.raw)
-            self.edge.counters.refused(prepared.route, error, size, len(data))
-            self.write(data)
-            self.edge.ends.refused(error, prepared.client, request_id, size, len(data), prepared)
+        close = prepared.has_body or not prepared.head.keep_alive or self.edge.draining
+        self.write(own_answer(self.edge, prepared, error, close=close))
         self.finished(not close, linger=prepared.has_body)
 
     def _refuse(self, error: ProxyError, received: int = 0) -> None:
         """The head is malformed: nothing that follows on this connection can be trusted."""
-        request_id = self.edge.next_request_id()
-        data = render_error(error, None, request_id, close=True)
-        received = received or len(self._buffer)
-        self.edge.counters.refused(None, error, received, len(data))
-        self.write(data)
-        self.edge.ends.refused(error, self.peer.address, request_id, received, len(data))
+        self.write(refusal(self.edge, error, self.peer, received or len(self._buffer)))
         self._close_kindly(linger=True)
 
     # --- ends ---

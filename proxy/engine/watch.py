@@ -94,6 +94,7 @@ class Watch:
 
     def change_over(self, hedge: Hedge) -> None:
         """Go on with the second try in place of the first, which is over."""
+        self.stop_timers()  # its time was the first one's
         self.hedge = None
         tries = self._transaction.tries
         tries.go_on_with(hedge)

@@ -3,6 +3,7 @@
 import gc
 
 import pytest
+from msgspec.structs import replace
 
 from pool.snapshot import BackendSpec, PoolSpec, RetryPolicy, RouteSpec, build
 from proxy.core.backend import Backend
@@ -21,10 +22,10 @@ HEDGED = PoolSpec(
 )
 
 
-def connect(stage: Stage) -> dict[Backend, UpstreamConnection]:
+def connect(stage: Stage, pool: PoolSpec = HEDGED) -> dict[Backend, UpstreamConnection]:
     """An idle connection to each of the pool's backends."""
     edge = stage.edge
-    edge.apply(build(2, (HEDGED,), (RouteSpec(id=1, pool_id=1, host="shop.test"),)))
+    edge.apply(build(2, (pool,), (RouteSpec(id=1, pool_id=1, host="shop.test"),)))
     idle = {}
     for backend, connections in edge.connections.items():
         idle[backend] = UpstreamConnection(connections)
@@ -49,6 +50,21 @@ def test_a_response_that_is_malformed_right_after_its_head_ends_the_request(
     stage.turn()
     assert transaction.done
     assert [backend.in_flight for backend in edge.connections] == [0, 0]
+
+
+def test_the_second_try_has_a_time_of_its_own_when_the_first_one_fails(stage: Stage) -> None:
+    retry = RetryPolicy(attempts=2, hedge_after=5.0, try_timeout=9.0)
+    idle = connect(stage, replace(HEDGED, retry=retry))
+    stage.client.connection.data_received(GET)
+    transaction = stage.client.connection._transaction
+    assert transaction is not None
+    assert transaction.backend is not None
+    watch = transaction.tries.watch
+    firsts = list(watch._timers)
+    watch.begin_hedge()
+    idle[transaction.backend].connection_lost(ConnectionResetError())
+    assert [timer.cancelled() for timer in firsts] == [True, True]
+    assert [timer.cancelled() for timer in watch._timers] == [False]
 
 
 @pytest.mark.parametrize("hedged", [False, True])
