@@ -64,6 +64,8 @@ def client_context(verify: bool = True, ca: str = "") -> ssl.SSLContext:
     store takes milliseconds.
     """
     context = ssl.create_default_context(cadata=ca or None)
+    # Debian's Python leaves it to the system's configuration of OpenSSL.
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -213,11 +213,17 @@ def test_what_it_replaces_is_let_go_of_though_somebody_still_has_its_configurati
     edge: Edge,
 ) -> None:
     """As clients have that are connected and ask for nothing."""
+
+    class Dice:
+        def __call__(self) -> float:
+            return 0.5
+
     old = edge.configuration
-    pool = weakref.ref(pool_of(edge))
+    pool_of(edge).chance = Dice()  # which nobody else has
+    of_pool = weakref.ref(pool_of(edge).chance)
     edge.apply(NEW)
     gc.collect()
-    assert pool() is None
+    assert of_pool() is None
     assert old.snapshot.number == 1
 
 
