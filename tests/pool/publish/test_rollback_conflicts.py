@@ -129,7 +129,9 @@ def test_rest_tells_of_a_conflict(boss, first, meanwhile, act, words, method):
     assert re.search(words, answer.json()["detail"])
 
 
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite has one writer: see test_on_postgresql"
+)
 @pytest.mark.django_db(transaction=True)
 def test_who_takes_a_name_over_another_connection_is_told_of_as_well(redis_client, meanwhile):
     pool = Pool.objects.create(name="web")
